@@ -1,0 +1,1 @@
+"""What a pair is, how it is stored, read and checked."""

@@ -1,0 +1,33 @@
+"""The doorway every stage goes through: command line in, exit status out."""
+
+import logging
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from data.errors import UserError
+
+
+def run(main: Callable[..., Any]) -> NoReturn:
+    """Run a stage's keyword-only `main` as a command line program.
+
+    A `UserError` becomes one line on standard error and exit status 2. SIGTERM raises
+    `SystemExit`, so that temporary outputs are removed on the way out.
+    """
+    import typer  # lazily: generators train in images that have no typer
+
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    signal.signal(signal.SIGTERM, _terminate)
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise SystemExit(2) from None
+    raise SystemExit(0)
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise SystemExit(128 + signum)

@@ -1,0 +1,59 @@
+"""Say what made an artifact: parameters, inputs and code in one hash."""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROOMS = ("data", "synth", "segment", "evaluate", "flows")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def fingerprint(params: Any, inputs: Sequence[Path]) -> str:
+    """Hash parameters, inputs and the first-party code that this process has loaded.
+
+    `params` is JSON data. A folder with a manifest is represented by it (it holds the hash of
+    every shard), any other folder by all its files. Returns 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode())
+    for path in inputs:
+        for name, file in _files(path):
+            digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    for name, file in _code():
+        digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def scratch(stage: str, fingerprint: str) -> Path:
+    """Return the untracked folder in which a stage keeps its checkpoints.
+
+    Keyed by the fingerprint, so a run with other parameters never resumes from this one's. DVC
+    sets `DVC_ROOT`, which is the outer repository also in a temporary experiment folder.
+    """
+    base = os.environ.get("SCENE_PALETTE_SCRATCH")
+    root = Path(base) if base else Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
+    return root / f"{stage}-{fingerprint[:16]}"
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    manifest = path / "manifest.json"
+    if path.is_file():
+        return [(path.name, path)]
+    if manifest.is_file():
+        return [(f"{path.name}/manifest.json", manifest)]
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    return [(str(file.relative_to(path)), file) for file in files]
+
+
+def _code() -> list[tuple[str, Path]]:
+    found = {}
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if file and (name.split(".")[0] in ROOMS or name == "__main__"):
+            path = Path(file).resolve()
+            if path.is_relative_to(ROOT):
+                found[str(path.relative_to(ROOT))] = path
+    return sorted(found.items())

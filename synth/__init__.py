@@ -1,0 +1,1 @@
+"""Learn palettes, layouts and painting; produce pairs."""
