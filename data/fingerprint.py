@@ -1,4 +1,4 @@
-"""Say what made an artifact: parameters, inputs and code in one hash."""
+"""Say what made an artifact, and where an unfinished one is kept."""
 
 import hashlib
 import json
@@ -13,29 +13,36 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def fingerprint(params: Any, inputs: Sequence[Path]) -> str:
-    """Hash parameters, inputs and the first-party code that this process has loaded.
+    """Hash parameters (JSON data) and inputs into 64 hexadecimal digits.
 
-    `params` is JSON data. A folder with a manifest is represented by it (it holds the hash of
-    every shard), any other folder by all its files. Returns 64 hexadecimal digits.
+    A folder with a manifest is represented by it (it holds the hash of every shard), any other
+    folder by all its files. Code is left out on purpose: a refactored stage that makes the same
+    output makes the same bytes, and nothing downstream runs again.
     """
     digest = hashlib.sha256(json.dumps(params, sort_keys=True).encode())
     for path in inputs:
         for name, file in _files(path):
-            digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
-    for name, file in _code():
-        digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
+            _add(digest, name, file)
     return digest.hexdigest()
 
 
 def scratch(stage: str, fingerprint: str) -> Path:
     """Return the untracked folder in which a stage keeps its checkpoints.
 
-    Keyed by the fingerprint, so a run with other parameters never resumes from this one's. DVC
-    sets `DVC_ROOT`, which is the outer repository also in a temporary experiment folder.
+    Keyed by the fingerprint and by the code of this project that the process has loaded, so a
+    run with other parameters or other code never resumes from this one's checkpoint. DVC sets
+    `DVC_ROOT`, which is the outer repository also in a temporary experiment folder.
     """
+    digest = hashlib.sha256(fingerprint.encode())
+    for name, file in _code():
+        _add(digest, name, file)
     base = os.environ.get("SCENE_PALETTE_SCRATCH")
     root = Path(base) if base else Path(os.environ.get("DVC_ROOT", ".")) / ".scratch"
-    return root / f"{stage}-{fingerprint[:16]}"
+    return root / f"{stage}-{digest.hexdigest()[:16]}"
+
+
+def _add(digest: Any, name: str, file: Path) -> None:
+    digest.update(name.encode() + hashlib.sha256(file.read_bytes()).digest())
 
 
 def _files(path: Path) -> list[tuple[str, Path]]:

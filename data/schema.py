@@ -35,19 +35,19 @@ def schema(classes: ClassTable, size: tuple[int, int]) -> pa.Schema:
     """Return the schema of a pair set of the given classes and size (height, width).
 
     The `huggingface` entry lets `datasets.load_dataset("parquet", ...)` decode images and labels
-    with no code of this project.
+    with no code of this project; it compares fields whole, so none may be declared non-nullable.
     """
     fields = [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("image", ENCODED, nullable=False),
-        pa.field("label", ENCODED, nullable=False),
-        pa.field("palette", pa.list_(pa.float32()), nullable=False),
+        pa.field("id", pa.string()),
+        pa.field("image", ENCODED),
+        pa.field("label", ENCODED),
+        pa.field("palette", pa.list_(pa.float32())),
         pa.field("target", pa.list_(pa.float32())),
-        pa.field("source", pa.dictionary(pa.int8(), pa.string()), nullable=False),
+        pa.field("source", pa.dictionary(pa.int8(), pa.string())),
         pa.field("parent", pa.string()),
         pa.field("edited", ENCODED),
         pa.field("seed", pa.int64()),
-        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("sha256", pa.string()),
     ]
     metadata = {
         "scene_palette": json.dumps(

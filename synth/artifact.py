@@ -1,0 +1,78 @@
+"""What training leaves behind: weights, what they are, and the curve that led there."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import nn
+
+from data.classes import ClassTable
+from data.errors import UserError
+from data.outputs import read_json, write_bytes, write_json, write_text
+
+WEIGHTS, DESCRIPTION, CURVE = "weights.safetensors", "method.json", "curve.jsonl"
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a trained method was: its registry name, numbers, classes and size (height, width)."""
+
+    name: str
+    config: dict[str, Any]
+    classes: ClassTable
+    size: tuple[int, int]
+    fingerprint: str
+
+
+def write(
+    out: Path,
+    description: Description,
+    nets: nn.ModuleDict | None,
+    curve: list[dict[str, float]],
+) -> None:
+    """Write an artifact into an existing folder; `nets` is None for what needs no training."""
+    content = {
+        "name": description.name,
+        "config": description.config,
+        "classes": description.classes.to_json(),
+        "size": list(description.size),
+        "fingerprint": description.fingerprint,
+        "num_parameters": {} if nets is None else {n: _count(net) for n, net in nets.items()},
+    }
+    if nets is not None:
+        state = {name: tensor.contiguous() for name, tensor in nets.state_dict().items()}
+        metadata = {"fingerprint": description.fingerprint, "method": description.name}
+        write_bytes(out / WEIGHTS, save(state, metadata))
+        write_text(out / CURVE, "".join(json.dumps(point) + "\n" for point in curve))
+    write_json(out / DESCRIPTION, content)
+
+
+def describe(path: Path) -> Description:
+    """Read what an artifact is, without its weights."""
+    if not (path / DESCRIPTION).is_file():
+        raise UserError(f"{path} holds no trained method; run the stage that makes it")
+    content = read_json(path / DESCRIPTION)
+    return Description(
+        content["name"],
+        content["config"],
+        ClassTable.from_json(content["classes"]),
+        tuple(content["size"]),
+        content["fingerprint"],
+    )
+
+
+def load_nets(path: Path, nets: nn.ModuleDict, averaged: Mapping[str, float]) -> nn.ModuleDict:
+    """Load the weights of an artifact into the averaged ones of a method's networks, for drawing.
+
+    Returns them frozen and in eval mode.
+    """
+    kept = nn.ModuleDict({name: nets[name] for name in averaged})
+    kept.load_state_dict(load_file(path / WEIGHTS))
+    return kept.eval().requires_grad_(False)
+
+
+def _count(net: nn.Module) -> int:
+    return sum(p.numel() for p in net.parameters())

@@ -1,0 +1,65 @@
+"""An averaged copy of a network, and how its statistics are made new."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.parametrizations import _SpectralNorm
+
+POWER_ITERATIONS = 30
+"""Power iterations that renew sigma; 1 an image would lag behind weights that moved."""
+
+
+def averaged_copy(nets: nn.ModuleDict, ema: Mapping[str, float]) -> nn.ModuleDict:
+    """Copy the networks that are averaged, frozen and in eval mode."""
+    return nn.ModuleDict({name: deepcopy(nets[name]) for name in ema}).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def update(
+    averaged: nn.ModuleDict, nets: nn.ModuleDict, ema: Mapping[str, float], step: int
+) -> None:
+    """Move the averages towards the networks after step number `step` (0 is the first).
+
+    Only parameters are averaged. Averaging the power-iteration vectors of spectral norm would
+    shorten them and blow the weights up; they and the batch-norm statistics are renewed by
+    `refresh` instead. The decay is warmed up, so that the start is soon forgotten.
+    """
+    for name, decay in ema.items():
+        warm = min(decay, (1 + step) / (10 + step))
+        means, values = list(averaged[name].parameters()), list(nets[name].parameters())
+        torch._foreach_lerp_(means, [v.detach() for v in values], 1 - warm)
+
+
+def has_statistics(net: nn.Module) -> bool:
+    """Say whether a network holds statistics that weights alone do not determine."""
+    return any(isinstance(m, _BatchNorm | _SpectralNorm) for m in net.modules())
+
+
+@torch.no_grad()
+def refresh(averaged: nn.ModuleDict, passes: Iterator[None]) -> None:
+    """Renew batch-norm statistics and power iterations of averaged networks.
+
+    Each `next(passes)` must run the networks forward once, on its own batch. The first pass only
+    converges the power iterations; batch-norm statistics are plain means over the others.
+    """
+    spectral = [m for m in averaged.modules() if isinstance(m, _SpectralNorm)]
+    norms = [m for m in averaged.modules() if isinstance(m, _BatchNorm)]
+    iterations = [m.n_power_iterations for m in spectral]
+    momenta = [m.momentum for m in norms]
+    averaged.train()
+    for module in spectral:
+        module.n_power_iterations = POWER_ITERATIONS
+    next(passes)
+    for module, number in zip(spectral, iterations, strict=True):
+        module.n_power_iterations = number
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative mean: every pass weighs the same
+    for _ in passes:
+        pass
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    averaged.eval()

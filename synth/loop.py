@@ -1,0 +1,233 @@
+"""The one training loop: the only code of `synth` with side effects on weights and disk."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from data.batches import Batch, Stream
+from data.outputs import write_bytes
+from data.progress import log, progress
+from synth import ema
+from synth.method import Method, Phase, Progress, Span, generator
+
+CHECKPOINT = "checkpoint.pt"
+REFRESH_PASSES = 32
+
+# Streams of random numbers drawn by the loop itself; a step draws from (seed, STEP, step).
+STEP, REFRESH = 0, 1
+
+
+class Diverged(RuntimeError):
+    """Training produced numbers that are not finite, again and again."""
+
+
+@dataclass
+class _State:
+    """Everything a resumed run needs besides the networks; plain numbers only."""
+
+    step: int = 0
+    skipped: int = 0  # consecutive steps that the non-finite guard has skipped
+    curve: list[dict[str, float]] = field(default_factory=list)
+    pending: dict[str, list[float]] = field(default_factory=dict)
+
+
+def train(
+    method: Method,
+    stream: Stream,
+    *,
+    seed: int,
+    checkpoint_dir: Path,
+    label: str,
+    device: torch.device,
+    autocast: bool = False,  # bf16 in forward passes; losses choose fp32 where they need it
+    channels_last: bool = False,
+    save_every: int = 200,  # steps between checkpoints
+    log_every: int = 20,  # steps that one point of the curve averages
+    max_skipped: int = 10,  # consecutive non-finite steps before training stops
+) -> tuple[nn.ModuleDict, list[dict[str, float]]]:
+    """Train a method and return its averaged networks, in eval mode, and its curve.
+
+    Resumes from `checkpoint_dir` when a checkpoint is there; on CPU the result equals that of an
+    uninterrupted run to the last bit. A point of the curve has `images` and the mean of every
+    `phase/term`. Raises `Diverged` naming phase and term; the last checkpoint is kept.
+    """
+    # Set up networks, their averages and optimizers.
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    nets = method.nets.to(device=device, memory_format=layout)
+    averaged = ema.averaged_copy(nets, method.ema)
+    optimizers = {
+        name: torch.optim.Adam(nets[name].parameters(), lr=c.lr, betas=c.betas)
+        for name, c in method.optimizers.items()
+    }
+    # Resume.
+    state = _load(checkpoint_dir / CHECKPOINT, nets, averaged, optimizers, device) or _State()
+    plan = Plan(method.spans)
+    shown = plan.at(state.step)[1]
+    if state.step:
+        log.info(f"{label}: resumed at step {state.step} of {plan.num_steps}")
+
+    with progress(plan.num_images, label, "images", start=shown) as advance:
+        while state.step < plan.num_steps:
+            # Fetch the batch that belongs to this step.
+            now, batch_size = _progress(plan, state.step, seed, device)
+            batch = _to(stream.batch(now.images, batch_size), device, layout)
+            # Walk the phases: each trains its own networks.
+            nets.train()
+            for phase in method.phases(batch, now):
+                terms = _descend(phase, nets, optimizers, device, autocast)
+                _record(state, phase.name, terms, max_skipped)
+            ema.update(averaged, nets, method.ema, state.step)
+            state.step += 1
+            # Report status, save state.
+            if state.step % log_every == 0 or state.step == plan.num_steps:
+                _close_point(state, now.images + batch_size)
+            if state.step % save_every == 0 and state.step < plan.num_steps:
+                _save(checkpoint_dir / CHECKPOINT, nets, averaged, optimizers, state)
+            advance(batch_size, _note(state))
+
+    if any(ema.has_statistics(net) for net in averaged.values()):
+        ema.refresh(averaged, _passes(method, averaged, stream, plan, seed, device, layout))
+    return averaged.eval(), state.curve
+
+
+class Plan:
+    """A schedule in steps: which span a step belongs to and how many images came before it."""
+
+    def __init__(self, spans: tuple[Span, ...]) -> None:
+        """Round every span up to whole batches."""
+        self._spans = [(s, math.ceil(s.num_images / s.batch_size)) for s in spans]
+        self.num_steps = sum(steps for _, steps in self._spans)
+        self.num_images = sum(s.batch_size * steps for s, steps in self._spans)
+
+    def at(self, step: int) -> tuple[Span, int, float]:
+        """Return the span of a step, the images shown before it and the fraction of the span."""
+        images = 0
+        for span, steps in self._spans:
+            if step < steps:
+                return span, images + step * span.batch_size, step / steps
+            step -= steps
+            images += steps * span.batch_size
+        return self._spans[-1][0], images, 1.0
+
+
+def _progress(plan: Plan, step: int, seed: int, device: torch.device) -> tuple[Progress, int]:
+    span, images, fraction = plan.at(step)
+    alpha = fraction if span.fade else 1.0
+    rng = generator(seed, STEP, step, device=device)
+    return Progress(step, images, plan.num_images, span.level, alpha, rng), span.batch_size
+
+
+def _descend(
+    phase: Phase,
+    nets: nn.ModuleDict,
+    optimizers: dict[str, torch.optim.Adam],
+    device: torch.device,
+    autocast: bool,
+) -> dict[str, Tensor]:
+    for name, net in nets.items():
+        net.requires_grad_(name in phase.train)
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
+        terms = phase.loss()
+    sum(terms.values()).backward()
+    stepped = phase.train if phase.step is None else phase.step
+    gradients = [p.grad for n in phase.train for p in nets[n].parameters() if p.grad is not None]
+    finite = bool(torch.isfinite(torch.nn.utils.get_total_norm(gradients)))
+    for name in stepped:
+        if finite:
+            optimizers[name].step()
+        optimizers[name].zero_grad(set_to_none=True)
+    values = {name: term.detach() for name, term in terms.items()}
+    return values if finite else values | {"gradient": torch.tensor(torch.nan)}
+
+
+def _record(state: _State, phase: str, terms: dict[str, Tensor], max_skipped: int) -> None:
+    values = {f"{phase}/{name}": float(term) for name, term in terms.items()}
+    broken = [name for name, value in values.items() if not math.isfinite(value)]
+    if broken:
+        state.skipped += 1
+        log.warning(f"step {state.step}: {', '.join(broken)} not finite, step skipped")
+        if state.skipped > max_skipped:
+            raise Diverged(
+                f"{', '.join(broken)} not finite in {state.skipped} steps in a row; lower the "
+                "learning rate or switch `training.autocast` off; the last checkpoint is kept"
+            )
+        return
+    state.skipped = 0
+    for name, value in values.items():
+        state.pending.setdefault(name, []).append(value)
+
+
+def _close_point(state: _State, images: int) -> None:
+    means = {name: sum(values) / len(values) for name, values in state.pending.items()}
+    state.curve.append({"images": images} | {k: round(v, 6) for k, v in means.items()})
+    state.pending = {}
+
+
+def _note(state: _State) -> str:
+    last = state.curve[-1] if state.curve else {}
+    return " ".join(f"{name} {value:.3g}" for name, value in last.items() if name != "images")
+
+
+def _passes(
+    method: Method,
+    averaged: nn.ModuleDict,
+    stream: Stream,
+    plan: Plan,
+    seed: int,
+    device: torch.device,
+    layout: torch.memory_format,
+) -> Iterator[None]:
+    batch_size = plan.at(plan.num_steps)[0].batch_size
+    for number in range(REFRESH_PASSES):
+        rng = generator(seed, REFRESH, number, device=device)
+        batch = _to(stream.batch(number * batch_size, batch_size), device, layout)
+        rngs = [generator(seed, REFRESH, number, i, device=device) for i in range(batch_size)]
+        method.sample(averaged, method.condition(batch, rng), rngs)
+        yield
+
+
+def _to(batch: Batch, device: torch.device, layout: torch.memory_format) -> Batch:
+    image = batch.image.to(device, memory_format=layout, non_blocking=True)
+    return Batch(image, batch.label.to(device, non_blocking=True))
+
+
+def _save(
+    path: Path,
+    nets: nn.ModuleDict,
+    averaged: nn.ModuleDict,
+    optimizers: dict[str, torch.optim.Adam],
+    state: _State,
+) -> None:
+    import io
+
+    buffer = io.BytesIO()
+    content: dict[str, Any] = {
+        "state": vars(state),
+        "nets": nets.state_dict(),
+        "averaged": averaged.state_dict(),
+        "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
+    }
+    torch.save(content, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def _load(
+    path: Path,
+    nets: nn.ModuleDict,
+    averaged: nn.ModuleDict,
+    optimizers: dict[str, torch.optim.Adam],
+    device: torch.device,
+) -> _State | None:
+    if not path.is_file():
+        return None
+    content = torch.load(path, map_location=device, weights_only=True)
+    nets.load_state_dict(content["nets"])
+    averaged.load_state_dict(content["averaged"])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(content["optimizers"][name])
+    return _State(**content["state"])

@@ -1,0 +1,65 @@
+"""STAGE: make the pair set of one recipe, real pairs plus synthetic ones."""
+
+from pathlib import Path
+
+import torch
+
+from data.cli import run
+from data.fingerprint import fingerprint
+from data.outputs import replacing
+from data.params import check_name, read
+from data.progress import log, progress
+from data.shards import PairSet, ShardWriter
+from data.timings import timed
+from synth import recipes
+from synth.training import default_device
+
+
+def main(
+    *, recipe: str, train: Path, palette: Path, layout: Path, painter: Path, out: Path
+) -> None:
+    """Make the real-plus-synthetic training set of one recipe."""
+    row = read(f"recipes.{check_name(recipe)}", recipes.RecipeParams)
+    numbers = read("produce", recipes.ProduceParams)
+    torch.set_num_threads(numbers.threads)
+    real = PairSet(train)
+    ready = recipes.load(
+        recipe,
+        row,
+        real=real,
+        palette=palette,
+        layout=layout,
+        painter=painter,
+        device=default_device(),
+    )
+    made_of = fingerprint(
+        {"produce": numbers.model_dump(), "layouts": row.layouts, "painter": row.painter},
+        [train, palette, layout, painter],
+    )
+    with timed(f"produce@{recipe}") as timing, replacing(out) as partial:
+        writer = ShardWriter(
+            partial, classes=real.classes, size=real.size, fingerprint=made_of, prefix=recipe
+        )
+        with writer:
+            writer.add_shards_of(real)
+            if ready is not None:
+                _write(writer, ready, numbers)
+                timing.images = numbers.num_pairs
+    log.info(f"{out}: {len(PairSet(out))} pairs")
+
+
+def _write(
+    writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams
+) -> None:
+    with progress(numbers.num_pairs, ready.name, "pairs") as advance:
+        for first in range(0, numbers.num_pairs, numbers.batch_size):
+            # a full batch also at the end, so that the last pairs do not depend on num_pairs
+            indices = range(first, first + numbers.batch_size)
+            pairs = recipes.make_pairs(ready, indices, numbers.seed)
+            for pair in pairs[: numbers.num_pairs - first]:
+                writer.write(pair)
+            advance(min(numbers.batch_size, numbers.num_pairs - first))
+
+
+if __name__ == "__main__":
+    run(main)

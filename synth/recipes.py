@@ -1,0 +1,188 @@
+"""What pairs to make: a recipe is where layouts come from and who paints them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from data.batches import load_tensors, onehot
+from data.errors import UserError
+from data.pairs import Pair
+from data.params import Params, choose
+from data.shards import PairSet
+from synth import artifact
+from synth.layouts import LAYOUTS
+from synth.method import Drawn, Method, generator
+from synth.painters import PAINTERS
+from synth.palette import PaletteModel
+
+# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
+PARENT, PALETTE, LAYOUT, PAINTER = 0, 1, 2, 3
+
+
+class RecipeParams(Params):
+    """A row of `recipes`: a layout method, a painter, and how the segmenter adapts."""
+
+    layouts: str
+    painter: str
+    adapt: str
+
+
+class ProduceParams(Params):
+    """Section `produce`: how many synthetic pairs, and what their bytes depend on."""
+
+    num_pairs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    seed: int = Field(ge=0, lt=2**31)
+    threads: int = Field(ge=1)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe ready to make pairs: trained networks, palettes and the real training pairs."""
+
+    name: str
+    layouts: str
+    layout_method: Method | None
+    layout_nets: nn.ModuleDict | None
+    painter: Method
+    painter_nets: nn.ModuleDict
+    palettes: PaletteModel
+    real_labels: torch.Tensor  # uint8 [N, H, W]
+    real_ids: tuple[str, ...]
+    device: torch.device
+
+
+def load(
+    name: str,
+    row: RecipeParams,
+    *,
+    real: PairSet,
+    palette: Path,
+    layout: Path,
+    painter: Path,
+    device: torch.device,
+) -> Recipe | None:
+    """Load what a recipe needs; None for a recipe of real pairs only.
+
+    Raises `UserError` for unknown methods, for half a recipe, and for artifacts that were trained
+    on other classes or at another size.
+    """
+    choose(row.layouts, LAYOUTS, "layout method")
+    choose(row.painter, PAINTERS, "painter")
+    if (row.layouts == "none") != (row.painter == "none"):
+        raise UserError(
+            f"recipe {name!r} has layouts {row.layouts!r} and painter {row.painter!r}; give both, "
+            "or `none` for both"
+        )
+    if row.layouts == "none":
+        return None
+    palettes = PaletteModel.load(palette)
+    layout_method, layout_nets = _layouts(layout, row.layouts, real, palettes, device)
+    painter_method, painter_nets = _painter(painter, row.painter, real, device)
+    _, labels = load_tensors(real, range(len(real)))
+    return Recipe(
+        name,
+        row.layouts,
+        layout_method,
+        layout_nets,
+        painter_method,
+        painter_nets,
+        palettes,
+        labels,
+        tuple(real.ids()),
+        device,
+    )
+
+
+@torch.no_grad()
+def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int) -> list[Pair]:
+    """Make the synthetic pairs of the given indices, one batch.
+
+    A pair is a function of (models, recipe, run seed, index); its bytes also depend on the number
+    of items in the batch and of threads, which is why both are parameters.
+    """
+    rows = [parent_row(seed, index, len(recipe.real_ids)) for index in indices]
+    palettes = [recipe.palettes.sample(1, _seed(seed, PALETTE, index))[0] for index in indices]
+    drawn: Drawn = LAYOUTS[recipe.layouts].draw(
+        recipe.layout_method,
+        recipe.layout_nets,
+        palette=torch.as_tensor(np.stack(palettes)).to(recipe.device),
+        real=recipe.real_labels[rows].long().to(recipe.device),
+        rngs=_rngs(seed, LAYOUT, indices, recipe.device),
+    )
+    condition = onehot(drawn.label, recipe.palettes.num_classes)
+    rngs = _rngs(seed, PAINTER, indices, recipe.device)
+    images = recipe.painter.sample(recipe.painter_nets, condition, rngs)
+    pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu()
+    return [
+        Pair(
+            id=f"{recipe.name}-{index:07d}",
+            image=pixels[slot].permute(1, 2, 0).numpy(),
+            label=drawn.label[slot].to(torch.uint8).cpu().numpy(),
+            source=recipe.name,
+            target=None if drawn.target is None else drawn.target[slot].cpu().numpy(),
+            parent=recipe.real_ids[rows[slot]] if drawn.derived else None,
+            edited=None if drawn.edited is None else drawn.edited[slot].cpu().numpy(),
+            seed=seed << 32 | index,
+        )
+        for slot, index in enumerate(indices)
+    ]
+
+
+def parent_row(seed: int, index: int, num_real: int) -> int:
+    """Return the real pair that pair `index` is given: every epoch visits each real pair once."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, PARENT, index // num_real]))
+    return int(rng.permutation(num_real)[index % num_real])
+
+
+def _layouts(
+    path: Path, name: str, real: PairSet, palettes: PaletteModel, device: torch.device
+) -> tuple[Method | None, nn.ModuleDict | None]:
+    entry = LAYOUTS[name]
+    config = _checked(path, name, real)
+    method = entry.build(
+        num_classes=real.classes.num_classes,
+        size=real.size,
+        palettes=palettes,
+        **entry.Config(**config).model_dump(),
+    )
+    if method is None:
+        return None, None
+    return method, artifact.load_nets(path, method.nets, method.ema).to(device)
+
+
+def _painter(
+    path: Path, name: str, real: PairSet, device: torch.device
+) -> tuple[Method, nn.ModuleDict]:
+    entry = PAINTERS[name]
+    config = _checked(path, name, real)
+    method = entry.build(
+        num_classes=real.classes.num_classes,
+        size=real.size,
+        **entry.Config(**config).model_dump(),
+    )
+    return method, artifact.load_nets(path, method.nets, method.ema).to(device)
+
+
+def _checked(path: Path, name: str, real: PairSet) -> dict[str, object]:
+    description = artifact.describe(path)
+    if description.name != name:
+        raise UserError(f"{path} holds {description.name!r}, the recipe asks for {name!r}")
+    if description.classes != real.classes or description.size != real.size:
+        raise UserError(f"{path} was trained on other classes or at another size; train it again")
+    return description.config
+
+
+def _rngs(
+    seed: int, stream: int, indices: Sequence[int], device: torch.device
+) -> list[torch.Generator]:
+    return [generator(seed, stream, index, device=device) for index in indices]
+
+
+def _seed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])

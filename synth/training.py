@@ -1,0 +1,78 @@
+"""The body that the training stages share: from a pair set and a method to an artifact."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import Field
+
+from data.batches import load_stream
+from data.fingerprint import fingerprint, scratch
+from data.outputs import remove, replacing
+from data.params import Params
+from data.shards import PairSet
+from data.timings import timed
+from synth import artifact
+from synth.loop import train
+from synth.method import Method
+
+
+class TrainingParams(Params):
+    """Section `training`: what all generators share, so that their comparison is fair."""
+
+    seed: int = Field(ge=0)
+    flip: bool
+    autocast: bool
+    channels_last: bool
+    save_every: int = Field(ge=1)
+    log_every: int = Field(ge=1)
+
+
+def default_device() -> torch.device:
+    """Return the accelerator when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def run_training(
+    *,
+    stage: str,
+    name: str,
+    config: dict[str, Any],
+    build: Callable[[PairSet], Method | None],
+    training: TrainingParams,
+    pairs: Path,
+    inputs: Sequence[Path],
+    out: Path,
+) -> None:
+    """Train one method on the real pairs of a set and write its artifact.
+
+    `build` makes the method for the set's classes and size, or None when it needs no training.
+    `inputs` are all the artifacts read; with the parameters and the code they key the scratch
+    folder from which an interrupted run resumes.
+    """
+    with timed(f"{stage}@{name}") as timing, replacing(out) as partial:
+        real = PairSet(pairs)
+        made_of = fingerprint({"config": config, "training": training.model_dump()}, inputs)
+        description = artifact.Description(name, config, real.classes, real.size, made_of)
+        torch.manual_seed(training.seed)  # names the draw of initial weights
+        method = build(real)
+        if method is None:
+            artifact.write(partial, description, None, [])
+            return
+        checkpoint_dir = scratch(f"{stage}-{name}", made_of)
+        nets, curve = train(
+            method,
+            load_stream(real, seed=training.seed, flip=training.flip),
+            seed=training.seed,
+            checkpoint_dir=checkpoint_dir,
+            label=name,
+            device=default_device(),
+            autocast=training.autocast,
+            channels_last=training.channels_last,
+            save_every=training.save_every,
+            log_every=training.log_every,
+        )
+        artifact.write(partial, description, nets.cpu(), curve)
+        timing.images = sum(span.num_images for span in method.spans)
+    remove(checkpoint_dir)
