@@ -1,0 +1,62 @@
+# The commands of the project; .ci/run calls the same ones.
+#   make repro                  the default experiment
+#   make repro PRESET=camvid    with presets/camvid.yaml merged into params.yaml
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+ROOMS := data synth segment evaluate flows
+
+# No telemetry, figures without a display, and our five rooms before anything installed.
+export DO_NOT_TRACK := 1
+export DVC_NO_ANALYTICS := true
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export MPLBACKEND := Agg
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help venv check fix test test-slow repro publish
+.DEFAULT_GOAL := help
+
+help:  ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+venv: .venv/installed  ## create .venv and install what the pipeline needs
+
+check: .venv/installed-dev  ## formatting, lint, layers, valid dvc.yaml
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	PYTHONPATH=. $(BIN)/lint-imports
+	$(BIN)/dvc stage list --name-only >/dev/null
+
+fix: .venv/installed-dev  ## format, and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+test: .venv/installed-dev  ## the test suite, without the slow part
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-dev  ## servers, kills and whole small pipelines
+	$(BIN)/python -m pytest -m slow
+
+repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name)
+	$(if $(PRESET),$(BIN)/python -m data.preset $(PRESET))
+	$(BIN)/dvc repro
+	@echo "report: $(CURDIR)/evaluate/report.md"
+
+publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be committed (NAME=name)
+	@test -n "$(NAME)" || { echo "error: say under which name: make publish NAME=camvid-cpu" >&2; exit 2; }
+	$(BIN)/python -m evaluate.publish $(NAME)
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "error: $(PYTHON) is not Python 3.11, 3.12 or 3.13; install one (Debian: python3.11, python3.11-venv) or say make PYTHON=..." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' || \
+		{ echo "error: $(PYTHON) cannot make environments; install python3-venv (Debian, Ubuntu)" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	@$(BIN)/python -c 'import cv2' || \
+		{ echo "error: OpenCV lacks the system library named above; install libgl1 and libglib2.0-0 (Debian, Ubuntu: apt-get install libgl1 libglib2.0-0), then run make again" >&2; exit 2; }
+	@touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@

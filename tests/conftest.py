@@ -1,0 +1,33 @@
+"""What every test gets: no telemetry, no display, nothing written into the user's folders."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Before anything imports Prefect or matplotlib: both read their settings at import.
+os.environ.update(
+    DO_NOT_TRACK="1",
+    DVC_NO_ANALYTICS="true",
+    HF_HUB_OFFLINE="1",
+    MPLBACKEND="Agg",
+    PREFECT_HOME=tempfile.mkdtemp(prefix="scene-palette-prefect-"),
+    PREFECT_LOGGING_EXTRA_LOGGERS="",
+    PREFECT_SERVER_ANALYTICS_ENABLED="false",
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="120",
+)
+
+
+def pytest_unconfigure() -> None:
+    """Remove the private folder of Prefect."""
+    shutil.rmtree(os.environ["PREFECT_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT

@@ -1,0 +1,94 @@
+"""Overlays: what they change, what they keep, what they refuse."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from data import preset
+from data.errors import UserError
+
+PARAMS = """\
+# The head.
+preset: default
+
+# == one ==
+one:
+  # How many.
+  count: 3
+  rate: 2.0e-4 # beside
+  names: [a, b]
+two:
+  # Nothing here.
+  none: {}
+"""
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A repository with a committed params.yaml and two overlays."""
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    (tmp_path / "presets" / "big.yaml").write_text("one:\n  count: 9\n  names: [c]\n")
+    (tmp_path / "presets" / "wide.yaml").write_text("two:\n  extra: {depth: 1.0e-3}\n")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@t"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "start"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def text(clone: Path) -> str:
+    return (clone / "params.yaml").read_text()
+
+
+def test_values_change_and_comments_stay(clone: Path) -> None:
+    preset.apply("big", clone)
+    expected = PARAMS.replace("count: 3", "count: 9").replace("[a, b]", "[c]")
+    assert text(clone) == expected.replace("preset: default", "preset: big")
+
+
+def test_new_keys_are_added(clone: Path) -> None:
+    preset.apply("wide", clone)
+    assert text(clone).rstrip().endswith("extra: {depth: 1.0e-3}")
+    assert "none: {}" in text(clone)
+
+
+def test_a_preset_may_be_applied_again_changed_and_taken_out(clone: Path) -> None:
+    preset.apply("big", clone)
+    once = text(clone)
+    preset.apply("big", clone)
+    assert text(clone) == once
+    preset.apply("wide", clone)
+    assert "count: 3" in text(clone), "overlays must not pile up"
+    preset.apply("default", clone)
+    assert text(clone) == PARAMS
+
+
+@pytest.mark.parametrize("before", ["default", "big"])
+def test_uncommitted_edits_are_not_overwritten(clone: Path, before: str) -> None:
+    preset.apply(before, clone)
+    edited = text(clone).replace("rate: 2.0e-4", "rate: 1.0e-4")
+    (clone / "params.yaml").write_text(edited)
+    with pytest.raises(UserError, match=r"uncommitted edits.*commit them.*git checkout"):
+        preset.apply("big", clone)
+    assert text(clone) == edited
+
+
+def test_an_unknown_preset_lists_what_there_is(clone: Path) -> None:
+    with pytest.raises(UserError, match=r"unknown preset 'bigg'; there is default, big, wide"):
+        preset.apply("bigg", clone)
+    with pytest.raises(UserError, match="not allowed"):
+        preset.apply("../big", clone)
+
+
+def test_a_section_cannot_become_a_number(clone: Path) -> None:
+    (clone / "presets" / "wide.yaml").write_text("two: 5\n")
+    with pytest.raises(UserError, match=r"`two` must be a section in both"):
+        preset.apply("wide", clone)
+    assert text(clone) == PARAMS
+
+
+def test_without_git_it_says_so(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    with pytest.raises(UserError, match=r"work in a clone"):
+        preset.apply("default", tmp_path)

@@ -1,0 +1,77 @@
+"""A toy pipeline with real DVC, and a private Prefect server."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# a -> b -> report, a -> c -> report; what b and c do is in files, so that a test can change it.
+TOY = """
+stages:
+  a:
+    cmd: echo one > a.txt
+    outs: [a.txt]
+  b:
+    cmd: python b.py
+    deps: [a.txt, b.py]
+    outs: [b.txt]
+  c:
+    cmd: python c.py
+    deps: [a.txt, c.py]
+    outs: [c.txt]
+  report:
+    cmd: cat b.txt c.txt > evaluate/report.md
+    deps: [b.txt, c.txt]
+    outs: [evaluate/report.md]
+"""
+WRITE = "from pathlib import Path\nPath('{name}.txt').write_text('# {name}\\n')\n"
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """A DVC project of four stages that has not run yet."""
+    root = tmp_path / "toy"
+    (root / "evaluate").mkdir(parents=True)
+    (root / "dvc.yaml").write_text(TOY)
+    for name in "bc":
+        (root / f"{name}.py").write_text(WRITE.format(name=name))
+    command = [sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"]
+    subprocess.run(command, cwd=root, check=True)
+    return root
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[None]:
+    """A Prefect server on a free port of the loopback device, with a database of its own."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=120):
+        yield
+
+
+@pytest.fixture
+def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Retry at once."""
+    from flows import pipeline
+
+    eager = pipeline.run_stage.with_options(retry_delay_seconds=0)
+    monkeypatch.setattr(pipeline, "run_stage", eager)
+
+
+@pytest.fixture
+def dvc() -> Callable[..., str]:
+    """Run DVC in a folder and return what it printed."""
+
+    def run(root: Path, *words: str) -> str:
+        command = [sys.executable, "-m", "dvc", *words]
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        env = {**os.environ, "PATH": path}
+        shown = subprocess.run(
+            command, cwd=root, env=env, check=True, capture_output=True, text=True
+        )
+        return shown.stdout
+
+    return run
