@@ -1,5 +1,7 @@
 """The doorway every stage goes through: command line in, exit status out."""
 
+import functools
+import inspect
 import logging
 import signal
 import sys
@@ -20,13 +22,29 @@ def run(main: Callable[..., Any]) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     signal.signal(signal.SIGTERM, _terminate)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(main)
+    app.command()(_with_flags(main, typer.Option))
     try:
         app()
     except UserError as error:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
     raise SystemExit(0)
+
+
+def _with_flags(main: Callable[..., Any], option: Callable[..., Any]) -> Callable[..., Any]:
+    # typer would make a required keyword-only parameter a positional argument
+    @functools.wraps(main)
+    def command(**flags: Any) -> Any:
+        return main(**flags)
+
+    signature = inspect.signature(main)
+    command.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[
+            p.replace(default=option(...)) if p.default is inspect.Parameter.empty else p
+            for p in signature.parameters.values()
+        ]
+    )
+    return command
 
 
 def _terminate(signum: int, frame: object) -> NoReturn:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data.errors import UserError
 
 PARAMS_FILE = Path("params.yaml")
-NAME = re.compile(r"^[a-z0-9_]+$")
+NAME = re.compile(r"[a-z0-9_]+")
 
 P = TypeVar("P", bound="Params")
 
@@ -60,7 +60,7 @@ def check_name(name: str) -> str:
 
     Names are lower-case letters, digits and underscores: DVC runs commands through a shell.
     """
-    if not NAME.match(name):
+    if not NAME.fullmatch(name):
         raise UserError(f"name {name!r} is not allowed; use lower-case letters, digits and _ only")
     return name
 

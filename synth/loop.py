@@ -78,9 +78,11 @@ def train(
             batch = _to(stream.batch(now.images, batch_size), device, layout)
             # Walk the phases: each trains its own networks.
             nets.train()
+            broken: list[str] = []
             for phase in method.phases(batch, now):
                 terms = _descend(phase, nets, optimizers, device, autocast)
-                _record(state, phase.name, terms, max_skipped)
+                broken += _record(state, phase.name, terms)
+            _guard(state, broken, max_skipped)
             ema.update(averaged, nets, method.ema, state.step)
             state.step += 1
             # Report status, save state.
@@ -145,21 +147,26 @@ def _descend(
     return values if finite else values | {"gradient": torch.tensor(torch.nan)}
 
 
-def _record(state: _State, phase: str, terms: dict[str, Tensor], max_skipped: int) -> None:
+def _record(state: _State, phase: str, terms: dict[str, Tensor]) -> list[str]:
     values = {f"{phase}/{name}": float(term) for name, term in terms.items()}
     broken = [name for name, value in values.items() if not math.isfinite(value)]
-    if broken:
-        state.skipped += 1
-        log.warning(f"step {state.step}: {', '.join(broken)} not finite, step skipped")
-        if state.skipped > max_skipped:
-            raise Diverged(
-                f"{', '.join(broken)} not finite in {state.skipped} steps in a row; lower the "
-                "learning rate or switch `training.autocast` off; the last checkpoint is kept"
-            )
+    if not broken:
+        for name, value in values.items():
+            state.pending.setdefault(name, []).append(value)
+    return broken
+
+
+def _guard(state: _State, broken: list[str], max_skipped: int) -> None:
+    if not broken:
+        state.skipped = 0
         return
-    state.skipped = 0
-    for name, value in values.items():
-        state.pending.setdefault(name, []).append(value)
+    state.skipped += 1
+    log.warning(f"step {state.step}: {', '.join(broken)} not finite, phase skipped")
+    if state.skipped > max_skipped:
+        raise Diverged(
+            f"{', '.join(broken)} not finite in {state.skipped} steps in a row; lower the "
+            "learning rate or switch `training.autocast` off; the last checkpoint is kept"
+        )
 
 
 def _close_point(state: _State, images: int) -> None:

@@ -48,9 +48,7 @@ def main(
     log.info(f"{out}: {len(PairSet(out))} pairs")
 
 
-def _write(
-    writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams
-) -> None:
+def _write(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams) -> None:
     with progress(numbers.num_pairs, ready.name, "pairs") as advance:
         for first in range(0, numbers.num_pairs, numbers.batch_size):
             # a full batch also at the end, so that the last pairs do not depend on num_pairs

@@ -1,0 +1,58 @@
+"""Streams: a batch is a pure function of (seed, position)."""
+
+import torch
+
+from data.batches import Stream, onehot
+
+
+def make_stream(seed=0, flip=True, num_pairs=10):
+    images = torch.arange(num_pairs * 3 * 2 * 4).reshape(num_pairs, 3, 2, 4).to(torch.uint8)
+    labels = torch.arange(num_pairs * 8).reshape(num_pairs, 2, 4).to(torch.uint8)
+    return Stream(images, labels, seed=seed, flip=flip)
+
+
+def rows_of(batch):
+    return [int(label.min()) // 8 for label in batch.label]
+
+
+def test_every_epoch_visits_each_pair_once_in_its_own_order():
+    epochs = [rows_of(make_stream().batch(10 * epoch, 10)) for epoch in range(3)]
+    assert all(sorted(epoch) == list(range(10)) for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_batches_do_not_depend_on_what_was_read_before():
+    stream = make_stream()
+    straight = [stream.batch(position, 4) for position in range(0, 40, 4)]
+    jumped = make_stream().batch(24, 4)
+    assert torch.equal(straight[6].image, jumped.image)
+    assert torch.equal(straight[6].label, jumped.label)
+
+
+def test_seeds_differ():
+    assert rows_of(make_stream(0).batch(0, 10)) != rows_of(make_stream(1).batch(0, 10))
+
+
+def test_image_and_label_are_mirrored_together():
+    mirrored = 0
+    batch = make_stream().batch(0, 10)
+    for image, label in zip(batch.image, batch.label, strict=True):
+        is_mirrored = bool(label[0, 0] > label[0, 1])
+        assert is_mirrored == bool(image[0, 0, 0] > image[0, 0, 1])
+        mirrored += is_mirrored
+    assert 0 < mirrored < 10
+    assert not any(
+        label[0, 0] > label[0, 1] for label in make_stream(flip=False).batch(0, 10).label
+    )
+
+
+def test_images_are_scaled_to_minus_one_and_one():
+    images = torch.tensor([0, 255], dtype=torch.uint8).expand(1, 3, 1, 2)
+    batch = Stream(images, torch.zeros(1, 1, 2, dtype=torch.uint8), seed=0, flip=False).batch(0, 1)
+    assert batch.image.unique().tolist() == [-1, 1]
+
+
+def test_onehot_puts_classes_on_the_channel_axis():
+    encoded = onehot(torch.tensor([[[0, 2]]]), 3)
+    assert encoded.shape == (1, 3, 1, 2)
+    assert encoded[0, :, 0, 1].tolist() == [0, 0, 1]
