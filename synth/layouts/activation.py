@@ -1,0 +1,69 @@
+"""Semantically-assisted activation: logits and a palette in, a soft layout of that palette out.
+
+Each class spreads its share of the image over the positions (a spatial softmax), then every pixel
+is normalised over the classes. `semantic_palette` uses the plain form, `partial_palette` the one
+with exact zeros. Everything is computed in float32, also under autocast: a softmax over thousands
+of positions loses the small shares in bfloat16.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+EPS = 1e-6
+ABSENT_BELOW = 0.002
+
+
+@dataclass(frozen=True)
+class Activation:
+    """A soft layout with the densities it was made from, both float32 `[B, C, h, w]`.
+
+    `soft` sums to 1 over the classes of each pixel. `mask` has the mean `share_c` over the
+    positions of class c; it sums to 1 over the classes of a pixel only where the classes divide
+    the image among themselves without overlap or gap (the spread loss asks for that).
+    """
+
+    soft: Tensor
+    mask: Tensor
+
+    def blend(self, coarse: "Activation", alpha: float) -> "Activation":
+        """Return `(1 - alpha) * coarse + alpha * self`, entry by entry (fade of a new scale)."""
+        return Activation(
+            torch.lerp(coarse.soft, self.soft, alpha), torch.lerp(coarse.mask, self.mask, alpha)
+        )
+
+
+def assisted(logits: Tensor, share: Tensor) -> Activation:
+    """Activate logits `[B, C, h, w]` under the palette `share` `[B, C]`, which sums to 1.
+
+    mask_c = h w share_c softmax_positions(logits_c); soft = (mask + eps) / sum_c (mask + eps).
+    """
+    mask = densities(logits, share)
+    raised = mask + EPS
+    return Activation(raised / raised.sum(1, keepdim=True), mask)
+
+
+def assisted_present(logits: Tensor, share: Tensor) -> Activation:
+    """Activate as `assisted`, but classes with a share below 0.002 have probability exactly 0.
+
+    As released for partial editing (C + 1 channels, the last one keeps what is there). `share` is
+    not changed.
+    """
+    present = share >= ABSENT_BELOW
+    mask = densities(logits, share * present)
+    raised = mask + EPS * present[:, :, None, None]
+    return Activation(raised / raised.sum(1, keepdim=True), mask)
+
+
+def densities(logits: Tensor, share: Tensor) -> Tensor:
+    """Spread each class' share over the positions: `[B, C, h, w]` with spatial mean `share`."""
+    with torch.autocast(logits.device.type, enabled=False):
+        over_positions = logits.float().flatten(2).softmax(2).view(logits.shape)
+        return over_positions * (share.float() * logits[0, 0].numel())[:, :, None, None]
+
+
+def without_traces(share: Tensor, num_pixels: int) -> Tensor:
+    """Zero shares below one pixel and renormalise (`--s_filter_cond` of the released code)."""
+    kept = torch.where(share * num_pixels < 1, torch.zeros_like(share), share)
+    return kept / kept.sum(1, keepdim=True)

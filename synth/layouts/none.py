@@ -1,0 +1,31 @@
+"""No layouts: the baseline recipe makes no pairs."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from data.errors import UserError
+from data.params import Params
+from synth.method import Drawn
+from synth.palette import PaletteModel
+
+
+class Config(Params):
+    """Section `layouts.none` of `params.yaml`: empty."""
+
+
+def build(*, num_classes: int, size: tuple[int, int], palettes: PaletteModel) -> None:
+    """Return None: there is nothing to train."""
+
+
+def draw(
+    method: None,
+    nets: nn.ModuleDict | None,
+    *,
+    palette: Tensor,
+    real: Tensor,
+    rngs: Sequence[torch.Generator],
+) -> Drawn:
+    """Raise `UserError`: a recipe without layouts has nothing to draw."""
+    raise UserError("layouts `none` draws no layouts; a recipe that makes pairs needs another one")

@@ -1,0 +1,273 @@
+"""Semantic Palette's partial editor (CVPR 2021): a vertical band of a real layout is made anew.
+
+A progressive generator of SPADE blocks sees the layout with the band unknown and the palette of
+what was removed; one more class, "keep", re-emits the input. Whatever it does to the kept pixels,
+a drawn pair has the real label outside the band.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.batches import Batch, onehot
+from data.params import Params
+from synth.layers import Condition, ModulatedBlock, Spade
+from synth.layouts.activation import Activation, assisted_present
+from synth.layouts.losses import (
+    Blur,
+    blur_kernel,
+    critic_terms,
+    entropy,
+    over_scales,
+    real_layout,
+    soften,
+    spread,
+)
+from synth.layouts.progressive import (
+    Critic,
+    Generator,
+    JointKind,
+    PixelNormKind,
+    channel_table,
+    grids,
+)
+from synth.layouts.schedule import Level, spans_of
+from synth.method import AdamConfig, Drawn, Phase, Progress, Span, rand, randn
+from synth.palette import PaletteModel
+
+
+class Config(Params):
+    """Section `layouts.partial_palette` of `params.yaml`."""
+
+    latent: int = Field(512, ge=1)
+    width: int = Field(512, ge=4)
+    taper_from: int = Field(4, ge=1)
+    hidden: int = Field(128, ge=1)
+    levels: tuple[Level, ...]
+    lr: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    ema_decay: float = Field(0.99, ge=0, lt=1)
+    min_band: float = Field(0.5, gt=0, le=1)
+    penalty_weight: float = Field(10.0, ge=0)
+    entropy_weight: float = Field(1.0, ge=0)
+    merged_entropy_weight: float = Field(1.0, ge=0)
+    spread_weight: float = Field(1.0, ge=0)
+    pixel_norm: PixelNormKind = "rms"
+    joint: JointKind = "bias"
+    blur: Blur = "symmetric"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """What the editor is asked for.
+
+    `layout` `[B, C, h, w]` is one-hot outside the band and 1/C inside; `share` `[B, C + 1]` is the
+    removed histogram as share of the whole image, then what is kept; it sums to 1. `band` is bool
+    `[B, h, w]`.
+    """
+
+    layout: Tensor
+    share: Tensor
+    band: Tensor
+
+
+@dataclass(frozen=True)
+class PartialPalette:
+    """The method: networks `G` and `D`, schedule and losses."""
+
+    nets: nn.ModuleDict
+    optimizers: Mapping[str, AdamConfig]
+    spans: tuple[Span, ...]
+    ema: Mapping[str, float]
+    sizes: tuple[tuple[int, int], ...]
+    num_classes: int
+    latent: int
+    min_band: float
+    penalty_weight: float
+    entropy_weight: float
+    merged_entropy_weight: float
+    spread_weight: float
+    blur: Blur
+
+    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
+        """One generator step, then one critic step on the merged layouts made before it."""
+        level, alpha, rng = progress.level, progress.alpha, progress.rng
+        G, D = self.nets["G"], self.nets["D"]
+        real = real_layout(batch.label, self.num_classes, self.sizes[level])
+        edit = self._edit(real, rng)
+        z = torch.randn(len(real), self.latent, generator=rng, device=rng.device).to(real.device)
+        made: list[Tensor] = []
+
+        def generator_loss() -> dict[str, Tensor]:
+            condition = Condition(edit.layout)
+            scales = G(z, edit.share, level=level, alpha=alpha, layout=condition)
+            merged = [
+                Activation(merge(scale.soft, condition.at(scale.soft.shape[-2:])), scale.mask)
+                for scale in scales
+            ]
+            made.append(merged[-1].soft.detach())
+            weight = self.merged_entropy_weight
+            return {
+                "adversarial": -D(merged[-1].soft, level=level, alpha=alpha).float().mean(),
+                "entropy": self.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
+                "merged_entropy": weight * over_scales(merged, lambda s: entropy(s.soft)),
+                "spread": self.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
+            }
+
+        def critic_loss() -> dict[str, Tensor]:
+            kernel = blur_kernel(min(self.sizes[level]), kind=self.blur)
+            return critic_terms(
+                lambda layout: D(layout, level=level, alpha=alpha),
+                soften(real, kernel=kernel),
+                made[0],
+                weight=self.penalty_weight,
+                rng=rng,
+            )
+
+        yield Phase("G", generator_loss, train=("G",))
+        yield Phase("D", critic_loss, train=("D",))
+
+    def condition(self, batch: Batch, rng: torch.Generator) -> Edit:
+        """Take a random band out of every layout of a batch, at full size."""
+        return self._edit(onehot(batch.label, self.num_classes), rng)
+
+    def sample(
+        self, nets: nn.ModuleDict, condition: Edit, rngs: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Draw merged soft layouts `[B, C, H, W]` for full-size edits, one generator each."""
+        z = randn(rngs, (self.latent,)).to(condition.layout.device)
+        layout, level = Condition(condition.layout), len(self.sizes) - 1
+        raw = nets["G"](z, condition.share, level=level, layout=layout)[-1].soft
+        return merge(raw, condition.layout)
+
+    def _edit(self, layout: Tensor, rng: torch.Generator) -> Edit:
+        places = torch.rand(len(layout), 2, generator=rng, device=rng.device).to(layout.device)
+        return remove(layout, band_of(places, layout.shape[2:], self.min_band))
+
+
+class EditBlock(nn.Module):
+    """One SPADE residual block, conditioned on the layout with its band unknown (section 3.1)."""
+
+    def __init__(self, inputs: int, outputs: int, num_classes: int, hidden: int) -> None:
+        """Build the block; its norms are batch norms without their own scale."""
+        super().__init__()
+        self.block = ModulatedBlock(inputs, outputs, lambda c: Spade(c, num_classes, hidden))
+
+    def forward(self, x: Tensor, layout: Condition) -> Tensor:
+        """Features -> features of the same size."""
+        return self.block(x, layout)
+
+
+def band_of(places: Tensor, size: tuple[int, int], min_band: float) -> Tensor:
+    """Turn uniform numbers `[B, 2]` into full-height vertical bands, bool `[B, H, W]`.
+
+    Width round((m + (1 - m) u) W), start round((W - width) u').
+    """
+    height, width = size
+    widths = ((min_band + (1 - min_band) * places[:, 0]) * width).round().clamp(min=1)
+    starts = ((width - widths) * places[:, 1]).round()
+    column = torch.arange(width, device=places.device)
+    inside = (column >= starts[:, None]) & (column < (starts + widths)[:, None])
+    return inside[:, None, :].expand(-1, height, -1)
+
+
+def remove(layout: Tensor, band: Tensor) -> Edit:
+    """Take a band `[B, h, w]` out of one-hot layouts `[B, C, h, w]`."""
+    inside = band[:, None]
+    target = (layout * inside).mean((2, 3))
+    share = torch.cat([target, 1 - target.sum(1, keepdim=True)], 1).clamp(min=0)
+    unknown = torch.full_like(layout, 1 / layout.shape[1])
+    share = share / share.sum(1, keepdim=True)
+    return Edit(torch.where(inside, unknown, layout), share, band)
+
+
+def merge(raw: Tensor, layout: Tensor) -> Tensor:
+    """Give "keep" back to what is there: raw_c + raw_keep * layout_c; sums to 1 over c."""
+    return raw[:, :-1] + raw[:, -1:] * layout
+
+
+def build(
+    *,
+    num_classes: int,
+    size: tuple[int, int],
+    palettes: PaletteModel,
+    latent: int,
+    width: int,
+    taper_from: int,
+    hidden: int,
+    levels: Sequence[Level],
+    lr: float,
+    betas: tuple[float, float],
+    ema_decay: float,
+    min_band: float,
+    penalty_weight: float,
+    entropy_weight: float,
+    merged_entropy_weight: float,
+    spread_weight: float,
+    pixel_norm: PixelNormKind,
+    joint: JointKind,
+    blur: Blur,
+) -> PartialPalette:
+    """Build the method for layouts of `size` (height, width).
+
+    `palettes` is not looked at: the target is the true histogram of the removed band. Raises
+    `UserError` for a size that does not halve to a base grid.
+    """
+    sizes = grids(size)
+    channels = channel_table(width, taper_from, len(sizes))
+    pairs = zip([channels[0], *channels], channels, strict=False)
+    nets = nn.ModuleDict(
+        {
+            "G": Generator(
+                [EditBlock(a, b, num_classes, hidden) for a, b in pairs],
+                channels=channels,
+                base=sizes[0],
+                latent=latent,
+                num_masks=num_classes + 1,
+                activate=assisted_present,
+                joint=joint,
+                norm=pixel_norm,
+                normalised_stem=False,
+            ),
+            "D": Critic(num_classes, channels=channels, base=sizes[0]),
+        }
+    )
+    return PartialPalette(
+        nets=nets,
+        optimizers={name: AdamConfig(lr=lr, betas=betas) for name in nets},
+        spans=spans_of(levels, len(sizes)),
+        ema={"G": ema_decay},
+        sizes=tuple(sizes),
+        num_classes=num_classes,
+        latent=latent,
+        min_band=min_band,
+        penalty_weight=penalty_weight,
+        entropy_weight=entropy_weight,
+        merged_entropy_weight=merged_entropy_weight,
+        spread_weight=spread_weight,
+        blur=blur,
+    )
+
+
+def draw(
+    method: PartialPalette,
+    nets: nn.ModuleDict,
+    *,
+    palette: Tensor,
+    real: Tensor,
+    rngs: Sequence[torch.Generator],
+) -> Drawn:
+    """Remake a band of each real label `[B, H, W]`; outside it the label stays, pixel for pixel.
+
+    `palette` is not looked at. `target` `[B, C]` is for the whole image: what is kept plus what
+    was removed, hence the palette of the real label. `edited` is the band.
+    """
+    places = rand(rngs, (2,)).to(real.device)
+    layout = onehot(real, method.num_classes)
+    edit = remove(layout, band_of(places, method.sizes[-1], method.min_band))
+    made = method.sample(nets, edit, rngs).argmax(1)
+    label = torch.where(edit.band, made, real)
+    return Drawn(label=label, target=layout.mean((2, 3)), edited=edit.band, derived=True)

@@ -1,0 +1,202 @@
+"""Semantic Palette (Le Moing et al., CVPR 2021): whole layouts from noise and a target palette.
+
+Progressive WGAN-GP with semantically-assisted activation, entropy and spread losses at every scale.
+Differences from the released code, all switchable: pixel norm with its root, feedback that does
+not halve the features, a centred blur. Added: an average of the generator's weights.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.batches import Batch
+from data.params import Params
+from synth.layouts.activation import assisted, without_traces
+from synth.layouts.losses import (
+    Blur,
+    blur_kernel,
+    critic_terms,
+    entropy,
+    over_scales,
+    real_layout,
+    soften,
+    spread,
+)
+from synth.layouts.progressive import (
+    ConvBlock,
+    Critic,
+    Generator,
+    JointKind,
+    PixelNormKind,
+    channel_table,
+    grids,
+)
+from synth.layouts.schedule import Level, spans_of
+from synth.method import AdamConfig, Drawn, Phase, Progress, Span, randn
+from synth.palette import PaletteModel
+
+
+class Config(Params):
+    """Section `layouts.semantic_palette` of `params.yaml`."""
+
+    latent: int = Field(512, ge=1)
+    width: int = Field(512, ge=4)
+    taper_from: int = Field(4, ge=1)
+    levels: tuple[Level, ...]
+    lr: float = Field(1e-3, gt=0)
+    betas: tuple[float, float] = (0.0, 0.99)
+    ema_decay: float = Field(0.99, ge=0, lt=1)
+    penalty_weight: float = Field(10.0, ge=0)
+    entropy_weight: float = Field(1.0, ge=0)
+    spread_weight: float = Field(1.0, ge=0)
+    pixel_norm: PixelNormKind = "rms"
+    joint: JointKind = "bias"
+    blur: Blur = "symmetric"
+    filter_palette: bool = False
+
+
+@dataclass(frozen=True)
+class SemanticPalette:
+    """The method: networks `G` and `D`, schedule and losses."""
+
+    nets: nn.ModuleDict
+    optimizers: Mapping[str, AdamConfig]
+    spans: tuple[Span, ...]
+    ema: Mapping[str, float]
+    sizes: tuple[tuple[int, int], ...]
+    num_classes: int
+    latent: int
+    palettes: PaletteModel
+    penalty_weight: float
+    entropy_weight: float
+    spread_weight: float
+    blur: Blur
+    filter_palette: bool
+
+    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
+        """One generator step, then one critic step on the layouts made before it (section 2.5)."""
+        level, alpha, rng = progress.level, progress.alpha, progress.rng
+        G, D = self.nets["G"], self.nets["D"]
+        count, device = len(batch.label), batch.label.device
+        z = torch.randn(count, self.latent, generator=rng, device=rng.device).to(device)
+        share = self._share(self.condition(batch, rng), level)
+        made: list[Tensor] = []
+
+        def generator_loss() -> dict[str, Tensor]:
+            scales = G(z, share, level=level, alpha=alpha)
+            made.append(scales[-1].soft.detach())
+            return {
+                "adversarial": -D(scales[-1].soft, level=level, alpha=alpha).float().mean(),
+                "entropy": self.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
+                "spread": self.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
+            }
+
+        def critic_loss() -> dict[str, Tensor]:
+            real = real_layout(batch.label, self.num_classes, self.sizes[level])
+            real = soften(real, kernel=blur_kernel(min(self.sizes[level]), kind=self.blur))
+            return critic_terms(
+                lambda layout: D(layout, level=level, alpha=alpha),
+                real,
+                made[0],
+                weight=self.penalty_weight,
+                rng=rng,
+            )
+
+        yield Phase("G", generator_loss, train=("G",))
+        yield Phase("D", critic_loss, train=("D",))
+
+    def condition(self, batch: Batch, rng: torch.Generator) -> Tensor:
+        """Draw target palettes `[B, C]`, as many as the batch has pairs."""
+        seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
+        return torch.from_numpy(self.palettes.sample(len(batch.label), seed)).to(batch.label.device)
+
+    def sample(
+        self, nets: nn.ModuleDict, condition: Tensor, rngs: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
+        level = len(self.sizes) - 1
+        z = randn(rngs, (self.latent,)).to(condition.device)
+        return nets["G"](z, self._share(condition, level), level=level)[-1].soft
+
+    def _share(self, palette: Tensor, level: int) -> Tensor:
+        height, width = self.sizes[level]
+        return without_traces(palette, height * width) if self.filter_palette else palette
+
+
+def build(
+    *,
+    num_classes: int,
+    size: tuple[int, int],
+    palettes: PaletteModel,
+    latent: int,
+    width: int,
+    taper_from: int,
+    levels: Sequence[Level],
+    lr: float,
+    betas: tuple[float, float],
+    ema_decay: float,
+    penalty_weight: float,
+    entropy_weight: float,
+    spread_weight: float,
+    pixel_norm: PixelNormKind,
+    joint: JointKind,
+    blur: Blur,
+    filter_palette: bool,
+) -> SemanticPalette:
+    """Build the method for layouts of `size` (height, width).
+
+    Training draws its target palettes from `palettes`. Raises `UserError` for a size that does not
+    halve to a base grid.
+    """
+    sizes = grids(size)
+    channels = channel_table(width, taper_from, len(sizes))
+    blocks = [ConvBlock(None, channels[0], pixel_norm)]
+    blocks += [ConvBlock(a, b, pixel_norm) for a, b in pairwise(channels)]
+    nets = nn.ModuleDict(
+        {
+            "G": Generator(
+                blocks,
+                channels=channels,
+                base=sizes[0],
+                latent=latent,
+                num_masks=num_classes,
+                activate=assisted,
+                joint=joint,
+                norm=pixel_norm,
+                normalised_stem=True,
+            ),
+            "D": Critic(num_classes, channels=channels, base=sizes[0]),
+        }
+    )
+    return SemanticPalette(
+        nets=nets,
+        optimizers={name: AdamConfig(lr=lr, betas=betas) for name in nets},
+        spans=spans_of(levels, len(sizes)),
+        ema={"G": ema_decay},
+        sizes=tuple(sizes),
+        num_classes=num_classes,
+        latent=latent,
+        palettes=palettes,
+        penalty_weight=penalty_weight,
+        entropy_weight=entropy_weight,
+        spread_weight=spread_weight,
+        blur=blur,
+        filter_palette=filter_palette,
+    )
+
+
+def draw(
+    method: SemanticPalette,
+    nets: nn.ModuleDict,
+    *,
+    palette: Tensor,
+    real: Tensor,
+    rngs: Sequence[torch.Generator],
+) -> Drawn:
+    """Draw labels for palettes `[B, C]`; `real` is not looked at, `target` is the palette."""
+    label = method.sample(nets, palette, rngs).argmax(1)
+    return Drawn(label=label, target=palette, edited=None, derived=False)

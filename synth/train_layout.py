@@ -1,0 +1,41 @@
+"""STAGE: train one layout method on real pairs and the fitted palettes."""
+
+from pathlib import Path
+
+from data.cli import run
+from data.params import check_name, choose, read
+from data.shards import PairSet
+from synth.layouts import LAYOUTS
+from synth.method import Method
+from synth.palette import PaletteModel
+from synth.training import TrainingParams, run_training
+
+
+def main(*, method: str, train: Path, palette: Path, out: Path) -> None:
+    """Train one layout method; one that needs no training leaves only its description."""
+    entry = choose(check_name(method), LAYOUTS, "layout method")
+    config = read(f"layouts.{method}", entry.Config)
+    palettes = PaletteModel.load(palette)
+
+    def build(real: PairSet) -> Method | None:
+        return entry.build(
+            num_classes=real.classes.num_classes,
+            size=real.size,
+            palettes=palettes,
+            **config.model_dump(),
+        )
+
+    run_training(
+        stage="layout",
+        name=method,
+        config=config.model_dump(mode="json"),
+        build=build,
+        training=read("training", TrainingParams),
+        pairs=train,
+        inputs=[train, palette],
+        out=out,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
