@@ -1,0 +1,73 @@
+"""Scores of trained segmenters (cells), from the confusion matrices that they left behind."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.classes import ClassTable
+from data.confusion import scores
+from data.errors import UserError
+from data.outputs import read_json
+from data.shards import PairSet
+
+SPLITS = ("val", "test")
+CELL, MATRICES = "cell.json", "confusion.npz"
+
+
+def cell_dir(cells: Path, recipe: str, seed: int) -> Path:
+    """Return the folder of a finished cell; a missing or foreign one is named."""
+    folder = cells / str(seed)
+    if not (folder / CELL).is_file() or not (folder / MATRICES).is_file():
+        raise UserError(
+            f"cell {recipe}, seed {seed} is missing: {folder} has no {CELL} and {MATRICES}; "
+            "report.seeds asks for it: run its segment stage, or take the seed out"
+        )
+    cell = read_json(folder / CELL)
+    if (cell["recipe"], cell["seed"]) != (recipe, seed):
+        raise UserError(
+            f"{folder} holds recipe {cell['recipe']}, seed {cell['seed']}, not {recipe}, "
+            f"seed {seed}; run its segment stage again"
+        )
+    return folder
+
+
+def score_cell(folder: Path, real: Path) -> dict[str, Any]:
+    """Score a cell on val and, where there is one, on test; the test entry is None otherwise.
+
+    `real` holds the splits' pair sets; a cell scored on other pairs than theirs is refused.
+    """
+    result: dict[str, Any] = {}
+    with np.load(folder / MATRICES) as arrays:
+        for split in SPLITS:
+            if not (real / split).is_dir():
+                result[split] = None
+                continue
+            pairs = PairSet(real / split)
+            if split not in arrays or arrays[f"{split}_ids"].tolist() != pairs.ids():
+                raise UserError(
+                    f"{folder} was not scored on the pairs of {pairs.path}; "
+                    "run its segment stage again"
+                )
+            total = arrays[split].astype(np.int64).sum(axis=0)
+            result[split] = score_matrix(total, pairs.classes)
+    if result["val"] is None:
+        raise UserError(f"{real / 'val'} is missing; run the ingest stage")
+    return result
+
+
+def score_matrix(matrix: np.ndarray, classes: ClassTable) -> dict[str, Any]:
+    """Return mIoU, mIoU*, IoU by class name and the absent eval classes, in percent or None."""
+    found = scores(matrix, classes.eval_ids)
+    values = map(_finite, found.iou)
+    return {
+        "miou": _finite(found.miou),
+        "miou_star": _finite(found.miou_star),
+        "iou": dict(zip(classes.names, values, strict=True)),
+        "absent": [classes.names[index] for index in found.absent],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,39 @@
+"""The `report` section of params.yaml: which cells are scored and what the report shows."""
+
+from pydantic import Field, field_validator
+
+from data.params import Params, check_name
+
+BASELINE = "real"  # the recipe every other recipe is compared with
+
+
+class ReportParams(Params):
+    """Cells of the report (recipes x seeds) and the sizes of its tables and sheets."""
+
+    recipes: tuple[str, ...]  # rows of the table, in this order; `real` is the baseline
+    seeds: tuple[int, ...]  # segmenter seeds; the first one's `real` cell judges obedience
+    num_scored: int = Field(ge=1)  # synthetic pairs the judge labels, the same for every recipe
+    batch_size: int = Field(ge=1)  # images the judge labels at once
+    sheet_rows: int = Field(ge=1)  # rows of a contact sheet
+    palette_classes: int = Field(ge=2)  # classes in the palette figure
+    rare_percent: float = Field(gt=0, lt=100)  # a class with a smaller share of pixels is rare
+
+    @field_validator("recipes")
+    @classmethod
+    def _has_baseline(cls, recipes: tuple[str, ...]) -> tuple[str, ...]:
+        for name in recipes:
+            check_name(name)
+        if BASELINE not in recipes:
+            raise ValueError(f"`{BASELINE}` is missing; every other recipe is compared with it")
+        if len(set(recipes)) != len(recipes):
+            raise ValueError("a recipe is named twice; name each once")
+        return recipes
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
+        if not seeds:
+            raise ValueError("no seed; name at least one, three or more give an interval")
+        if len(set(seeds)) != len(seeds) or min(seeds) < 0:
+            raise ValueError("seeds must be distinct and not negative")
+        return seeds

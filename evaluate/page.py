@@ -1,0 +1,193 @@
+"""The report as one markdown page, for a reader who has not seen the project."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evaluate import poster, tables
+from evaluate.config import BASELINE
+from evaluate.figures import Figure
+from evaluate.numbers import head_split
+from evaluate.provenance import as_yaml
+from evaluate.verdict import verdict
+
+Json = dict[str, Any]
+FLAT = 0.5  # points; a smaller late rise counts as flat
+
+
+def page(
+    report: Json, figures: Sequence[Figure], rises: Mapping[str, float | None], timings: list[Json]
+) -> str:
+    """Return the whole page; `rises` are the recipes' gains over the last quarter of training."""
+    shown = {figure.file: figure for figure in figures}
+    parts = [
+        f"# Do synthetic pairs help? {_title(report)}",
+        verdict(report["recipes"], report["dataset"]),
+        *_augmentation(report, shown),
+        *_classes(report, shown),
+        *_curves(rises, shown),
+        *_layouts(report),
+        *_obedience(report),
+        *_of_section("## Pairs", "pairs", shown),
+        *_of_section("## Palettes", "palettes", shown),
+        *_of_section("## Training of the generators", "training", shown),
+        *_reading(report),
+        *_provenance(report, timings),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def image(figure: Figure) -> str:
+    """Return the markdown of a figure: the image with its caption below, both found by file."""
+    return f"![{figure.file}](figures/{figure.file})\n\n*{figure.caption}*"
+
+
+def rerun(preset: str | None) -> str:
+    """Return the command that makes the report again."""
+    return "make repro" if preset is None else f"make repro PRESET={preset}"
+
+
+def _title(report: Json) -> str:
+    dataset, arch = report["params"]["dataset"], report["params"]["segment"].get("arch")
+    size = f"{dataset['height']}x{dataset['width']}"
+    return ", ".join(filter(None, [f"{report['dataset']} at {size}", arch]))
+
+
+def _augmentation(report: Json, shown: Mapping[str, Figure]) -> list[str]:
+    recipes, table = report["recipes"], report["params"]["recipes"]
+    n = recipes[BASELINE]["miou"]["n"]
+    names = [f"`{r}` is the poster's {poster.NAMES[r]}" for r in recipes if r in poster.NAMES]
+    misprint = ""
+    if any((recipe, "IDD") in poster.MISPRINTED for recipe in recipes):
+        misprint = " (?): the poster repeats its baseline's score there."
+    over = "mean ± standard deviation over" if n > 1 else "from"
+    return [
+        "## Does it help?",
+        f"Percent; {over} {n} segmenter seed{'s' if n > 1 else ''}; gains are paired by seed.",
+        tables.augmentation(recipes, table, star=False),
+        image(shown["augmentation.png"]),
+        "The same for mIoU\\*, the mean over all classes with void-like ones, absent ones "
+        "counting 0:",
+        tables.augmentation(recipes, table, star=True),
+        f"Poster columns: {poster.CAPTION}.{misprint} {'; '.join(names)}.",
+    ]
+
+
+def _classes(report: Json, shown: Mapping[str, Figure]) -> list[str]:
+    absent = report["recipes"][BASELINE]
+    absent = (absent["test"] if head_split(report["recipes"]) == "test" else absent)["absent"]
+    rare = report["params"]["report"]["rare_percent"]
+    parts = [
+        "## Which classes gain?",
+        f"IoU in percent, gains in points. Rare: below {rare:g} % of the real training pixels. "
+        "Bold: the 95 % interval excludes zero; with many classes some do so by chance.",
+        tables.per_class(report["recipes"], report["classes"], rare),
+    ]
+    if absent:
+        parts.append(f"Without ground truth in this split, so not in mIoU: {', '.join(absent)}.")
+    return parts + [image(shown[file]) for file in ("classes.png",) if file in shown]
+
+
+def _curves(rises: Mapping[str, float | None], shown: Mapping[str, Figure]) -> list[str]:
+    parts = ["## Was the segmenter trained long enough?"]
+    parts += [image(shown[file]) for file in ("val_curves.png",) if file in shown]
+    known = {name: rise for name, rise in rises.items() if rise is not None}
+    if known:
+        listed = ", ".join(f"`{name}` {rise:+.1f}" for name, rise in known.items())
+        parts.append(
+            f"Mean mIoU of the last quarter of training minus that of the quarter before: {listed}."
+        )
+    if BASELINE in known:
+        flat = abs(known[BASELINE]) < FLAT
+        parts.append(
+            "The real-only baseline is flat (less than half a point)."
+            if flat
+            else "The real-only baseline is **not flat**: before it is, synthetic pairs mostly "
+            "displace real ones, and the table says little about a longer training."
+        )
+    return parts
+
+
+def _layouts(report: Json) -> list[str]:
+    return [
+        "## Do layouts keep to the palette that was asked for?",
+        "KL in nats of the asked palette against the hard palette of the generated layout, mean "
+        "over pairs; 0 is exact. Beside it the same layouts with the targets shuffled: what a "
+        "generator would score that draws plausible palettes but ignores the request. Empty for "
+        "methods that are not asked for a whole image's palette.",
+        tables.layout_kl(report["layouts"]),
+    ]
+
+
+def _obedience(report: Json) -> list[str]:
+    return [
+        "## Do images obey their layouts?",
+        f"A segmenter trained on real pairs only (seed {report['judge']['seed']}) labels the "
+        "painted images; the layouts are the ground truth. The same number of pairs for every "
+        "recipe, evenly spaced over its set. High obedience means that images look to the "
+        "segmenter like what their layouts say; it does not mean that they teach it something.",
+        tables.obedience(report["recipes"], report["judge"]),
+    ]
+
+
+def _of_section(heading: str, section: str, shown: Mapping[str, Figure]) -> list[str]:
+    images = [image(figure) for figure in shown.values() if figure.section == section]
+    return [heading, *images] if images else []
+
+
+def _reading(report: Json) -> list[str]:
+    n = report["recipes"][BASELINE]["miou"]["n"]
+    head = head_split(report["recipes"])
+    count = len(report["recipes"]) - 1
+    advice = [
+        f"The verdict rests on {head}"
+        + (
+            ", which nothing was chosen on; val was looked at while developing."
+            if head == "test"
+            else "; there is no test split, and val was looked at while developing."
+        ),
+        "Every recipe trains its segmenter for the same number of iterations with the same total "
+        "batch, the real-only baseline included: gains are not longer training.",
+        "Intervals are those of a paired t over seeds. They cover the segmenter's seed and the "
+        "drawing of pairs; a retrained generator, or other real images, may give another answer.",
+        f"{count} recipe{'s are' if count > 1 else ' is'} compared with the baseline. Each "
+        "interval misses the truth once in 20 times, so a single narrow win among many is weak.",
+    ]
+    if n < 5:
+        advice.append(
+            f"With n = {n} intervals are wide. A claim about less than one point needs five or "
+            "more paired seeds: add to `report.seeds` and run again, finished cells are kept."
+        )
+    advice.append(
+        "If a recipe does not help: look first at its pairs above, then at obedience (a painter "
+        "that does not obey teaches wrong labels), then at the share of real pairs in a batch."
+    )
+    return ["## How to read this", "\n".join(f"* {line}" for line in advice)]
+
+
+def _provenance(report: Json, timings: list[Json]) -> list[str]:
+    parts = [
+        "## How it was made",
+        f"Revision `{report['revision']}`, dataset `{report['dataset']}`, preset "
+        f"`{report['preset'] or 'none'}`. To run it again, with the parameters below in "
+        "`params.yaml`:",
+        f"```sh\ngit checkout {report['revision'].removesuffix('-dirty')}\n"
+        f"{rerun(report['preset'])}\n```"
+        if report["revision"] != "unknown"
+        else f"```sh\n{rerun(report['preset'])}\n```",
+    ]
+    if timings:
+        parts += [
+            "### Wall time and images shown",
+            "Last run of every stage on the machine that wrote this report; stages whose results "
+            "came from a cache have none.",
+            tables.wall_time(timings),
+        ]
+    listed = ", ".join(f"{name} {number}" for name, number in report["versions"].items())
+    return [
+        *parts,
+        "### Versions",
+        listed,
+        "### Parameters",
+        "Those that this report depends on.",
+        f"```yaml\n{as_yaml(report['params'])}```",
+    ]

@@ -1,0 +1,72 @@
+"""STAGE: write the report of all recipes and seeds."""
+
+from pathlib import Path
+from typing import Any
+
+from data.cli import run
+from data.outputs import replacing, write_json, write_text
+from data.params import read
+from data.shards import PairSet
+from data.timings import timed
+from evaluate import collect, figures, provenance
+from evaluate.config import BASELINE, ReportParams
+from evaluate.numbers import layout_numbers, recipe_numbers
+from evaluate.page import page
+
+REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published report may show
+
+
+def main(*, artifacts: Path, out: Path) -> None:
+    """Write report.md, report.json and figures/.
+
+    Args:
+        artifacts: folder of all stages' outputs.
+        out: folder to write into.
+    """
+    params = read("report", ReportParams)
+    scores = collect.read_scores(artifacts, params.recipes)
+    cells = collect.read_cells(artifacts, params.recipes, params.seeds)
+    train = PairSet(artifacts / "real" / "train")
+    sets = {name: PairSet(artifacts / "pairs" / name) for name in params.recipes}
+    report = numbers(params, scores, train)
+    curves = collect.val_curves(cells)
+    with timed("report"), replacing(out / "figures") as folder:
+        drawn = [
+            *figures.draw_scores(folder, report["recipes"], report["classes"], curves),
+            *figures.draw_pairs(folder, sets, train, params.sheet_rows),
+            *figures.draw_palettes(
+                folder, sets, train, collect.read_aic(artifacts / "palette"), params.palette_classes
+            ),
+            *figures.draw_training(
+                folder, collect.read_curves(artifacts, report["params"]["recipes"])
+            ),
+        ]
+        report["figures"] = [figure.to_json() for figure in drawn]
+        rises = {name: collect.late_rise(*curve) for name, curve in curves.items()}
+        timings = provenance.timings(artifacts / "timings.jsonl")
+        text = page(report, drawn, rises, timings)
+        write_json(out / "report.json", report)
+        write_text(out / "report.md", text)
+
+
+def numbers(params: ReportParams, scores: dict[str, Any], train: PairSet) -> dict[str, Any]:
+    """Return the content of report.json but for its list of figures."""
+    used = provenance.used_params(params.recipes)
+    source = used["dataset"]["source"]
+    return {
+        "revision": provenance.revision(),
+        "dataset": source,
+        "redistributable": source in REDISTRIBUTABLE,
+        "preset": provenance.preset(),
+        "seeds": list(params.seeds),
+        "recipes": recipe_numbers(scores, params.recipes, params.seeds),
+        "layouts": layout_numbers(scores, params.recipes, used["recipes"]),
+        "judge": scores[BASELINE]["judge"],
+        "classes": collect.class_shares(train),
+        "params": used,
+        "versions": provenance.versions(),
+    }
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,56 @@
+"""STAGE: score one recipe: its cells, its layouts and how well its images obey them."""
+
+from pathlib import Path
+from typing import Any
+
+from data.cli import run
+from data.outputs import write_json
+from data.params import check_name, read
+from data.shards import PairSet
+from data.timings import timed
+from evaluate.cells import cell_dir, score_cell, score_matrix
+from evaluate.config import BASELINE, ReportParams
+from evaluate.images import load_judge, obedience, spread
+from evaluate.layouts import asked_and_obtained, fidelity
+
+
+def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out: Path) -> None:
+    """Score one recipe's segmenters, layouts and images.
+
+    Args:
+        recipe: name of the recipe.
+        pairs: its pair set.
+        cells: folder of its cells, one per seed.
+        judge: folder of the cells trained on real pairs only.
+        real: folder with the pair sets of the real splits.
+        out: JSON file to write.
+    """
+    check_name(recipe)
+    params = read("report", ReportParams)
+    folders = {seed: cell_dir(cells, recipe, seed) for seed in params.seeds}
+    judge_dir = cell_dir(judge, BASELINE, params.seeds[0])
+    pair_set = PairSet(pairs)
+    synthetic = pair_set.select(recipe)
+    with timed(f"score@{recipe}") as timing:
+        result: dict[str, Any] = {
+            "recipe": recipe,
+            "classes": pair_set.classes.to_json(),
+            "num_pairs": dict(pair_set.manifest["sources"]),
+            "cells": {str(seed): score_cell(path, real) for seed, path in folders.items()},
+            "judge": {"seed": params.seeds[0]} | score_cell(judge_dir, real)["val"],
+            "layouts": None,
+            "obedience": None,
+        }
+        if recipe != BASELINE:
+            rows = spread(synthetic, params.num_scored)
+            palettes = asked_and_obtained(pair_set, synthetic)
+            result["layouts"] = fidelity(*palettes) if palettes else None
+            matrix = obedience(pair_set, rows, load_judge(judge_dir), batch_size=params.batch_size)
+            score = score_matrix(matrix, pair_set.classes)
+            result["obedience"] = {"num_pairs": len(rows)} | score
+            timing.images = len(rows)
+        write_json(out, result)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,149 @@
+"""The report's tables as markdown; every function returns text and reads plain numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evaluate import poster
+from evaluate.config import BASELINE
+from evaluate.numbers import head_split, of_split
+from evaluate.statistics import HELPS, HURTS, judgement
+from evaluate.verdict import interval
+
+Json = dict[str, Any]
+NOTHING = "–"  # noqa: RUF001 (an en dash in an empty cell is meant)
+
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a markdown table; the first column is text, the others are numbers."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def augmentation(recipes: Mapping[str, Json], table: Mapping[str, Json], star: bool) -> str:
+    """Return the augmentation table for mIoU or mIoU*, with the poster's numbers beside it."""
+    score, delta = ("miou_star", "delta_star") if star else ("miou", "delta")
+    label = "mIoU\\*" if star else "mIoU"
+    splits = ["val", "test"] if head_split(recipes) == "test" else ["val"]
+    header = ["recipe", "layouts → painter"]
+    for split in splits:
+        header += [f"{split} {label}", f"{split} gain [95 %]"]
+    header += ["obedience", *(f"poster: {name}" for name in poster.DATASETS)]
+    rows = []
+    for name, numbers in recipes.items():
+        row = [f"`{name}`", f"{table[name]['layouts']} → {table[name]['painter']}"]
+        for split in splits:
+            found = of_split(numbers, split)
+            row += [_mean_std(found[score]), _gain(found[delta])]
+        obeyed = numbers["obedience"]
+        row.append(_number(obeyed[score]) if obeyed else NOTHING)
+        row += [poster.entry(name, dataset, star) or NOTHING for dataset in poster.DATASETS]
+        rows.append(row)
+    return markdown(header, rows)
+
+
+def per_class(recipes: Mapping[str, Json], classes: Sequence[Json], rare_percent: float) -> str:
+    """Return IoU of `real` and the gain of every other recipe by class, largest share first.
+
+    `classes` are {name, eval, share, images} with shares of the real training pixels and of the
+    images that show the class, both in percent.
+    """
+    split = head_split(recipes)
+    others = [name for name in recipes if name != BASELINE]
+    base = of_split(recipes[BASELINE], split)
+    rows = []
+    for entry in sorted(classes, key=lambda entry: -entry["share"]):
+        name = entry["name"]
+        marks = " (rare)" if entry["share"] < rare_percent else ""
+        marks += "" if entry["eval"] else " (not in mIoU)"
+        gains = [of_split(recipes[other], split)["iou_delta"][name] for other in others]
+        rows.append(
+            [
+                name + marks,
+                f"{entry['share']:.2f}",
+                f"{entry['images']:.0f}",
+                _number(base["iou"][name]),
+                *map(_class_gain, gains),
+            ]
+        )
+    header = ["class", "share of pixels, %", "in images, %", f"`{BASELINE}` {split} IoU"]
+    return markdown([*header, *(f"gain of `{name}`" for name in others)], rows)
+
+
+def layout_kl(layouts: Mapping[str, Json]) -> str:
+    """Return the KL table: asked palette against the hard palette of the generated layout."""
+    rows = [
+        [
+            f"`{method}`",
+            f"`{entry['recipe']}`",
+            NOTHING if entry["kl"] is None else f"{entry['kl']:.3f}",
+            NOTHING if entry["kl"] is None else f"{entry['kl_shuffled']:.3f}",
+            NOTHING if entry["kl"] is None else str(entry["num_pairs"]),
+        ]
+        for method, entry in layouts.items()
+    ]
+    return markdown(["layout method", "drawn for", "KL", "KL, targets shuffled", "layouts"], rows)
+
+
+def obedience(recipes: Mapping[str, Json], judge: Json) -> str:
+    """Return how the real-trained segmenter scores each synthetic set, its own val score first."""
+    rows = [["real val pairs", _number(judge["miou"]), _number(judge["miou_star"]), "all", ""]]
+    for name, numbers in recipes.items():
+        found = numbers["obedience"]
+        if found:
+            rows.append(
+                [
+                    f"`{name}`",
+                    _number(found["miou"]),
+                    _number(found["miou_star"]),
+                    str(found["num_pairs"]),
+                    ", ".join(found["absent"]) or "none",
+                ]
+            )
+    return markdown(["images", "mIoU", "mIoU\\*", "pairs", "absent eval classes"], rows)
+
+
+def wall_time(timings: Sequence[Json]) -> str:
+    """Return wall time and images per stage; several cells of one family are added up."""
+    families: dict[str, list[Json]] = {}
+    for entry in timings:
+        families.setdefault(entry["stage"], []).append(entry)
+    rows = []
+    for stage, entries in families.items():
+        seconds = sum(entry["seconds"] for entry in entries)
+        images = sum(entry["images"] or 0 for entry in entries)
+        runs = "" if len(entries) == 1 else f" ({len(entries)} runs)"
+        rate = f"{images / seconds:.1f}" if images and seconds else NOTHING
+        rows.append([stage + runs, _duration(seconds), str(images or NOTHING), rate])
+    total = sum(entry["seconds"] for entry in timings)
+    rows.append(["**sum**", f"**{_duration(total)}**", "", ""])
+    return markdown(["stage", "wall time", "images", "images/s"], rows)
+
+
+def _mean_std(summary: Json) -> str:
+    if summary["std"] is None:
+        return f"{summary['mean']:.1f}"
+    return f"{summary['mean']:.1f} ± {summary['std']:.1f}"
+
+
+def _gain(delta: Json | None) -> str:
+    return NOTHING if delta is None else interval(delta)
+
+
+def _class_gain(delta: Json | None) -> str:
+    if delta is None:
+        return NOTHING
+    text = f"{delta['mean']:+.1f}"
+    return f"**{text}**" if judgement(delta) in (HELPS, HURTS) else text
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds % 60:.0f} s"
+    return f"{minutes // 60} h {minutes % 60} min"
