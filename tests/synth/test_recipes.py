@@ -1,0 +1,190 @@
+"""Producing pairs: a pair depends on models, recipe, seed and index, and on nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.pairs import Pair, palette_of
+from data.shards import PairSet, ShardWriter
+from synth import artifact, palette, recipes
+from synth.layouts import LAYOUTS
+from synth.painters import PAINTERS
+
+CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in ("road", "sky", "car", "void")))
+SIZE = (32, 64)
+ROWS = {
+    "real": recipes.RecipeParams(layouts="none", painter="none", adapt="none"),
+    "semi": recipes.RecipeParams(layouts="real", painter="oasis", adapt="none"),
+    "palette": recipes.RecipeParams(layouts="semantic_palette", painter="oasis", adapt="none"),
+    "partial": recipes.RecipeParams(layouts="partial_palette", painter="oasis", adapt="none"),
+}
+LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
+CONFIGS = {
+    "semantic_palette": {"latent": 8, "width": 8, "levels": LEVELS},
+    "partial_palette": {"latent": 8, "width": 8, "hidden": 8, "levels": LEVELS},
+    "oasis": {"num_images": 8, "width": 4, "critic_width": 4, "noise_channels": 4, "hidden": 8},
+}
+
+
+def scene(index):
+    rng = np.random.default_rng(index)
+    label = np.zeros(SIZE, np.uint8)
+    label[: int(rng.integers(8, 20))] = 1
+    left = int(rng.integers(0, 48))
+    label[22:28, left : left + 12] = 2
+    image = rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
+    return Pair(f"scene-{index}", image, label, "real")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Real pairs, a fitted palette, and networks as initialised: producing needs no training."""
+    root = tmp_path_factory.mktemp("artifacts")
+    with ShardWriter(root / "train", classes=CLASSES, size=SIZE, fingerprint="f") as writer:
+        for index in range(10):
+            writer.write(scene(index))
+    real = PairSet(root / "train")
+    model, _ = palette.fit(
+        real.column("palette"),
+        min_components=1,
+        max_components=2,
+        covariance_floor=1e-3,
+        projection="simplex",
+        min_share=0.0,
+        seed=0,
+    )
+    model.save(root / "palette", {})
+    torch.manual_seed(0)
+    for name, entry in LAYOUTS.items():
+        write_artifact(root / name, entry, name, {"palettes": model})
+    for name in ("none", "oasis"):
+        write_artifact(root / name, PAINTERS[name], name, {})
+    return root
+
+
+def write_artifact(out, entry, name, extra):
+    config = entry.Config(**CONFIGS.get(name, {}))
+    method = entry.build(num_classes=4, size=SIZE, **extra, **config.model_dump())
+    description = artifact.Description(name, config.model_dump(mode="json"), CLASSES, SIZE, "f")
+    nets = None if method is None else nn.ModuleDict({n: method.nets[n] for n in method.ema})
+    out.mkdir(exist_ok=True)
+    artifact.write(out, description, nets, [])
+
+
+def load(folder, name, row=None):
+    row = row or ROWS[name]
+    return recipes.load(
+        name,
+        row,
+        real=PairSet(folder / "train"),
+        palette=folder / "palette",
+        layout=folder / row.layouts,
+        painter=folder / row.painter,
+        device=torch.device("cpu"),
+    )
+
+
+@pytest.fixture(params=["semi", "palette", "partial"])
+def recipe(request, folder):
+    return load(folder, request.param)
+
+
+def same(pair, other):
+    return (
+        pair.id == other.id
+        and np.array_equal(pair.image, other.image)
+        and np.array_equal(pair.label, other.label)
+    )
+
+
+def test_a_batch_is_the_same_whatever_was_made_before(recipe, folder):
+    first = recipes.make_pairs(recipe, range(4), seed=5)
+    torch.manual_seed(123)
+    torch.randn(7)
+    recipes.make_pairs(recipe, range(4, 8), seed=5)
+    again = recipes.make_pairs(load(folder, recipe.name), range(4), seed=5)
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_pairs_hardly_depend_on_their_neighbours_in_the_batch(recipe):
+    four = recipes.make_pairs(recipe, range(4), seed=5)
+    one = recipes.make_pairs(recipe, [2], seed=5)[0]
+    differing = np.abs(four[2].image.astype(int) - one.image.astype(int)).max()
+    assert differing <= 1
+    assert (four[2].label != one.label).mean() < 0.01
+    assert one.parent == four[2].parent
+
+
+def test_other_indices_and_seeds_give_other_pairs(recipe):
+    pairs = recipes.make_pairs(recipe, range(4), seed=5)
+    assert not any(np.array_equal(pairs[0].image, other.image) for other in pairs[1:])
+    assert not np.array_equal(pairs[0].image, recipes.make_pairs(recipe, range(4), seed=6)[0].image)
+    assert [pair.seed for pair in pairs] == [5 << 32 | index for index in range(4)]
+    assert [pair.id for pair in pairs][1] == f"{recipe.name}-0000001"
+
+
+def test_semi_pairs_repaint_the_layout_of_their_parent(folder):
+    real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
+    pairs = recipes.make_pairs(load(folder, "semi"), range(20), seed=0)
+    assert all(np.array_equal(p.label, real[p.parent].label) for p in pairs)
+    assert all(p.target is None and p.edited is None for p in pairs)
+    parents = [pair.parent for pair in pairs]
+    assert sorted(parents[:10]) == sorted(parents[10:]) == sorted(real)
+    assert parents[:10] != parents[10:]
+
+
+def test_palette_pairs_are_asked_for_a_palette_and_have_no_parent(folder):
+    for pair in recipes.make_pairs(load(folder, "palette"), range(4), seed=0):
+        assert pair.parent is None and pair.edited is None
+        assert pair.target.sum() == pytest.approx(1, abs=1e-5)
+        assert pair.label.max() < 4
+
+
+def test_partial_pairs_keep_every_label_outside_the_band(folder):
+    real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
+    for pair in recipes.make_pairs(load(folder, "partial"), range(8), seed=0):
+        parent = real[pair.parent]
+        np.testing.assert_array_equal(pair.label[~pair.edited], parent.label[~pair.edited])
+        columns = pair.edited.any(axis=0)
+        assert (pair.edited == columns).all(), "the band has full height"
+        assert 0.5 <= columns.mean() <= 1
+        np.testing.assert_allclose(pair.target, palette_of(parent.label, 4), atol=1e-5)
+
+
+def test_the_baseline_makes_nothing(folder):
+    assert load(folder, "real") is None
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({"painter": "none"}, "give both, or `none` for both"),
+        ({"painter": "oasiss"}, "unknown painter 'oasiss'; there is"),
+        ({"layouts": "semanticpalette"}, "unknown layout method"),
+    ],
+)
+def test_a_recipe_that_cannot_be_made_is_refused(folder, row, message):
+    wrong = ROWS["semi"].model_copy(update=row)
+    with pytest.raises(UserError, match=message):
+        load(folder, "semi", wrong)
+
+
+def test_an_artifact_of_other_classes_is_refused(folder, tmp_path):
+    ready = artifact.describe(folder / "oasis")
+    other = replace(ready, classes=ClassTable(CLASSES.classes[:3]))
+    artifact.write(tmp_path, other, None, [])
+    with pytest.raises(UserError, match="other classes or at another size"):
+        recipes.load(
+            "semi",
+            ROWS["semi"],
+            real=PairSet(folder / "train"),
+            palette=folder / "palette",
+            layout=folder / "real",
+            painter=tmp_path,
+            device=torch.device("cpu"),
+        )
