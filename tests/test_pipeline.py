@@ -1,0 +1,122 @@
+"""dvc.yaml declares what its commands import; params.yaml parses into the classes that read it."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+from dvc.repo import Repo
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("data", "synth", "segment", "evaluate", "flows")
+# Their __init__ imports every sibling; a stage depends on the file of its own entry only.
+REGISTRIES = {"layouts": "synth.layouts", "painters": "synth.painters", "source": "data.sources"}
+STAGES = {stage.addressing: stage for stage in Repo(str(ROOT)).index.stages}
+PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+
+
+@cache
+def graph() -> grimp.ImportGraph:
+    return grimp.build_graph(*ROOMS, cache_dir=None, exclude_type_checking_imports=True)
+
+
+def source(module: str) -> Path:
+    path = Path(*module.split("."))
+    return (
+        path.with_suffix(".py")
+        if (ROOT / path).with_suffix(".py").exists()
+        else path / "__init__.py"
+    )
+
+
+def chosen(address: str) -> dict[str, str]:
+    """Return the entry that a stage takes from each registry."""
+    name, _, key = address.partition("@")
+    if name == "ingest":
+        return {"source": PARAMS["dataset"]["source"]}
+    if name == "layout":
+        return {"layouts": key}
+    if name == "painter":
+        return {"painters": key}
+    if name == "produce":
+        recipe = PARAMS["recipes"][key]
+        return {"layouts": recipe["layouts"], "painters": recipe["painter"]}
+    return {}
+
+
+def closure(address: str) -> set[str]:
+    """Return every first-party module that a stage's command imports, siblings left out."""
+    entries = re.findall(r"python -m ([\w.]+)", STAGES[address].cmd)
+    assert len(entries) == 1, f"{address}: one stage, one module"
+    entry = {REGISTRIES[kind]: name for kind, name in chosen(address).items()}
+    seen: set[str] = set()
+    waiting = list(entries)
+    while waiting:
+        module = waiting.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        if module in REGISTRIES.values():
+            assert module in entry, f"{address} imports {module} but chooses nothing from it"
+            waiting.append(f"{module}.{entry[module]}")
+        else:
+            waiting.extend(graph().find_modules_directly_imported_by(module))
+    return {module for module in seen if module not in REGISTRIES.values()}
+
+
+def files(module: str) -> Iterator[Path]:
+    """Yield the file of a module, unless it holds nothing but a docstring."""
+    path = source(module)
+    if path.name != "__init__.py" or re.search(
+        r"^(import|from|\w+ =)", (ROOT / path).read_text(), re.M
+    ):
+        yield path
+
+
+def imports(address: str) -> set[Path]:
+    return {path for module in closure(address) for path in files(module)}
+
+
+def covers(declared: set[Path], path: Path) -> bool:
+    return any(path.is_relative_to(dep) for dep in declared)
+
+
+def code_deps(address: str) -> set[Path]:
+    paths = {Path(dep.def_path) for dep in STAGES[address].deps if hasattr(dep, "def_path")}
+    return {path for path in paths if path.parts[0] in ROOMS and path.parts[:2] != ("data", "raw")}
+
+
+@pytest.mark.parametrize("address", STAGES)
+def test_deps_cover_what_the_command_imports(address: str) -> None:
+    declared = code_deps(address)
+    missing = {path for path in imports(address) if not covers(declared, path)}
+    assert not missing, f"{address}: add to deps {sorted(map(str, missing))}"
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(address.partition("@")[0] for address in STAGES))
+def test_no_cell_of_a_stage_has_idle_deps(name: str) -> None:
+    cells = [address for address in STAGES if address.partition("@")[0] == name]
+    needed = {path for address in cells for path in imports(address)}
+    declared = {dep for address in cells for dep in code_deps(address)}
+    idle = {dep for dep in declared if not any(covers({dep}, path) for path in needed)}
+    assert not idle, f"{name}: remove from deps {sorted(map(str, idle))}"
+
+
+def test_a_method_does_not_depend_on_its_siblings() -> None:
+    for address in STAGES:
+        for kind, entry in chosen(address).items():
+            folder = source(REGISTRIES[kind]).parent
+            siblings = {folder / f"{name}.py" for name in PARAMS.get(kind, {}) if name != entry}
+            assert not code_deps(address) & siblings, f"{address} would retrain for a sibling"
+
+
+@pytest.mark.parametrize("address", STAGES)
+def test_a_stage_says_what_it_does(address: str) -> None:
+    stage = STAGES[address]
+    assert stage.desc, f"{address} lacks desc"
+    assert not any(getattr(out, "persist", False) for out in stage.outs), (
+        "persist would reuse old weights"
+    )
