@@ -1,0 +1,1 @@
+"""Learn image -> label on MMSegmentation, from pair sets."""

@@ -1,0 +1,272 @@
+"""Everything that touches MMSegmentation: building a model, training it, labelling images.
+
+No other module of the project imports mmengine, mmcv or mmseg.
+"""
+
+import contextlib
+import difflib
+import io
+import random
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from data.classes import ClassTable
+from data.errors import UserError
+from segment.archs import SHIPPED, ModelConfig
+from segment.mixes import Mix
+from segment.pool import Pool
+
+# mmcv warns of compiled operations that nothing here uses, mmseg prints of an optional package
+with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+    warnings.simplefilter("ignore")
+    import mmseg
+    from mmcv.transforms import Compose
+    from mmengine.config import Config, ConfigDict
+    from mmengine.dataset import pseudo_collate
+    from mmengine.hooks import Hook
+    from mmengine.optim import OptimWrapper
+    from mmengine.runner import Runner
+    from mmseg.models.decode_heads import decode_head as decode_head_module
+    from mmseg.registry import MODELS
+    from mmseg.utils import register_all_modules
+
+    register_all_modules(init_default_scope=True)
+
+CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
+
+Watch = Callable[[int, float, nn.Module], None]
+
+
+class PairDataset(Dataset):
+    """Pairs through MMSegmentation's transforms; an item is asked for as (index, draw).
+
+    The augmentation is a pure function of (seed, draw), whatever the number of workers.
+    """
+
+    def __init__(self, pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> None:
+        self._pool, self._seed = pool, seed
+        self._transforms = Compose(pipeline)
+        self.metainfo = {
+            "classes": classes.names,
+            "palette": [entry.color for entry in classes.classes],
+        }
+
+    def __len__(self) -> int:
+        return len(self._pool)
+
+    def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
+        index, draw = item
+        # the transforms draw from the global generators
+        state = int(np.random.SeedSequence([self._seed, draw]).generate_state(1)[0])
+        np.random.seed(state)
+        random.seed(state)
+        image, label = self._pool[index]
+        shape = image.shape[:2]
+        return self._transforms(
+            {
+                "img": image,
+                "gt_seg_map": label,
+                "seg_fields": ["gt_seg_map"],
+                "img_shape": shape,
+                "ori_shape": shape,
+            }
+        )
+
+
+class AutocastOptimWrapper(OptimWrapper):
+    """Forward passes in bfloat16 on any device; `AmpOptimWrapper` refuses a CPU."""
+
+    @contextlib.contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Wrap one forward pass."""
+        device = next(model.parameters()).device.type
+        with super().optim_context(model), torch.autocast(device, torch.bfloat16):
+            yield
+
+
+class WatchHook(Hook):
+    """Load backbone weights before the first iteration; report every iteration."""
+
+    def __init__(self, watch: Watch, weights: Path | None) -> None:
+        self._watch, self._weights = watch, weights
+
+    def before_train(self, runner: Runner) -> None:
+        """Load weights here: the runner initialises the model just before."""
+        if self._weights is not None:
+            load_backbone(runner.model, self._weights)
+
+    def after_train_iter(
+        self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
+    ) -> None:
+        """Pass on the number of iterations done and the loss."""
+        self._watch(batch_idx + 1, outputs["loss"].item(), runner.model)
+
+
+def augmentation(size: tuple[int, int], crop: tuple[float, float], flip: float) -> list[dict]:
+    """Return the training transforms for crops of `size` (height, width).
+
+    The crop's side is a share of the image's side, uniform in zoom between the two of `crop`; it
+    is scaled back to `size`. A share above 1 shows the image smaller, padded with `IGNORE`.
+    """
+    height, width = size
+    smallest, largest = crop
+    return [
+        {
+            "type": "RandomResize",
+            "scale": (width, height),
+            "ratio_range": (1 / largest, 1 / smallest),
+            "keep_ratio": True,
+        },
+        {"type": "RandomCrop", "crop_size": (height, width)},
+        {"type": "RandomFlip", "prob": flip},
+        {"type": "PackSegInputs"},
+    ]
+
+
+def shipped(name: str) -> Mapping[str, Any]:
+    """Read the model section of a config that the installed MMSegmentation ships.
+
+    `name` is `mmseg::<family>/<config>.py`; an unknown one lists names like it.
+    """
+    known = {path.relative_to(CONFIGS).as_posix(): path for path in CONFIGS.glob("[!_]*/*.py")}
+    wanted = name.removeprefix(SHIPPED)
+    if wanted not in known:
+        family = [entry for entry in known if entry.split("/")[0] == wanted.split("/")[0]]
+        near = difflib.get_close_matches(wanted, family or known, n=4, cutoff=0.0)
+        raise UserError(f"MMSegmentation ships no config {wanted!r}; near it: {', '.join(near)}")
+    config = Config.fromfile(known[wanted])
+    if "decode_head" not in config.model:
+        raise UserError(f"{name} is no encoder-decoder; take a config with a `decode_head`")
+    return config.model.to_dict()
+
+
+def build_model(config: ModelConfig) -> nn.Module:
+    """Build a model from its config, weights drawn by whoever trains or loads it."""
+    try:
+        return MODELS.build(ConfigDict(config))
+    except (ImportError, KeyError, AssertionError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"this arch cannot be built here ({reason}); it may need compiled mmcv operations or "
+            "another OpenMMLab package: choose another segment.arch"
+        ) from error
+
+
+def load_backbone(model: nn.Module, path: Path) -> int:
+    """Load pretrained backbone weights, return how many tensors fitted.
+
+    Reads safetensors or a file of plain tensors (nothing is unpickled). Names may start with
+    `backbone.`; tensors without a place, a classifier for example, are left out.
+    """
+    if not path.is_file():
+        raise UserError(f"segment.weights: {path} is no file")
+    if path.suffix == ".safetensors":
+        found = load_file(path)
+    else:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = found.get("state_dict", found)
+    own = model.backbone.state_dict()
+    named = {name.removeprefix("backbone."): tensor for name, tensor in found.items()}
+    fitting = {k: v for k, v in named.items() if k in own and v.shape == own[k].shape}
+    if len(fitting) < len(own) / 2:
+        raise UserError(
+            f"segment.weights: {path} fits {len(fitting)} of the {len(own)} tensors of the "
+            "backbone; it belongs to another arch"
+        )
+    model.backbone.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
+def train(
+    config: ModelConfig,
+    pool: Pool,
+    mix: Mix,
+    *,
+    classes: ClassTable,
+    size: tuple[int, int],
+    crop: tuple[float, float],
+    flip: float,
+    learning_rate: float,
+    weight_decay: float,
+    precision: str,
+    num_workers: int,
+    weights: Path | None,
+    work_dir: Path,
+    watch: Watch,
+) -> nn.Module:
+    """Train a model on the batches of `mix`: AdamW, polynomial decay of power 0.9.
+
+    `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments
+    give equal weights.
+    """
+    dataset = PairDataset(pool, classes, augmentation(size, crop, flip), mix.seed)
+    loader = DataLoader(
+        dataset,
+        batch_sampler=mix,
+        num_workers=num_workers,
+        collate_fn=pseudo_collate,
+        multiprocessing_context="fork" if num_workers else None,
+    )
+    iterations = len(mix)
+    torch.manual_seed(mix.seed)  # layers draw their first weights while they are built
+    runner = Runner(
+        model=build_model(config),
+        work_dir=str(work_dir),
+        train_dataloader=loader,
+        train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},
+        optim_wrapper={
+            "type": AutocastOptimWrapper if precision == "bfloat16" else OptimWrapper,
+            "optimizer": {"type": "AdamW", "lr": learning_rate, "weight_decay": weight_decay},
+        },
+        param_scheduler=[
+            {"type": "PolyLR", "power": 0.9, "eta_min": 0.0, "end": iterations, "by_epoch": False}
+        ],
+        default_hooks={"runtime_info": None, "timer": None, "sampler_seed": None, "logger": None}
+        | {"checkpoint": None},
+        custom_hooks=[WatchHook(watch, weights)],
+        randomness={"seed": mix.seed, "deterministic": False},
+        env_cfg={"cudnn_benchmark": False},
+        log_level="WARNING",
+        visualizer={"type": "Visualizer", "vis_backends": []},
+        default_scope="mmseg",
+        experiment_name=uuid.uuid4().hex,  # managers are global and keyed by it; never written out
+    )
+    # convolutions on a CPU are a quarter faster with channels last
+    runner.model.to(memory_format=torch.channels_last)
+    with _without_accuracy():
+        runner.train()
+    return runner.model.eval()
+
+
+@torch.no_grad()
+def label_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Label images uint8 `[B, H, W, 3]` with the most probable class, uint8 `[B, H, W]`."""
+    training = model.training
+    model.eval()
+    channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    inputs = model.data_preprocessor({"inputs": list(channels_first)}, False)["inputs"]
+    shape = tuple(inputs.shape[2:])
+    metas = [{"ori_shape": shape, "img_shape": shape, "pad_shape": shape} for _ in images]
+    logits = model.inference(inputs.contiguous(memory_format=torch.channels_last), metas)
+    model.train(training)
+    return logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+
+
+@contextlib.contextmanager
+def _without_accuracy() -> Iterator[None]:
+    """Skip the pixel accuracy that heads log: a quarter of an iteration at 35 classes."""
+    original = decode_head_module.accuracy
+    decode_head_module.accuracy = lambda *_, **__: torch.zeros(1)
+    try:
+        yield
+    finally:
+        decode_head_module.accuracy = original

@@ -1,0 +1,63 @@
+"""Decoded pairs for training and scoring, in memory while they fit."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from data.classes import IGNORE
+from data.shards import PairSet
+
+
+class Pool:
+    """Some rows of a pair set: `len(pool)`, `pool[i]` -> (image, label), `pool.batches(size)`.
+
+    Images are uint8 `[H, W, 3]`, labels uint8 `[H, W]`. With `supervised`, pixels of all other
+    classes become `IGNORE`. Pairs are decoded once and kept when they need at most
+    `memory_limit_mb` megabytes, else at every access.
+    """
+
+    def __init__(
+        self,
+        pairs: PairSet,
+        rows: Sequence[int],
+        *,
+        memory_limit_mb: int,
+        supervised: Sequence[int] | None = None,
+    ) -> None:
+        self._pairs, self._rows = pairs, [int(row) for row in rows]
+        self._table = _label_table(supervised)
+        height, width = pairs.size
+        fits = len(self._rows) * height * width * 4 <= memory_limit_mb * 2**20
+        self._kept = [self._decode(row) for row in self._rows] if fits else None
+
+    def __len__(self) -> int:
+        """Return the number of pairs."""
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return image and label of one pair; do not write into them."""
+        return self._kept[index] if self._kept else self._decode(self._rows[index])
+
+    def ids(self) -> list[str]:
+        """Return the ids of the pairs in order."""
+        names = self._pairs.ids()
+        return [names[row] for row in self._rows]
+
+    def batches(self, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield images `[B, H, W, 3]` and labels `[B, H, W]` in order, B <= size."""
+        for first in range(0, len(self), size):
+            items = [self[index] for index in range(first, min(first + size, len(self)))]
+            images, labels = zip(*items, strict=True)
+            yield np.stack(images), np.stack(labels)
+
+    def _decode(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        pair = self._pairs[row]
+        return pair.image, self._table[pair.label]
+
+
+def _label_table(supervised: Sequence[int] | None) -> np.ndarray:
+    table = np.arange(256, dtype=np.uint8)
+    if supervised is not None:
+        dropped = np.setdiff1d(table, np.asarray(supervised, np.uint8))
+        table[dropped] = IGNORE
+    return table

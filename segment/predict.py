@@ -1,0 +1,32 @@
+"""Label images with a trained segmenter."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from safetensors import safe_open
+
+from data.errors import UserError
+from segment import opencv
+
+WEIGHTS = "model.safetensors"
+
+
+def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the segmenter of a cell: uint8 images `[B, H, W, 3]` -> uint8 labels `[B, H, W]`.
+
+    Batch and progress are the caller's; memory grows with B times the number of classes.
+    """
+    file = cell / WEIGHTS
+    if not file.is_file():
+        raise UserError(f"{file} is missing: no segmenter was trained there; run its segment stage")
+    opencv.check()
+    from segment import mm
+
+    with safe_open(file, "pt") as weights:
+        config = json.loads(weights.metadata()["model"])
+        model = mm.build_model(config)
+        model.load_state_dict({name: weights.get_tensor(name) for name in weights.keys()})  # noqa: SIM118
+    model.eval()
+    return lambda images: mm.label_images(model, images)
