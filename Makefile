@@ -44,7 +44,7 @@ repro: .venv/installed  ## run what is not up to date, print where the report is
 
 publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be committed (NAME=name)
 	@test -n "$(NAME)" || { echo "error: say under which name: make publish NAME=camvid-cpu" >&2; exit 2; }
-	$(BIN)/python -m evaluate.publish $(NAME)
+	$(BIN)/python -m evaluate.publish --name $(NAME)
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

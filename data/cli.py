@@ -14,6 +14,8 @@ from data.errors import UserError
 def run(main: Callable[..., Any]) -> NoReturn:
     """Run a stage's keyword-only `main` as a command line program.
 
+    A parameter that is not keyword-only becomes a positional argument.
+
     A `UserError` becomes one line on standard error and exit status 2. SIGTERM raises
     `SystemExit`, so that temporary outputs are removed on the way out.
     """
@@ -40,7 +42,9 @@ def _with_flags(main: Callable[..., Any], option: Callable[..., Any]) -> Callabl
     signature = inspect.signature(main)
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[
-            p.replace(default=option(...)) if p.default is inspect.Parameter.empty else p
+            p.replace(default=option(...))
+            if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+            else p
             for p in signature.parameters.values()
         ]
     )

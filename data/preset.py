@@ -99,7 +99,7 @@ def _yaml() -> Any:
     return yaml
 
 
-def main(*, name: str) -> None:
+def main(name: str) -> None:
     """Merge presets/NAME.yaml into params.yaml; `default` restores the committed file."""
     apply(name, Path())
 
