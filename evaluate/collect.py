@@ -95,14 +95,12 @@ def read_aic(palette: Path) -> tuple[list[tuple[int, float]], int] | None:
     if not path.is_file():
         return None
     content = read_json(path)
-    curve = [(int(count), float(value)) for count, value in content["aic"]]
+    curve = [(int(entry["components"]), float(entry["aic"])) for entry in content["aic"]]
     return curve, int(content["components"])
 
 
 def read_curves(artifacts: Path, table: Mapping[str, Json]) -> dict[tuple[str, str], list[Json]]:
     """Return the training curves by (kind, method) of every method that the recipes use."""
-    found = {}
-    for row in table.values():
-        for kind, method in (("layouts", row["layouts"]), ("painters", row["painter"])):
-            found[kind, method] = read_curve(artifacts / kind / method)
-    return found
+    methods = [("layouts", row["layouts"]) for row in table.values()]
+    methods += [("painters", row["painter"]) for row in table.values()]
+    return {(kind, name): read_curve(artifacts / kind / name) for kind, name in methods}

@@ -14,6 +14,8 @@ from evaluate.layouts import asked_and_obtained
 
 Json = dict[str, Any]
 
+KINDS = {"layouts": "layout method", "painters": "painter"}
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -47,11 +49,17 @@ def draw_scores(
     plots.augmentation(folder / "augmentation.png", recipes)
     if len(recipes) > 1:
         plots.class_gains(folder / "classes.png", recipes, classes)
-        caption = "Gain in IoU of every class, most frequent on top; thin lines are 95 % intervals."
+        caption = (
+            "Gain in IoU of every class, most frequent on top; thin lines are 95 % intervals, "
+            "the widest cut off at the frame."
+        )
         drawn.append(Figure("classes", "classes.png", caption))
     if all(len(iterations) for iterations, _ in curves.values()):
         plots.val_curves(folder / "val_curves.png", curves)
-        caption = "mIoU on val while the segmenters train: the mean over seeds of each recipe."
+        caption = (
+            "mIoU on val while the segmenters train, mean over seeds of each recipe; the lowest "
+            "scores of the beginning are cut off."
+        )
         drawn.append(Figure("curves", "val_curves.png", caption))
     return drawn
 
@@ -120,7 +128,7 @@ def draw_training(folder: Path, curves: Mapping[tuple[str, str], list[Json]]) ->
             continue
         file = f"training_{kind}_{method}.png"
         plots.training(folder / file, curve)
-        caption = f"Loss terms of the {kind} method `{method}`: values and running mean."
+        caption = f"Loss terms of the {KINDS[kind]} `{method}`: values and running mean."
         drawn.append(Figure("training", file, caption))
     return drawn
 

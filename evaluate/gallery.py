@@ -11,6 +11,7 @@ from data.classes import ClassTable
 from data.outputs import write_bytes
 from data.pairs import Pair
 from data.shards import PairSet
+from evaluate.images import spread
 
 GAP, TEXT, FONT_SIZE = 6, 20, 13  # pixels
 CELL_WIDTH = 256  # pixels aimed at; images are enlarged by a whole factor
@@ -91,8 +92,7 @@ def _with_parents(pairs: PairSet, found: Sequence[Pair]) -> list[tuple[Pair, Pai
 
 
 def _spread(rows: np.ndarray, count: int) -> list[int]:
-    count = min(count, len(rows))
-    return [int(rows[index * len(rows) // count]) for index in range(count)]
+    return [int(row) for row in spread(rows, min(count, len(rows)))]
 
 
 def _scale(width: int) -> int:

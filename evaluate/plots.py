@@ -9,6 +9,7 @@ import numpy as np
 from evaluate.config import BASELINE
 from evaluate.numbers import head_split, of_split
 from evaluate.style import COLORS, GRID, INK, MUTED, colors, figure, label_ends
+from evaluate.tables import share_text
 
 Json = dict[str, Any]
 
@@ -34,7 +35,8 @@ def augmentation(path: Path, recipes: Mapping[str, Json]) -> None:
             gains.axvline(0, color=MUTED, lw=1)
             gains.set_yticks([])
             for ax in (cells, gains):
-                ax.set_ylim(len(names) - 0.5, -0.5)
+                ax.margins(x=0.08)
+                ax.set_ylim(len(names) - 0.5, -0.6)
                 ax.grid(axis="x")
                 ax.tick_params(axis="y", length=0)
 
@@ -64,8 +66,8 @@ def class_gains(path: Path, recipes: Mapping[str, Json], classes: Sequence[Json]
         for entry in sorted(classes, key=lambda entry: -entry["share"])
         if all(found[name][entry["name"]] for name in others)
     ]
-    step = 1 / (len(others) + 1)
-    with figure(path, 8.6, 0.8 + len(shown) * (0.11 + 0.12 * len(others))) as (_, (ax,)):
+    step = 1 / (len(others) + 0.8)
+    with figure(path, 8.6, 1.1 + len(shown) * (0.1 + 0.1 * len(others))) as (_, (ax,)):
         for index, name in enumerate(others):
             ys = np.arange(len(shown)) + (index - (len(others) - 1) / 2) * step
             deltas = [found[name][entry["name"]] for entry in shown]
@@ -74,7 +76,10 @@ def class_gains(path: Path, recipes: Mapping[str, Json], classes: Sequence[Json]
             for y, delta in zip(ys, deltas, strict=True):
                 if delta["low"] is not None:
                     ax.plot([delta["low"], delta["high"]], [y, y], color=INK, lw=0.9, alpha=0.6)
-        names = [f"{entry['name']}  {entry['share']:.2g} %" for entry in shown]
+        ax.set_xlim(
+            _class_limits([found[name][entry["name"]] for name in others for entry in shown])
+        )
+        names = [f"{entry['name']}  {share_text(entry['share'])} %" for entry in shown]
         ax.set_yticks(range(len(shown)), names, color=INK)
         ax.set_ylim(len(shown) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
@@ -82,7 +87,15 @@ def class_gains(path: Path, recipes: Mapping[str, Json], classes: Sequence[Json]
         ax.grid(axis="x")
         ax.set_axisbelow(True)
         ax.set_title(f"gain in IoU on {split} over {BASELINE}, points; class and share of pixels")
-        ax.legend(loc="lower right", ncols=1)
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.35 / len(shown)), ncols=len(others))
+
+
+def _class_limits(deltas: Sequence[Json]) -> tuple[float, float]:
+    """Return x limits that hold every bar; intervals of the rarest classes may reach beyond."""
+    means = [abs(delta["mean"]) for delta in deltas]
+    ends = [abs(delta[side]) for delta in deltas for side in ("low", "high") if delta[side]]
+    limit = max(1.15 * max(means), float(np.quantile(ends, 0.85)) if ends else 0, 1.0)
+    return -limit, limit
 
 
 def val_curves(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
@@ -101,6 +114,10 @@ def val_curves(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) 
         ax.set_xlabel("iterations")
         ax.set_title("mIoU on val while training, %: mean over seeds, band from lowest to highest")
         last = max(float(iterations[-1]) for iterations, _ in curves.values())
+        late = [values[:, iterations >= 0.2 * last] for iterations, values in curves.values()]
+        low, high = min(v.min() for v in late), max(v.max() for v in late)
+        pad = 0.06 * (high - low) or 1
+        ax.set_ylim(low - pad, high + pad)  # the steep beginning would flatten all the rest
         ax.set_xlim(left=0, right=last)
         fig.draw_without_rendering()
         label_ends(ax, ends, last)
@@ -149,7 +166,7 @@ def palettes(path: Path, names: Sequence[str], shares: Mapping[str, np.ndarray])
                 alpha=0.55,
             )
             mean = np.maximum(values.mean(axis=0) * 100, floor)
-            axes[0].plot(mean, ys, "o", color=shade[label], ms=4.5, label=label)
+            axes[0].plot(mean, ys, "o", color=shade[label], ms=4.5, label=label, clip_on=False)
             present = (values > 1e-3).mean(axis=0) * 100
             axes[1].barh(ys, present, height=0.22, color=shade[label])
         axes[0].set_xscale("log")
@@ -166,7 +183,7 @@ def palettes(path: Path, names: Sequence[str], shares: Mapping[str, np.ndarray])
             ax.set_axisbelow(True)
             ax.tick_params(axis="y", length=0)
         axes[0].legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.06 - 0.2 / len(names)), ncols=len(shares)
+            loc="upper center", bbox_to_anchor=(0.5, -0.7 / len(names)), ncols=len(shares)
         )
 
 
@@ -191,10 +208,11 @@ def training(path: Path, curve: Sequence[Json]) -> None:
             ax.grid(axis="y")
             if not len(values):
                 continue
-            ax.plot(images, values, color=COLORS[1], lw=0.7, alpha=0.3)
-            ax.plot(images, running_mean(values, max(1, len(values) // 25)), color=COLORS[1])
             low, high = np.quantile(values, [0.01, 0.99])
             pad = 0.08 * (high - low) or 0.5
+            values = np.clip(values, low - pad, high + pad)  # one spike would bend the mean
+            ax.plot(images, values, color=COLORS[1], lw=0.7, alpha=0.3)
+            ax.plot(images, running_mean(values, max(1, len(values) // 25)), color=COLORS[1])
             ax.set_ylim(low - pad, high + pad)
             ax.tick_params(labelsize=8)
         fig.supxlabel("thousand images shown", fontsize=9)

@@ -30,6 +30,7 @@ PACKAGES = (
 )
 # A run writes dvc.lock, a preset or experiment params.yaml (printed whole in the report), and
 # publishing evaluate/results: none of these changes the code that the revision stands for.
+OUTSIDE = "(outside the repository)"
 NO_PRESET = "default"  # what params.yaml says when no overlay was merged
 NOT_CODE = ("dvc.lock", "params.yaml", "evaluate/results")
 
@@ -125,8 +126,12 @@ def _of_methods(section: str, methods: Sequence[str]) -> Json:
 
 
 def _without_others(dataset: Json, source: str) -> Json:
-    """Leave out the sub-sections of other sources than the one in use."""
-    return {k: v for k, v in dataset.items() if not isinstance(v, dict) or k == source}
+    """Leave out the sub-sections of other sources, and a root outside the repository."""
+    kept = {k: v for k, v in dataset.items() if not isinstance(v, dict) or k == source}
+    root = Path(str(kept.get("root", "")))
+    if root.is_absolute() or ".." in root.parts:
+        kept["root"] = OUTSIDE  # where someone keeps their data is nobody else's business
+    return kept
 
 
 def _git(*arguments: str) -> str:

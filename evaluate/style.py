@@ -80,9 +80,9 @@ def label_ends(ax: "Axes", ends: Sequence[tuple[str, float, str]], x: float) -> 
     low, high = ax.get_ylim()
     height = ax.get_position().height * ax.figure.get_figheight() * 72  # points
     gap = (high - low) * 12.5 / max(height, 1)
-    placed = -float("inf")
-    for name, y, color in sorted(ends, key=lambda end: end[1]):
-        placed = max(y, placed + gap)
+    ordered = sorted(ends, key=lambda end: end[1])
+    heights = spaced([y for _, y, _ in ordered], gap)
+    for (name, _, color), placed in zip(ordered, heights, strict=True):
         ax.annotate(
             name,
             (x, placed),
@@ -93,3 +93,21 @@ def label_ends(ax: "Axes", ends: Sequence[tuple[str, float, str]], x: float) -> 
             fontsize=9,
             annotation_clip=False,
         )
+
+
+def spaced(values: Sequence[float], gap: float) -> list[float]:
+    """Move ascending values apart until neighbours differ by `gap`, each group about its mean."""
+    groups: list[list[float]] = []
+    for value in values:
+        groups.append([value])
+        while len(groups) > 1 and _bottom(groups[-1], gap) < _top(groups[-2], gap) + gap:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_bottom(group, gap) + gap * index for group in groups for index in range(len(group))]
+
+
+def _bottom(group: Sequence[float], gap: float) -> float:
+    return sum(group) / len(group) - gap * (len(group) - 1) / 2
+
+
+def _top(group: Sequence[float], gap: float) -> float:
+    return sum(group) / len(group) + gap * (len(group) - 1) / 2

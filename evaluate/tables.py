@@ -1,5 +1,6 @@
 """The report's tables as markdown; every function returns text and reads plain numbers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -7,15 +8,18 @@ from evaluate import poster
 from evaluate.config import BASELINE
 from evaluate.numbers import head_split, of_split
 from evaluate.statistics import HELPS, HURTS, judgement
-from evaluate.verdict import interval
+from evaluate.verdict import interval, signed
 
 Json = dict[str, Any]
 NOTHING = "–"  # noqa: RUF001 (an en dash in an empty cell is meant)
 
+SEED = re.compile(r"-\d+$")  # ends the stage names of cells, for example segment@real-0
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a markdown table; the first column is text, the others are numbers."""
-    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+
+def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], num_text: int = 1) -> str:
+    """Return a markdown table; the first `num_text` columns are text, the others are numbers."""
+    rule = ["---"] * num_text + ["---:"] * (len(header) - num_text)
+    lines = [header, rule, *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
@@ -38,7 +42,7 @@ def augmentation(recipes: Mapping[str, Json], table: Mapping[str, Json], star: b
         row.append(_number(obeyed[score]) if obeyed else NOTHING)
         row += [poster.entry(name, dataset, star) or NOTHING for dataset in poster.DATASETS]
         rows.append(row)
-    return markdown(header, rows)
+    return markdown(header, rows, num_text=2)
 
 
 def per_class(recipes: Mapping[str, Json], classes: Sequence[Json], rare_percent: float) -> str:
@@ -59,7 +63,7 @@ def per_class(recipes: Mapping[str, Json], classes: Sequence[Json], rare_percent
         rows.append(
             [
                 name + marks,
-                f"{entry['share']:.2f}",
+                share_text(entry["share"]),
                 f"{entry['images']:.0f}",
                 _number(base["iou"][name]),
                 *map(_class_gain, gains),
@@ -81,7 +85,9 @@ def layout_kl(layouts: Mapping[str, Json]) -> str:
         ]
         for method, entry in layouts.items()
     ]
-    return markdown(["layout method", "drawn for", "KL", "KL, targets shuffled", "layouts"], rows)
+    return markdown(
+        ["layout method", "drawn for", "KL", "KL, targets shuffled", "layouts"], rows, num_text=2
+    )
 
 
 def obedience(recipes: Mapping[str, Json], judge: Json) -> str:
@@ -103,10 +109,10 @@ def obedience(recipes: Mapping[str, Json], judge: Json) -> str:
 
 
 def wall_time(timings: Sequence[Json]) -> str:
-    """Return wall time and images per stage; several cells of one family are added up."""
+    """Return wall time and images per stage; the seeds of a recipe's cells are added up."""
     families: dict[str, list[Json]] = {}
     for entry in timings:
-        families.setdefault(entry["stage"], []).append(entry)
+        families.setdefault(SEED.sub("", entry["stage"]), []).append(entry)
     rows = []
     for stage, entries in families.items():
         seconds = sum(entry["seconds"] for entry in entries)
@@ -117,6 +123,11 @@ def wall_time(timings: Sequence[Json]) -> str:
     total = sum(entry["seconds"] for entry in timings)
     rows.append(["**sum**", f"**{_duration(total)}**", "", ""])
     return markdown(["stage", "wall time", "images", "images/s"], rows)
+
+
+def share_text(percent: float) -> str:
+    """Return a share so that the rarest class keeps two digits."""
+    return f"{percent:.1f}" if percent >= 1 or percent == 0 else f"{percent:.2g}"
 
 
 def _mean_std(summary: Json) -> str:
@@ -132,7 +143,7 @@ def _gain(delta: Json | None) -> str:
 def _class_gain(delta: Json | None) -> str:
     if delta is None:
         return NOTHING
-    text = f"{delta['mean']:+.1f}"
+    text = signed(delta["mean"])
     return f"**{text}**" if judgement(delta) in (HELPS, HURTS) else text
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from evaluate.config import BASELINE
 from evaluate.numbers import head_split, of_split
-from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, judgement
+from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, ONE_SEED, judgement
 
 CONDITIONAL = (
     "All of this is conditional on one trained generator per method: the deviations contain the "
@@ -20,13 +20,16 @@ def verdict(recipes: Mapping[str, dict[str, Any]], dataset: str) -> str:
     others = [name for name in recipes if name != BASELINE]
     spread = "" if base["std"] is None else f" ± {base['std']:.1f}"
     sentences = [
+        _headline({name: of_split(recipes[name], split)["delta"] for name in others}, split),
         f"On {dataset} ({split} split, {seeds_in_words(base['n'])} per recipe) a segmenter trained "
-        f"on real pairs alone reaches {base['mean']:.1f}{spread} mIoU."
+        f"on real pairs alone reaches {base['mean']:.1f}{spread} mIoU.",
     ]
-    sentences += [_sentence(name, of_split(recipes[name], split)["delta"]) for name in others]
+    if others:
+        gains = [f"`{name}` {_gain(of_split(recipes[name], split)['delta'])}" for name in others]
+        sentences.append(f"Gains over it in points, with 95 % intervals: {', '.join(gains)}.")
     if split == "test" and others:
-        words = [f"`{name}` {_short(recipes[name]['delta'])}" for name in others]
-        sentences.append(f"On val, for comparison: {', '.join(words)}.")
+        gains = [f"`{name}` {_gain(recipes[name]['delta'])}" for name in others]
+        sentences.append(f"On val, for comparison: {', '.join(gains)}.")
     sentences.append(_power([of_split(recipes[name], split)["delta"] for name in others]))
     return " ".join(filter(None, [*sentences, CONDITIONAL if others else ""]))
 
@@ -39,23 +42,42 @@ def seeds_in_words(n: int) -> str:
 def interval(delta: Mapping[str, Any]) -> str:
     """Return a difference with its interval as text, for example `+1.2 [+0.3, +2.1]`."""
     if delta["low"] is None:
-        return f"{delta['mean']:+.1f}"
-    return f"{delta['mean']:+.1f} [{delta['low']:+.1f}, {delta['high']:+.1f}]"
+        return signed(delta["mean"])
+    near_zero = min(abs(delta["low"]), abs(delta["high"])) < 0.05
+    digits = 2 if near_zero else 1  # one digit would hide on which side of zero a bound lies
+    mean, low, high = (signed(delta[key], digits) for key in ("mean", "low", "high"))
+    return f"{mean} [{low}, {high}]"
 
 
-def _sentence(name: str, delta: Mapping[str, Any]) -> str:
-    found = judgement(delta)
-    if found in (HELPS, HURTS):
-        return f"`{name}` **{found}**: {interval(delta)} points, the interval excludes zero."
-    if found == NO_EVIDENCE:
-        return (
-            f"`{name}`: **no evidence** that it helps or hurts, {interval(delta)} points, "
-            "the interval holds zero."
-        )
-    return f"`{name}`: {interval(delta)} points in one seed, which says nothing about chance."
+def signed(value: float, digits: int = 1) -> str:
+    """Return a number with its sign; what rounds to zero has a plus."""
+    return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
-def _short(delta: Mapping[str, Any]) -> str:
+def _headline(deltas: Mapping[str, Mapping[str, Any]], split: str) -> str:
+    """Say in one sentence which recipes fall on which side."""
+    groups: dict[str, list[str]] = {}
+    for name, delta in deltas.items():
+        groups.setdefault(judgement(delta), []).append(f"`{name}`")
+    if ONE_SEED in groups:
+        return "**One seed: nothing can be said about chance.**"
+    parts = []
+    for word in (HELPS, HURTS):
+        if word in groups:
+            verb = word if len(groups[word]) == 1 else word[:-1]
+            parts.append(f"{_listed(groups[word])} {verb}")
+    if NO_EVIDENCE in groups:
+        parts.append(f"no evidence that {_listed(groups[NO_EVIDENCE], 'or')} helps or hurts")
+    text = "; ".join(parts)
+    return f"**On {split}: {text}.**" if text else ""
+
+
+def _listed(names: list[str], word: str = "and") -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+
+
+def _gain(delta: Mapping[str, Any]) -> str:
+    """Return a gain with what its interval says; one that holds zero is no evidence."""
     found = judgement(delta)
     word = f" ({found})" if found in (HELPS, HURTS, NO_EVIDENCE) else ""
     return f"{interval(delta)}{word}"
