@@ -10,10 +10,20 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
+from data import ingest, preset
+from data.params import Params, read, read_raw
+from evaluate.config import ReportParams
+from segment import archs
+from segment import train as segment_train
+from synth import fit_palette, recipes, training
+from synth.layouts import LAYOUTS
+from synth.painters import PAINTERS
+
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("data", "synth", "segment", "evaluate", "flows")
 # Their __init__ imports every sibling; a stage depends on the file of its own entry only.
-REGISTRIES = {"layouts": "synth.layouts", "painters": "synth.painters", "source": "data.sources"}
+# (Not data.sources: reading is quick, and the same pairs make nothing downstream run again.)
+REGISTRIES = {"layouts": "synth.layouts", "painters": "synth.painters"}
 STAGES = {stage.addressing: stage for stage in Repo(str(ROOT)).index.stages}
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
 
@@ -35,8 +45,6 @@ def source(module: str) -> Path:
 def chosen(address: str) -> dict[str, str]:
     """Return the entry that a stage takes from each registry."""
     name, _, key = address.partition("@")
-    if name == "ingest":
-        return {"source": PARAMS["dataset"]["source"]}
     if name == "layout":
         return {"layouts": key}
     if name == "painter":
@@ -120,3 +128,70 @@ def test_a_stage_says_what_it_does(address: str) -> None:
     assert not any(getattr(out, "persist", False) for out in stage.outs), (
         "persist would reuse old weights"
     )
+
+
+# == params.yaml ==
+
+SECTIONS: dict[str, type[Params]] = {
+    "dataset": ingest.DatasetParams,
+    "palette": fit_palette.PaletteParams,
+    "training": training.TrainingParams,
+    "produce": recipes.ProduceParams,
+    "segment": segment_train.Config,
+    "report": ReportParams,
+}
+FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS, "segment.archs": archs.ARCHS}
+PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+
+
+@pytest.fixture(params=[preset.DEFAULT, *PRESETS])
+def params_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """params.yaml as it is, and with each overlay merged."""
+    text = (ROOT / "params.yaml").read_text()
+    if request.param != preset.DEFAULT:
+        overlay = (ROOT / "presets" / f"{request.param}.yaml").read_text()
+        text = preset.merged(text, overlay, request.param)
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_every_section_parses_into_its_class(params_file: Path) -> None:
+    for section, schema in SECTIONS.items():
+        read(section, schema, params_file)
+    for family, registry in FAMILIES.items():
+        for name in read_raw(family, params_file):
+            read(f"{family}.{name}", registry[name].Config, params_file)
+    for name in read_raw("recipes", params_file):
+        read(f"recipes.{name}", recipes.RecipeParams, params_file)
+    extra = set(YAML(typ="safe", pure=True).load(params_file.read_text())) - {
+        *(section.partition(".")[0] for section in (*SECTIONS, *FAMILIES)),
+        *("preset", "train", "recipes"),
+    }
+    assert not extra, f"nothing reads {extra}"
+
+
+def test_what_recipes_use_is_trained_and_what_is_reported_is_produced(params_file: Path) -> None:
+    rows = read_raw("recipes", params_file)
+    train = read_raw("train", params_file)
+    assert set(read("report", ReportParams, params_file).recipes) <= set(rows)
+    for name, row in rows.items():
+        assert row["layouts"] in train["layouts"], f"{name}: train.layouts lacks {row['layouts']}"
+        assert row["painter"] in train["painters"], f"{name}: train.painters lacks {row['painter']}"
+
+
+def test_writing_params_back_changes_nothing() -> None:
+    text = (ROOT / "params.yaml").read_text()
+    name = YAML(typ="safe", pure=True).load(text)["preset"]
+    assert preset.merged(text, "", name) == text, "a preset or `dvc exp run -S` would reformat it"
+
+
+def test_every_key_has_a_comment_above() -> None:
+    """A key, or the keys it stands with, is explained before it."""
+    lines = (ROOT / "params.yaml").read_text().splitlines()
+    silent = [
+        line.rstrip(":")
+        for before, line in zip(["", *lines], lines, strict=False)
+        if re.match(r"\w+:", line) and not before.startswith("#") and line != "preset: default"
+    ]
+    assert not silent, f"no heading above {silent}"
