@@ -184,14 +184,3 @@ def test_writing_params_back_changes_nothing() -> None:
     text = (ROOT / "params.yaml").read_text()
     name = YAML(typ="safe", pure=True).load(text)["preset"]
     assert preset.merged(text, "", name) == text, "a preset or `dvc exp run -S` would reformat it"
-
-
-def test_every_key_has_a_comment_above() -> None:
-    """A key, or the keys it stands with, is explained before it."""
-    lines = (ROOT / "params.yaml").read_text().splitlines()
-    silent = [
-        line.rstrip(":")
-        for before, line in zip(["", *lines], lines, strict=False)
-        if re.match(r"\w+:", line) and not before.startswith("#") and line != "preset: default"
-    ]
-    assert not silent, f"no heading above {silent}"
