@@ -18,7 +18,7 @@ from segment import mm
 from segment.archs import ModelConfig
 from segment.mixes import make_mix, slice_of
 from segment.pool import Pool
-from segment.predict import WEIGHTS
+from segment.predict import METADATA, WEIGHTS
 from segment.scoring import Curves, confusions
 
 
@@ -124,8 +124,9 @@ def rows_of(pairs: PairSet, seed: int, num_slices: int) -> tuple[np.ndarray, np.
 def save_model(folder: Path, model: nn.Module, model_config: ModelConfig, made_of: str) -> None:
     """Write the weights, with the config that `predict.load` builds the model from."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
-    metadata = {"fingerprint": made_of, "model": json.dumps(model_config, sort_keys=True)}
-    save_file(tensors, folder / WEIGHTS, metadata)
+    about = {"fingerprint": made_of, "model": model_config}
+    # one key: safetensors writes several in an order that differs from run to run
+    save_file(tensors, folder / WEIGHTS, {METADATA: json.dumps(about, sort_keys=True)})
 
 
 def save_confusions(folder: Path, cell: Cell) -> None:

@@ -6,6 +6,7 @@ No other module of the project imports mmengine, mmcv or mmseg.
 import contextlib
 import difflib
 import io
+import pickle
 import random
 import uuid
 import warnings
@@ -172,7 +173,13 @@ def load_backbone(model: nn.Module, path: Path) -> int:
     if path.suffix == ".safetensors":
         found = load_file(path)
     else:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            found = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:
+            raise UserError(
+                f"segment.weights: {path} holds more than plain tensors, and nothing is "
+                "unpickled here; convert it to safetensors"
+            ) from None
         found = found.get("state_dict", found)
     own = model.backbone.state_dict()
     named = {name.removeprefix("backbone."): tensor for name, tensor in found.items()}

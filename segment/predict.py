@@ -11,6 +11,7 @@ from data.errors import UserError
 from segment import opencv
 
 WEIGHTS = "model.safetensors"
+METADATA = "scene_palette"
 
 
 def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
@@ -25,8 +26,8 @@ def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
     from segment import mm
 
     with safe_open(file, "pt") as weights:
-        config = json.loads(weights.metadata()["model"])
-        model = mm.build_model(config)
+        about = json.loads(weights.metadata()[METADATA])
+        model = mm.build_model(about["model"])
         model.load_state_dict({name: weights.get_tensor(name) for name in weights.keys()})  # noqa: SIM118
     model.eval()
     return lambda images: mm.label_images(model, images)

@@ -1,0 +1,142 @@
+"""The stage: what a cell holds, that it learns, that equal seeds give equal bytes."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from data.confusion import confusion, scores
+from data.errors import UserError
+from data.shards import PairSet
+from segment import predict
+from segment.train import main
+
+ROOT = Path(__file__).resolve().parents[2]
+
+Workspace = Callable[..., Path]
+
+
+def train(artifacts: Path, out: Path, recipe: str = "semi", seed: int = 0) -> Path:
+    main(
+        recipe=recipe,
+        seed=seed,
+        pairs=artifacts / "pairs" / recipe,
+        real=artifacts / "real",
+        out=out,
+    )
+    return out
+
+
+def test_a_cell_holds_what_scores_are_made_of(artifacts: Path, workspace: Workspace) -> None:
+    out = train(artifacts, workspace() / "cell")
+    assert {path.name for path in out.iterdir()} == {
+        "model.safetensors",
+        "cell.json",
+        "confusion.npz",
+    }
+    cell = json.loads((out / "cell.json").read_text())
+    assert cell["splits"] == {"val": 6, "test": 4}
+    assert cell["real_share"] == 0.5
+    assert [point[0] for point in cell["val_curve"]] == [3, 6, 8]
+    with safe_open(out / "model.safetensors", "pt") as weights:
+        about = json.loads(weights.metadata()["scene_palette"])
+    assert about["fingerprint"] == cell["fingerprint"]
+
+    counts = np.load(out / "confusion.npz")
+    assert counts["test_ids"].tolist() == PairSet(artifacts / "real/test").ids()
+    classes = PairSet(artifacts / "real/val").classes
+    result = scores(counts["val"].sum(axis=0, dtype=np.int64), classes.eval_ids)
+    assert cell["val_curve"][-1][1:] == pytest.approx([result.miou, result.miou_star], abs=1e-3)
+
+    # the weights on disk are those that were scored
+    label_images = predict.load(out)
+    test = list(PairSet(artifacts / "real/test").pairs())
+    predicted = label_images(np.stack([pair.image for pair in test]))
+    for pair, label, matrix in zip(test, predicted, counts["test"], strict=True):
+        assert np.array_equal(confusion(pair.label, label, 3), matrix)
+
+
+def test_equal_seeds_give_equal_bytes(artifacts: Path, workspace: Workspace) -> None:
+    root = workspace()
+    one, two = train(artifacts, root / "one"), train(artifacts, root / "two")
+    other = train(artifacts, root / "other", seed=1)
+    for name in ("model.safetensors", "cell.json", "confusion.npz"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+        assert (one / name).read_bytes() != (other / name).read_bytes()
+
+
+def test_workers_change_nothing(artifacts: Path, workspace: Workspace) -> None:
+    alone = predict_val(train(artifacts, workspace() / "alone"), artifacts)
+    workers = predict_val(train(artifacts, workspace(num_workers=2) / "workers"), artifacts)
+    assert np.array_equal(alone, workers)
+
+
+def predict_val(cell: Path, artifacts: Path) -> np.ndarray:
+    images = np.stack([pair.image for pair in PairSet(artifacts / "real/val").pairs()])
+    return predict.load(cell)(images)
+
+
+@pytest.mark.parametrize(("precision", "supervise"), [("float32", "all"), ("bfloat16", "eval")])
+def test_it_learns(artifacts: Path, workspace: Workspace, precision: str, supervise: str) -> None:
+    root = workspace(iterations=60, val_every=60, precision=precision, supervise=supervise)
+    cell = json.loads((train(artifacts, root / "cell", "real") / "cell.json").read_text())
+    assert cell["val_curve"][-1][1] > 60
+    assert cell["real_share"] == 1.0
+
+
+def test_nothing_is_left_of_a_failed_training(artifacts: Path, workspace: Workspace) -> None:
+    root = workspace(learning_rate=1e30)
+    with pytest.raises(UserError, match=r"lower segment\.learning_rate"):
+        train(artifacts, root / "cells/cell")
+    assert list((root / "cells").iterdir()) == []
+
+
+def test_mistakes_are_named_before_work_starts(artifacts: Path, workspace: Workspace) -> None:
+    root = workspace(num_slices=20)
+    with pytest.raises(UserError, match=r"9 synthetic pairs, fewer than segment\.num_slices = 20"):
+        train(artifacts, root / "cell")
+    with pytest.raises(UserError, match=r"adapt = 'advent'; there is none"):
+        main(
+            recipe="adapted",
+            seed=0,
+            pairs=artifacts / "pairs/semi",
+            real=artifacts / "real",
+            out=root / "cell",
+        )
+    workspace(arch="resnet18_mpl")
+    with pytest.raises(UserError, match="unknown arch"):
+        train(artifacts, root / "cell")
+    workspace(crop=[1.0, 0.5])
+    with pytest.raises(UserError, match="smallest, largest"):
+        train(artifacts, root / "cell")
+    with pytest.raises(UserError, match="no segmenter was trained there"):
+        predict.load(root / "cell")
+
+
+def test_a_missing_system_library_is_named(artifacts: Path, workspace: Workspace) -> None:
+    root = workspace()
+    broken = root / "broken/cv2"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file')"
+    )
+    command = [sys.executable, "-m", "segment.train", "--recipe", "real", "--seed", "0"]
+    command += ["--pairs", artifacts / "pairs/real", "--real", artifacts / "real", "--out", "cell"]
+    ran = subprocess.run(
+        command,
+        cwd=root,
+        env=os.environ | {"PYTHONPATH": f"{root / 'broken'}:{ROOT}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: OpenCV cannot be loaded (libGL.so.1")
+    assert "libgl1" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
