@@ -1,0 +1,174 @@
+"""STAGE: check a dataset on disk and write it as pair sets, one per split."""
+
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from data.classes import ClassTable
+from data.cli import run
+from data.errors import UserError
+from data.fingerprint import fingerprint
+from data.outputs import replacing
+from data.pairs import Pair
+from data.params import Params, choose, read
+from data.progress import progress
+from data.shards import ShardWriter
+from data.sources import SOURCES
+from data.sources.camvid import Config as CamVid
+from data.sources.cityscapes import Config as Cityscapes
+from data.sources.files import RawPair, read_image
+from data.sources.folder import Config as Folder
+from data.sources.streets.source import Config as Streets
+from data.timings import timed
+
+Split = Literal["train", "val", "test"]
+
+
+class DatasetParams(Params):
+    """Section `dataset`: where real pairs come from and at which size they are kept."""
+
+    source: str
+    root: Path
+    height: int = Field(ge=16, le=4096)
+    width: int = Field(ge=16, le=4096)
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    streets: Streets = Streets()
+    cityscapes: Cityscapes = Cityscapes()
+    camvid: CamVid = CamVid()
+    folder: Folder | None = None
+
+
+def main(*, out: Path) -> None:
+    """Read the dataset of params.yaml, check all of it, and write its splits as pair sets."""
+    dataset = read("dataset", DatasetParams)
+    source = choose(dataset.source, SOURCES, "dataset source")
+    config = getattr(dataset, dataset.source)
+    if config is None:
+        raise UserError(
+            f"the source {dataset.source!r} needs a section dataset.{dataset.source}: "
+            "images, masks and classes"
+        )
+    missing = {"train", "val"}.difference(dataset.splits)
+    if missing or len(set(dataset.splits)) < len(dataset.splits):
+        raise UserError("dataset.splits must be train, val and, if there is one, test, each once")
+    size = (dataset.height, dataset.width)
+    with timed("ingest") as timing, tempfile.TemporaryDirectory() as scratch:
+        root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
+        raw = source.find(root, dataset.splits, config)
+        content = check(source, config, raw, dataset.splits)
+        made_by = fingerprint(
+            {
+                "source": dataset.source,
+                "config": config.model_dump(mode="json"),
+                "size": size,
+                "content": content,
+            },
+            [],
+        )
+        with replacing(out) as partial:
+            write(source, config, raw, size=size, fingerprint=made_by, out=partial)
+        timing.images = len(raw)
+
+
+def check(
+    source: ModuleType, config: Params, raw: Sequence[RawPair], splits: Sequence[str]
+) -> list[str]:
+    """Decode every pair and return the hash of each; raise `UserError` at the first fault.
+
+    Faults are an empty split, an unreadable file, an image and a label of different size, label
+    values without a class, the same image or id in two splits, and a split with no pixel to score.
+    """
+    classes = source.class_table(config)
+    for split in splits:
+        if not any(pair.split == split for pair in raw):
+            raise UserError(
+                f"split {split!r} is empty; give it images or take it out of dataset.splits"
+            )
+    seen: dict[str, RawPair] = {}
+    named: dict[str, RawPair] = {}
+    totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
+    content = []
+    with progress(len(raw), "checking", "pairs") as advance:
+        for pair in raw:
+            image = read_image(pair.image)
+            label = source.read_label(pair.label, config)
+            _same_size(pair, image, label)
+            digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+            _other_split(seen.setdefault(digest, pair), pair, "are the same image")
+            _other_split(named.setdefault(pair.id, pair), pair, "have the same id")
+            totals[pair.split] += np.bincount(label.ravel(), minlength=classes.num_classes)
+            content += [pair.id, digest, hashlib.sha256(label.tobytes()).hexdigest()]
+            advance()
+    _scorable(totals, classes)
+    return content
+
+
+def _same_size(pair: RawPair, image: Image.Image, label: np.ndarray) -> None:
+    if image.size != label.shape[::-1]:
+        raise UserError(
+            f"{pair.image} is {image.width}x{image.height}, its label {pair.label} is "
+            f"{label.shape[1]}x{label.shape[0]}; both must have one size"
+        )
+
+
+def _other_split(first: RawPair, pair: RawPair, fact: str) -> None:
+    if first.split != pair.split:
+        raise UserError(
+            f"{first.image} ({first.split}) and {pair.image} ({pair.split}) {fact}; "
+            "remove one, or scores will be of pairs that were trained on"
+        )
+
+
+def _scorable(totals: dict[str, np.ndarray], classes: ClassTable) -> None:
+    for split, counts in totals.items():
+        if not counts[list(classes.eval_ids)].any():
+            raise UserError(
+                f"split {split!r} has no pixel of a class that counts in mIoU (its labels may be "
+                f"withheld, as those of Cityscapes test); take {split!r} out of dataset.splits"
+            )
+
+
+def write(
+    source: ModuleType,
+    config: Params,
+    raw: Sequence[RawPair],
+    *,
+    size: tuple[int, int],
+    fingerprint: str,
+    out: Path,
+) -> None:
+    """Write checked pairs, resized to size (height, width), as one pair set per split under out.
+
+    Images are resized with an antialiasing bicubic filter, labels to the nearest pixel; the
+    aspect ratio is not kept.
+    """
+    classes = source.class_table(config)
+    with progress(len(raw), "writing", "pairs") as advance:
+        for split in dict.fromkeys(pair.split for pair in raw):
+            with ShardWriter(
+                out / split, classes=classes, size=size, fingerprint=fingerprint
+            ) as writer:
+                for pair in raw:
+                    if pair.split == split:
+                        writer.write(resized(source, config, pair, size))
+                        advance()
+
+
+def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, int]) -> Pair:
+    """Return a raw pair at size (height, width)."""
+    shape = (size[1], size[0])
+    image = read_image(pair.image).resize(shape, Image.Resampling.BICUBIC)
+    label = Image.fromarray(source.read_label(pair.label, config))
+    label = label.resize(shape, Image.Resampling.NEAREST)
+    return Pair(id=pair.id, image=np.asarray(image), label=np.asarray(label), source="real")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,67 @@
+"""CamVid in the SegNet layout: SPLIT/ with images and SPLITannot/ with label ids 0..11."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.params import Params
+from data.sources.files import IMAGES, RawPair, by_stem, match, read_values, require_folder, to_ids
+
+# Order of SegNet's 11-class labels; colours of the original 32-class database.
+_CLASSES = (
+    ("sky", (128, 128, 128), True),
+    ("building", (128, 0, 0), True),
+    ("pole", (192, 192, 128), True),
+    ("road", (128, 64, 128), True),
+    ("pavement", (60, 40, 222), True),
+    ("tree", (128, 128, 0), True),
+    ("sign symbol", (192, 128, 128), True),
+    ("fence", (64, 64, 128), True),
+    ("car", (64, 0, 128), True),
+    ("pedestrian", (64, 64, 0), True),
+    ("bicyclist", (0, 128, 192), True),
+    ("void", (0, 0, 0), False),
+)
+_TABLE = {value: value for value in range(len(_CLASSES))}
+
+
+class Config(Params):
+    """CamVid has no numbers of its own."""
+
+
+def class_table(config: Config) -> ClassTable:
+    """Return the 11 classes that count, and void."""
+    return ClassTable(tuple(ClassInfo(*entry) for entry in _CLASSES))
+
+
+def prepare(
+    root: Path, splits: Sequence[str], config: Config, size: tuple[int, int], scratch: Path
+) -> Path:
+    """Return the folder to read: the root itself, nothing has to be made."""
+    return root
+
+
+def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
+    """Find the pairs of some splits: images in root/SPLIT, labels in root/SPLITannot."""
+    pairs = []
+    for split in splits:
+        holds = "train/, trainannot/, val/, valannot/"
+        image_folder = require_folder(root / split, holds)
+        label_folder = require_folder(root / f"{split}annot", holds)
+        images = by_stem(f for f in image_folder.iterdir() if f.suffix.lower() in IMAGES)
+        labels = by_stem(f for f in label_folder.iterdir() if f.suffix.lower() == ".png")
+        if not images:
+            raise UserError(
+                f"{image_folder} has no image ({', '.join(IMAGES)}); unpack CamVid here"
+            )
+        matched = match(images, labels, f"{label_folder} (*.png)")
+        pairs += [RawPair(stem, split, image, label) for stem, image, label in matched]
+    return pairs
+
+
+def read_label(path: Path, config: Config) -> np.ndarray:
+    """Read an annotation as class ids uint8 [H, W]; 11 is void."""
+    return to_ids(read_values(path), _TABLE, path, "CamVid label ids are 0 to 10, and 11 for void")

@@ -1,0 +1,100 @@
+"""Cityscapes, fine annotations: leftImg8bit/ and gtFine/ with the 35 official label ids."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.params import Params
+from data.sources.files import RawPair, by_stem, match, read_values, require_folder, to_ids
+
+LICENSE_PLATE = 34
+_IMAGE, _LABEL = "_leftImg8bit", "_gtFine_labelIds"
+
+# name, colour, counts in mIoU (trainId 0..18): cityscapesScripts, helpers/labels.py.
+_CLASSES = (
+    ("unlabeled", (0, 0, 0), False),
+    ("ego vehicle", (0, 0, 0), False),
+    ("rectification border", (0, 0, 0), False),
+    ("out of roi", (0, 0, 0), False),
+    ("static", (0, 0, 0), False),
+    ("dynamic", (111, 74, 0), False),
+    ("ground", (81, 0, 81), False),
+    ("road", (128, 64, 128), True),
+    ("sidewalk", (244, 35, 232), True),
+    ("parking", (250, 170, 160), False),
+    ("rail track", (230, 150, 140), False),
+    ("building", (70, 70, 70), True),
+    ("wall", (102, 102, 156), True),
+    ("fence", (190, 153, 153), True),
+    ("guard rail", (180, 165, 180), False),
+    ("bridge", (150, 100, 100), False),
+    ("tunnel", (150, 120, 90), False),
+    ("pole", (153, 153, 153), True),
+    ("polegroup", (153, 153, 153), False),
+    ("traffic light", (250, 170, 30), True),
+    ("traffic sign", (220, 220, 0), True),
+    ("vegetation", (107, 142, 35), True),
+    ("terrain", (152, 251, 152), True),
+    ("sky", (70, 130, 180), True),
+    ("person", (220, 20, 60), True),
+    ("rider", (255, 0, 0), True),
+    ("car", (0, 0, 142), True),
+    ("truck", (0, 0, 70), True),
+    ("bus", (0, 60, 100), True),
+    ("caravan", (0, 0, 90), False),
+    ("trailer", (0, 0, 110), False),
+    ("train", (0, 80, 100), True),
+    ("motorcycle", (0, 0, 230), True),
+    ("bicycle", (119, 11, 32), True),
+    ("license plate", (0, 0, 142), False),
+)
+
+# Licence plates have the id -1, which 8-bit files hold as 255.
+_TABLE = {value: value for value in range(len(_CLASSES))} | {
+    -1: LICENSE_PLATE,
+    255: LICENSE_PLATE,
+}
+
+
+class Config(Params):
+    """Cityscapes has no numbers of its own."""
+
+
+def class_table(config: Config) -> ClassTable:
+    """Return the 35 classes: label ids 0..33, and 34 for licence plates (-1 in the release)."""
+    return ClassTable(tuple(ClassInfo(*entry) for entry in _CLASSES))
+
+
+def prepare(
+    root: Path, splits: Sequence[str], config: Config, size: tuple[int, int], scratch: Path
+) -> Path:
+    """Return the folder to read: the root itself, nothing has to be made."""
+    return root
+
+
+def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
+    """Find the pairs of some splits: leftImg8bit/SPLIT/CITY and gtFine/SPLIT/CITY under root."""
+    pairs = []
+    for split in splits:
+        holds = "leftImg8bit/ and gtFine/"
+        require_folder(root / "leftImg8bit", holds)
+        require_folder(root / "gtFine", holds)
+        image_folder = require_folder(root / "leftImg8bit" / split, holds)
+        label_folder = require_folder(root / "gtFine" / split, holds)
+        images = by_stem(image_folder.glob(f"*/*{_IMAGE}.png"), _IMAGE)
+        labels = by_stem(label_folder.glob(f"*/*{_LABEL}.png"), _LABEL)
+        if not images:
+            raise UserError(
+                f"{image_folder} has no CITY/*{_IMAGE}.png; unpack leftImg8bit_trainvaltest.zip"
+            )
+        matched = match(images, labels, f"{label_folder} (CITY/*{_LABEL}.png)")
+        pairs += [RawPair(stem, split, image, label) for stem, image, label in matched]
+    return pairs
+
+
+def read_label(path: Path, config: Config) -> np.ndarray:
+    """Read a *_labelIds.png as class ids uint8 [H, W]; 255 and -1 become 34, license plate."""
+    return to_ids(read_values(path), _TABLE, path, "Cityscapes label ids are 0 to 33, -1 and 255")

@@ -1,0 +1,1 @@
+"""The embedded data set: a seeded renderer of street scenes in the Cityscapes layout."""

@@ -1,0 +1,21 @@
+"""Render the embedded data set for a look: `python -m data.sources.streets --out DIR`."""
+
+from pathlib import Path
+
+from data.cli import run
+from data.ingest import DatasetParams
+from data.outputs import replacing
+from data.params import read
+from data.sources.streets import source
+
+
+def main(*, out: Path) -> None:
+    """Render the streets of `dataset.streets` in params.yaml, in the Cityscapes layout."""
+    dataset = read("dataset", DatasetParams)
+    with replacing(out) as folder:
+        size = (dataset.height, dataset.width)
+        source.prepare(dataset.root, dataset.splits, dataset.streets, size, folder)
+
+
+if __name__ == "__main__":
+    run(main)

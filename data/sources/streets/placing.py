@@ -1,0 +1,301 @@
+"""Place things in a street: what stands where, in which order it is painted."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from data.sources.streets import buildings, furniture, ids, people, vehicles
+from data.sources.streets.light import Rng, pick
+from data.sources.streets.scene import Scene
+
+Draw = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """Something to paint at a depth; `footprint` is (x, z, half width, half length, height)."""
+
+    depth: float
+    draw: Draw
+    footprint: tuple[float, float, float, float, float] | None = None
+
+
+def place(scene: Scene, rng: Rng) -> list[Thing]:
+    """Return everything that stands in the street, farthest first."""
+    things = _far(scene, rng)
+    for side in (-1, 1):
+        things += _lots(scene, rng, side)
+        things += _kerb(scene, rng, side)
+        things += _bay(scene, rng, side)
+        things += _walk(scene, rng, side)
+    things += _traffic(scene, rng)
+    things += _crossing(scene, rng)
+    return sorted(things, key=lambda thing: -thing.depth)
+
+
+def _far(scene: Scene, rng: Rng) -> list[Thing]:
+    things = []
+    for z in (170.0, 140.0):
+        kind = ids.BUILDING if rng.random() < 0.45 else ids.VEGETATION
+        if rng.random() < 0.9:
+            things.append(Thing(z, partial(buildings.skyline, z=z, class_id=kind)))
+    if scene.end < 100:
+        shift = -scene.camera.bend * scene.end**2 * 0.5
+        left = scene.lots[0] - 14
+        while left < scene.lots[1] + 14:
+            width = rng.uniform(8, 16)
+            things.append(
+                Thing(
+                    scene.end + 12,
+                    partial(
+                        buildings.building,
+                        side=1,
+                        line=left + shift,
+                        near=scene.end + 3,
+                        far=scene.end + 3 + width,
+                        floors=int(rng.integers(*scene.style.floors, endpoint=True)),
+                        pitched=rng.random() < scene.style.pitched,
+                    ),
+                )
+            )
+            left += width
+    if rng.random() < 0.02:
+        z = float(rng.uniform(25, 60))
+        things.append(Thing(z, partial(buildings.bridge, z=z)))
+    return things
+
+
+def _lots(scene: Scene, rng: Rng, side: int) -> list[Thing]:
+    style, things = scene.style, []
+    line = scene.lots[0 if side < 0 else 1]
+    z = float(rng.uniform(-6, 2))
+    base = int(rng.integers(*style.floors, endpoint=True))
+    while z < min(scene.end, 115):
+        length = float(rng.uniform(*style.lot))
+        near, far = z, z + length
+        z = far + (0.0 if rng.random() < 0.7 else float(rng.uniform(0.5, 4)))
+        if scene.cross is not None and far > scene.cross[0] - 3 and near < scene.cross[1] + 3:
+            if near > scene.cross[0] - 8:
+                z = max(z, scene.cross[1] + 3)
+                continue
+            far = scene.cross[0] - 3
+            z = scene.cross[1] + 3
+        if far < 1.5:
+            continue
+        kind = pick(rng, style.lots)
+        at = {"side": side, "line": line, "near": near, "far": far}
+        if kind == "building":
+            floors = int(np.clip(base + rng.integers(-1, 2), *style.floors))
+            pitched = rng.random() < style.pitched
+            draw = partial(buildings.building, **at, floors=floors, pitched=pitched)
+            shadow = (line + side * 5, (near + far) / 2, 5.0, (far - near) / 2, floors * 3.2)
+            things.append(Thing(far, draw, shadow))
+        else:
+            things += _open_lot(scene, rng, kind, at)
+        if kind == "building" and style.setback[1] > 2 and rng.random() < 0.4:
+            things += _boundary(scene, rng, at)
+    return things
+
+
+def _open_lot(scene: Scene, rng: Rng, kind: str, at: dict) -> list[Thing]:
+    side, line, near, far = at["side"], at["line"], at["near"], at["far"]
+    things = []
+    if kind == "wall":
+        height = float(rng.uniform(1.2, 3.5))
+        things.append(Thing(far, partial(buildings.wall, **at, height=height)))
+    elif kind == "fence":
+        rail = rng.random() < 0.12
+        things.append(Thing(far, partial(buildings.fence, **at, rail=rail)))
+    count = {"trees": 5, "wall": 2, "fence": 2, "gap": 0.4}[kind] * (far - near) / 14
+    for _ in range(int(rng.poisson(count))):
+        z = float(rng.uniform(max(near, 2), far))
+        x = line + side * float(rng.uniform(1.5, 12))
+        things.append(_tree(rng, x, z, scene.style.floors[1] + 3))
+    if kind == "trees" and rng.random() < 0.4:
+        things.append(Thing(far, partial(furniture.hedge, **at)))
+    return things
+
+
+def _boundary(scene: Scene, rng: Rng, at: dict) -> list[Thing]:
+    """Close a front garden by a hedge, a fence or a low wall, and plant it."""
+    side, near, far = at["side"], at["near"], at["far"]
+    edge = scene.road[0] - scene.walk[0] if side < 0 else scene.road[1] + scene.walk[1]
+    room = abs(at["line"] - edge)
+    spot = {"side": side, "line": edge + side * 0.2, "near": near, "far": far}
+    kind = pick(rng, {"hedge": 0.4, "fence": 0.3, "wall": 0.3})
+    if kind == "hedge":
+        things = [Thing(far, partial(furniture.hedge, **spot))]
+    elif kind == "fence":
+        things = [Thing(far, partial(buildings.fence, **spot, rail=False))]
+    else:
+        things = [Thing(far, partial(buildings.wall, **spot, height=float(rng.uniform(0.5, 1.3))))]
+    if room > 2.5 and rng.random() < 0.5:
+        x = edge + side * float(rng.uniform(1, room - 0.8))
+        things.append(_tree(rng, x, float(rng.uniform(max(near, 3), max(far, 4))), 6))
+    return things
+
+
+def _tree(rng: Rng, x: float, z: float, height: float) -> Thing:
+    height = float(height * rng.uniform(0.6, 1.3))
+    draw = partial(furniture.tree, x=x, z=z, height=height)
+    return Thing(z, draw, (x, z, height * 0.25, height * 0.25, height))
+
+
+def _kerb(scene: Scene, rng: Rng, side: int) -> list[Thing]:
+    """Trees, lamps, poles, signs, lights and bins along the outer edge of the pavement."""
+    style, things = scene.style, []
+    edge = scene.road[0 if side < 0 else 1]
+    row = edge + side * float(rng.uniform(0.4, 0.9))
+    limit = min(scene.end - 4, 100)
+    if rng.random() < style.trees:
+        gap, z = float(rng.uniform(7, 16)), float(rng.uniform(2, 12))
+        height = float(rng.uniform(5, 11))
+        place_x = row + side * float(rng.uniform(0, 1.0))
+        while z < limit:
+            if not scene.blocked(z, 2) and rng.random() < 0.85:
+                things.append(_tree(rng, place_x + float(rng.uniform(-0.3, 0.3)), z, height))
+            z += gap * float(rng.uniform(0.8, 1.2))
+    gap, z = float(rng.uniform(14, 32)), float(rng.uniform(3, 22))
+    while z < limit:
+        if not scene.blocked(z):
+            kind = pick(rng, {"lamp": 0.5, "post": 0.3, "sign": 0.2})
+            if kind == "lamp":
+                draw = partial(furniture.lamp_post, side=side, x=row, z=z)
+            elif kind == "post":
+                draw = partial(furniture.post, x=row, z=z, height=float(rng.uniform(2.5, 8)))
+            else:
+                draw = partial(furniture.sign, x=row, z=z)
+            things.append(Thing(z, draw, (row, z, 0.1, 0.1, 5.0)))
+        z += gap * float(rng.uniform(0.6, 1.4))
+    for _ in range(int(rng.poisson(1.3))):
+        z = float(rng.uniform(5, 45))
+        if not scene.blocked(z):
+            x = row + side * float(rng.uniform(0, 0.6))
+            things.append(Thing(z, partial(furniture.sign, x=x, z=z)))
+    if rng.random() < 0.3:
+        z = float(rng.uniform(4, 25))
+        x = row + side * float(rng.uniform(0, 1.5))
+        things.append(Thing(z, partial(furniture.litter_bin, x=x, z=z)))
+    if scene.cross is not None and rng.random() < 0.6:
+        for z in (scene.cross[0] - 1.2, scene.cross[1] + 1.0):
+            things.append(Thing(z, partial(furniture.traffic_light, side=side, x=row, z=z)))
+    return things
+
+
+def _bay(scene: Scene, rng: Rng, side: int) -> list[Thing]:
+    """Parked vehicles."""
+    width = scene.bay[0 if side < 0 else 1]
+    if not width:
+        return []
+    x = scene.road[0 if side < 0 else 1] - side * 1.1
+    full, z, things = float(rng.uniform(0.35, 0.95)), float(rng.uniform(2, 9)), []
+    turned = 0.0 if side > 0 or rng.random() < 0.3 else np.pi
+    while z < min(scene.end - 8, 85):
+        if not scene.blocked(z, 4) and rng.random() < full:
+            yaw = turned + float(rng.normal(0, 0.03)) + _heading(scene, z)
+            spot = {"x": x + float(rng.uniform(-0.2, 0.2)), "z": z, "yaw": yaw}
+            kind = pick(rng, {vehicles.car: 0.975, vehicles.truck: 0.015, vehicles.trailer: 0.01})
+            things.append(_vehicle(kind, spot))
+        z += float(rng.uniform(5.2, 7.0))
+    return things
+
+
+def _heading(scene: Scene, z: float) -> float:
+    return float(np.arctan(2 * scene.camera.bend * z))
+
+
+_SIZES = {
+    vehicles.car: (0.9, 2.2, 1.4),
+    vehicles.truck: (1.2, 4.5, 3.0),
+    vehicles.bus: (1.25, 5.5, 3.0),
+    vehicles.tram: (1.2, 10.0, 3.4),
+    vehicles.trailer: (0.8, 1.2, 1.2),
+}
+
+
+def _vehicle(kind: Draw, spot: dict[str, float]) -> Thing:
+    half, length, height = _SIZES[kind]
+    return Thing(spot["z"], partial(kind, **spot), (spot["x"], spot["z"], half, length, height))
+
+
+def _traffic(scene: Scene, rng: Rng) -> list[Thing]:
+    """Vehicles and riders on the lanes; the space right ahead of the camera stays free."""
+    things = []
+    weights = {vehicles.car: 0.92, vehicles.truck: 0.035, vehicles.bus: 0.03, "two": 0.06}
+    for center, way in scene.lanes:
+        own = abs(center) < 1.5
+        z = float(rng.uniform(9, 30) if own else rng.uniform(3, 30))
+        while z < min(scene.end - 8, 95):
+            if rng.random() < 0.55 * scene.flow * scene.style.traffic and not scene.blocked(z, 2):
+                yaw = (0.0 if way > 0 else np.pi) + _heading(scene, z)
+                x = center + float(rng.uniform(-0.4, 0.4))
+                kind = pick(rng, weights)
+                if kind == "two":
+                    things.append(_two_wheels(rng, x, z, motor=0.5, sideways=False))
+                else:
+                    at = z + _SIZES[kind][1] - 2
+                    things.append(_vehicle(kind, {"x": x, "z": at, "yaw": yaw}))
+            z += float(rng.uniform(9, 28))
+    if scene.rails and len(scene.lanes) > 1 and rng.random() < 0.75:
+        z = float(rng.uniform(22, 60))
+        spot = {"x": scene.lanes[-1][0], "z": z, "yaw": _heading(scene, z)}
+        things.append(_vehicle(vehicles.tram, spot))
+    return things
+
+
+def _two_wheels(rng: Rng, x: float, z: float, *, motor: float, sideways: bool) -> Thing:
+    kind = people.motorcycle if rng.random() < motor else people.bicycle
+    draw = partial(kind, x=x, z=z, ridden=True, sideways=sideways)
+    return Thing(z, draw, (x, z, 0.3, 0.8, 1.6))
+
+
+def _walk(scene: Scene, rng: Rng, side: int) -> list[Thing]:
+    """Persons, bicycles and small things on the pavement."""
+    edge = scene.road[0 if side < 0 else 1]
+    things = []
+    for _ in range(int(rng.poisson(1.6 * scene.style.people))):
+        z = float(6 + 40 * rng.random() ** 1.4)
+        x = edge + side * float(rng.uniform(0.7, scene.walk[0 if side < 0 else 1] - 0.2))
+        for _ in range(1 + int(rng.poisson(0.6))):
+            shift = rng.uniform(-0.7, 0.7, 2).tolist()
+            spot = {"x": x + shift[0], "z": max(4.0, z + shift[1])}
+            draw = partial(people.person, **spot)
+            things.append(Thing(spot["z"], draw, (spot["x"], spot["z"], 0.2, 0.2, 1.7)))
+        if rng.random() < 0.05:
+            things.append(Thing(z, partial(furniture.pram, x=x + 0.8, z=z)))
+    for _ in range(int(rng.poisson(0.3 * scene.style.people))):
+        z, x = float(rng.uniform(5, 22)), edge + side * float(rng.uniform(0.5, 1.4))
+        for i in range(1 + int(rng.poisson(0.8))):
+            kind = people.motorcycle if rng.random() < 0.15 else people.bicycle
+            at = {"x": x, "z": z + 0.7 * i, "ridden": False, "sideways": rng.random() < 0.6}
+            things.append(Thing(at["z"], partial(kind, **at)))
+    if rng.random() < 0.14:
+        z = float(rng.uniform(6, 30))
+        things.append(_two_wheels(rng, edge - side * 0.7, z, motor=0.1, sideways=False))
+    return things
+
+
+def _crossing(scene: Scene, rng: Rng) -> list[Thing]:
+    """What moves across the street ahead."""
+    things = []
+    if scene.cross is not None:
+        near, far = scene.cross
+        for _ in range(int(rng.poisson(0.7 * scene.flow))):
+            z, x = float(rng.uniform(near + 2, far - 2)), float(rng.uniform(-22, 22))
+            yaw = float(rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.2))
+            kind = pick(rng, {vehicles.car: 0.93, vehicles.bus: 0.04, vehicles.truck: 0.03})
+            things.append(_vehicle(kind, {"x": x, "z": z, "yaw": yaw}))
+        if rng.random() < 0.12:
+            x = float(rng.uniform(*scene.road))
+            things.append(_two_wheels(rng, x, near + 1, motor=0.25, sideways=True))
+        count = rng.poisson(0.8 * scene.style.people)
+        depth = near - 2
+    else:
+        count = rng.poisson(0.12)
+        depth = float(rng.uniform(12, 40))
+    for _ in range(int(count)):
+        x, z = float(rng.uniform(*scene.road)), max(6.0, depth + float(rng.uniform(-1, 1)))
+        things.append(Thing(z, partial(people.person, x=x, z=z), (x, z, 0.2, 0.2, 1.7)))
+    return things
