@@ -1,0 +1,94 @@
+"""Norms and blocks that two or more methods share: SPADE modulation and its residual block."""
+
+from collections.abc import Callable
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+# Xavier-normal gain of the SPADE family (SPADE, OASIS, as released).
+INIT_GAIN = 0.02
+SLOPE = 0.2
+
+
+def conv(
+    in_channels: int,
+    out_channels: int,
+    kernel: int,
+    *,
+    spectral: bool = False,
+    bias: bool = True,
+    stride: int = 1,
+    padding: int | None = None,
+) -> nn.Module:
+    """Make a Xavier-initialised convolution, padded to keep the size unless told otherwise."""
+    padding = kernel // 2 if padding is None else padding
+    layer = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
+    nn.init.xavier_normal_(layer.weight, gain=INIT_GAIN)
+    if bias:
+        nn.init.zeros_(layer.bias)
+    # Normalised after the initialisation: the power iteration starts from the final weights.
+    return spectral_norm(layer) if spectral else layer
+
+
+def activate(x: Tensor) -> Tensor:
+    """Apply the family's leaky ReLU (slope 0.2)."""
+    return F.leaky_relu(x, SLOPE)
+
+
+class Condition:
+    """A conditioning map [B,K,H,W] as the blocks see it: resized once per size, then remembered."""
+
+    def __init__(self, full: Tensor) -> None:
+        self._maps = {tuple(full.shape[-2:]): full}
+        self._full = full
+
+    def at(self, size: tuple[int, int]) -> Tensor:
+        """Return the map [B,K,h,w], nearest neighbour as in the papers."""
+        size = (int(size[0]), int(size[1]))
+        if size not in self._maps:
+            self._maps[size] = F.interpolate(self._full, size=size, mode="nearest")
+        return self._maps[size]
+
+
+class Spade(nn.Module):
+    """Normalise, then scale and shift each pixel by convolutions on the layout (SPADE, eq. 1-2)."""
+
+    def __init__(self, channels: int, condition_channels: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(channels, affine=False)
+        self.shared = conv(condition_channels, hidden, 3)
+        self.gamma_beta = conv(hidden, 2 * channels, 3)
+
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        """Modulate x [B,channels,h,w]."""
+        hidden = F.relu(self.shared(condition.at(x.shape[-2:])))
+        gamma, beta = self.gamma_beta(hidden).chunk(2, 1)
+        return self.norm(x) * (1 + gamma) + beta
+
+
+class ModulatedBlock(nn.Module):
+    """Residual block that modulates, activates, then convolves; the learned skip is modulated too.
+
+    `modulation(channels)` makes one modulation layer, called as layer(x, condition). Spectral norm
+    sits on the block's own convolutions only, as released.
+    """
+
+    def __init__(
+        self, in_channels: int, out_channels: int, modulation: Callable[[int], nn.Module]
+    ) -> None:
+        super().__init__()
+        middle = min(in_channels, out_channels)
+        self.norm0, self.norm1 = modulation(in_channels), modulation(middle)
+        self.conv0 = conv(in_channels, middle, 3, spectral=True)
+        self.conv1 = conv(middle, out_channels, 3, spectral=True)
+        self.learned_skip = in_channels != out_channels
+        if self.learned_skip:
+            self.norm_skip = modulation(in_channels)
+            self.conv_skip = conv(in_channels, out_channels, 1, spectral=True, bias=False)
+
+    def forward(self, x: Tensor, condition: Condition) -> Tensor:
+        """Map x [B,in,h,w] to [B,out,h,w]."""
+        skip = self.conv_skip(self.norm_skip(x, condition)) if self.learned_skip else x
+        y = self.conv0(activate(self.norm0(x, condition)))
+        return skip + self.conv1(activate(self.norm1(y, condition)))

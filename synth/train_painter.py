@@ -1,0 +1,36 @@
+"""STAGE: train one painter on real pairs."""
+
+from pathlib import Path
+
+from data.cli import run
+from data.params import check_name, choose, read
+from data.shards import PairSet
+from synth.method import Method
+from synth.painters import PAINTERS
+from synth.training import TrainingParams, run_training
+
+
+def main(*, method: str, train: Path, out: Path) -> None:
+    """Train one painter; one that needs no training leaves only its description."""
+    entry = choose(check_name(method), PAINTERS, "painter")
+    config = read(f"painters.{method}", entry.Config)
+
+    def build(real: PairSet) -> Method | None:
+        return entry.build(
+            num_classes=real.classes.num_classes, size=real.size, **config.model_dump()
+        )
+
+    run_training(
+        stage="painter",
+        name=method,
+        config=config.model_dump(mode="json"),
+        build=build,
+        training=read("training", TrainingParams),
+        pairs=train,
+        inputs=[train],
+        out=out,
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,218 @@
+"""A contract for every trainable painter, and what each paper pins down."""
+
+import copy
+
+import pytest
+import torch
+
+from data.batches import Batch, Stream, onehot
+from data.errors import UserError
+from synth.loop import train
+from synth.method import Progress, generator
+from synth.painters import PAINTERS
+from synth.painters.oasis import draw_noise
+from synth.painters.pyramid import oasis_stages, spade_stages
+
+SIZE, CLASSES, BATCH = (16, 32), 5, 3
+PYRAMID = {"num_doublings": 3, "width": 4, "max_channels": 12, "hidden": 8}
+TINY = {
+    "spade": PYRAMID | {"critic_width": 4},
+    "oasis": PYRAMID | {"critic_width": 4, "noise_channels": 3},
+}
+
+
+def _build(name, size=SIZE, num_classes=CLASSES, **fields):
+    entry = PAINTERS[name]
+    config = entry.Config(**{"num_images": 12, "batch_size": BATCH, **fields})
+    torch.manual_seed(0)
+    return entry.build(num_classes=num_classes, size=size, **config.model_dump())
+
+
+def _batch(seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    image = torch.rand(BATCH, 3, *SIZE, generator=rng) * 2 - 1
+    return Batch(image, torch.randint(0, CLASSES, (BATCH, *SIZE), generator=rng))
+
+
+def _progress(step=0):
+    return Progress(step, 0, 12, 0, 1.0, generator(0, step))
+
+
+def _rngs(*seeds):
+    return [generator(seed) for seed in seeds]
+
+
+@pytest.fixture(params=sorted(TINY))
+def method(request):
+    return _build(request.param, **TINY[request.param])
+
+
+def test_every_painter_is_under_contract():
+    assert set(TINY) == {name for name in PAINTERS if name != "none"}
+    assert PAINTERS["none"].build(num_classes=CLASSES, size=SIZE) is None
+
+
+def test_phases_move_their_own_networks_and_losses_are_finite(method):
+    moved = set()
+    for phase in method.phases(_batch(), _progress()):
+        method.nets.requires_grad_(False)
+        for name in phase.train:
+            method.nets[name].requires_grad_(True)
+        terms = phase.loss()
+        assert all(term.dim() == 0 and torch.isfinite(term) for term in terms.values())
+        method.nets.zero_grad()
+        sum(terms.values()).backward()
+        for name, net in method.nets.items():
+            graded = [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in net.parameters()]
+            assert any(graded) == (name in phase.train), (phase.name, name)
+        moved |= set(phase.train)
+    assert moved == set(method.nets) == set(method.optimizers)
+
+
+def test_sample_is_an_image_and_a_function_of_the_seed(method):
+    nets = method.nets.eval()
+    layout = onehot(_batch().label, CLASSES)
+    first = method.sample(nets, layout, _rngs(1, 2, 3))
+    assert first.shape == (BATCH, 3, *SIZE)
+    assert first.dtype == torch.float32
+    assert first.abs().max() <= 1
+    assert torch.equal(first, method.sample(nets, layout, _rngs(1, 2, 3)))
+
+
+def test_an_item_does_not_depend_on_its_neighbours(method):
+    nets = method.nets.eval()
+    layout = onehot(_batch().label, CLASSES)
+    together = method.sample(nets, layout, _rngs(1, 2, 3))
+    alone = method.sample(nets, layout[1:2], _rngs(2))
+    torch.testing.assert_close(together[1:2], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_soft_layouts_are_painted_and_receive_gradient(method):
+    probabilities = torch.rand(BATCH, CLASSES, *SIZE, generator=torch.Generator().manual_seed(0))
+    layout = (probabilities / probabilities.sum(1, keepdim=True)).requires_grad_()
+    method.sample(method.nets, layout, _rngs(1, 2, 3)).square().sum().backward()
+    assert (layout.grad.abs().sum((2, 3)) > 0).all()
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_generator_loss_accepts_soft_layouts(name):
+    method = _build(name, **TINY[name])
+    real = _batch()
+    layout = onehot(real.label, CLASSES) * 0.9 + 0.1 / CLASSES
+    layout.requires_grad_()
+    fake = method.sample(method.nets, layout, _rngs(1, 2, 3))
+    images = (real.image, fake) if name == "spade" else (fake,)
+    sum(method.generator_loss(*images, layout).values()).backward()
+    assert layout.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+@pytest.mark.parametrize("size", [(96, 128), (64, 128)])
+def test_default_depths_fit_the_sizes_of_the_presets(name, size):
+    method = _build(name, size=size, **(TINY[name] | {"num_doublings": 5}))
+    layout = torch.zeros(1, CLASSES, *size)
+    layout[:, 0] = 1
+    image = method.sample(method.nets.eval(), layout, _rngs(0))
+    assert image.shape == (1, 3, *size)
+    for phase in method.phases(Batch(image.detach(), torch.zeros(1, *size).long()), _progress()):
+        assert all(torch.isfinite(term) for term in phase.loss().values())
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_a_size_that_cannot_be_painted_is_refused_with_the_nearest(name):
+    with pytest.raises(UserError, match=r"90x120.*multiples of 32.*64x96 or 96x128"):
+        _build(name, size=(90, 120), **(TINY[name] | {"num_doublings": 5}))
+
+
+@pytest.mark.parametrize("name", sorted(TINY))
+def test_average_of_a_constant_network_equals_the_network(name, tmp_path):
+    """A learning rate near 0 leaves the weights; averaging and renewal must not change them."""
+    still = {"generator_lr": 1e-30, "critic_lr": 1e-30, "ema": 0.5, "num_images": 24}
+    method = _build(name, **(TINY[name] | still))
+    batch = _batch()
+    images = ((batch.image + 1) * 127.5).byte()
+    stream = Stream(images, batch.label.byte(), seed=0, flip=False)
+    averaged, _ = train(
+        method, stream, seed=0, checkpoint_dir=tmp_path, label=name, device=torch.device("cpu")
+    )
+    layout = onehot(batch.label, CLASSES)
+    nets = copy.deepcopy(method.nets)
+    with torch.no_grad():
+        # The same statistics for both: batch norm in train mode looks at the batch itself.
+        expected = method.sample(nets.train(), layout, _rngs(1, 2, 3))
+        for norm in averaged.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.train()
+        got = method.sample(averaged, layout, _rngs(1, 2, 3))
+    torch.testing.assert_close(got, expected, rtol=2e-2, atol=2e-3)
+
+
+def test_spade_has_the_published_parameters():
+    with torch.device("meta"):
+        for num_classes, wanted in ((35, 93_018_051), (36, 93_048_003)):
+            method = _build("spade", size=(128, 256), num_classes=num_classes)
+            assert _count(method.nets["G"]) == wanted
+        assert _count(method.nets["D"]) == 5_601_410
+
+
+def test_oasis_has_the_published_parameters():
+    with torch.device("meta"):
+        method = _build("oasis", size=(128, 256), num_classes=35)
+    assert _count(method.nets["G"]) == 71_107_523
+    assert _count(method.nets["D"]) == 22_251_364
+
+
+def test_stages_of_the_papers():
+    full = {"width": 64, "max_channels": 1024}
+    oasis = oasis_stages(5, **full)
+    assert [s.out_channels for s in oasis] == [1024, 1024, 512, 256, 128, 64]
+    assert [s.doubles for s in oasis] == [False] + [True] * 5
+    normal, more = spade_stages(5, **full), spade_stages(6, **full)
+    assert [s.out_channels for s in normal] == [1024, 1024, 1024, 512, 256, 128, 64]
+    assert [s.out_channels for s in more] == [s.out_channels for s in normal]
+    assert [s.doubles for s in normal] == [False, True, False, True, True, True, True]
+    assert [s.doubles for s in more] == [False] + [True] * 6
+
+
+def test_oasis_noise_is_constant_where_it_should_be():
+    label = _batch().label
+    layout = onehot(label, CLASSES)
+    image, region, pixel = (
+        draw_noise(layout, kind, 4, _rngs(1, 2, 3)) for kind in ("image", "region", "pixel")
+    )
+    assert image.shape == region.shape == pixel.shape == (BATCH, 4, *SIZE)
+    assert image.std((2, 3)).max() < 1e-6
+    assert len(image[:, 0, 0, 0].unique()) == BATCH
+    for c in range(CLASSES):
+        assert len(region[0, 0][label[0] == c].unique()) == 1
+    assert len(region[0, 0].unique()) == CLASSES
+    assert len(pixel[0, 0].unique()) == SIZE[0] * SIZE[1]
+
+
+def test_oasis_paints_one_layout_in_many_ways_and_spade_in_one():
+    layout = onehot(_batch().label[:1].repeat(2, 1, 1), CLASSES)
+    for name, differs in (("oasis", True), ("spade", False)):
+        method = _build(name, **TINY[name])
+        a, b = method.sample(method.nets.eval(), layout, _rngs(1, 2))
+        assert (not torch.allclose(a, b, atol=1e-6)) == differs
+
+
+def test_a_painter_learns_one_picture(tmp_path):
+    """SPADE with feature matching fits three flat-coloured classes in 60 steps."""
+    rng = torch.Generator().manual_seed(0)
+    label = torch.randint(0, 3, (6, 4, 8), generator=rng)
+    label = label.repeat_interleave(4, 1).repeat_interleave(4, 2)
+    colors = torch.tensor([[230, 30, 30], [30, 200, 60], [40, 60, 220]], dtype=torch.uint8)
+    images = colors[label].permute(0, 3, 1, 2).contiguous()
+    fields = TINY["spade"] | {"num_images": 360, "batch_size": 6, "ema": 0.9}
+    method = _build("spade", num_classes=3, **(fields | {"generator_lr": 2e-3}))
+    stream = Stream(images, label.byte(), seed=0, flip=False)
+    nets, _ = train(
+        method, stream, seed=0, checkpoint_dir=tmp_path, label="spade", device=torch.device("cpu")
+    )
+    painted = method.sample(nets, onehot(label, 3), _rngs(*range(6)))
+    assert (painted - (images.float() / 127.5 - 1)).abs().mean() < 0.35
+
+
+def _count(net):
+    return sum(p.numel() for p in net.parameters())
