@@ -14,6 +14,7 @@ class ReportParams(Params):
     seeds: tuple[int, ...]  # segmenter seeds; the first one's `real` cell judges obedience
     num_scored: int = Field(ge=1)  # synthetic pairs the judge labels, the same for every recipe
     batch_size: int = Field(ge=1)  # images the judge labels at once
+    threads: int = Field(ge=1)  # of the judge; sums depend on it, so the scores might
     sheet_rows: int = Field(ge=1)  # rows of a contact sheet
     palette_classes: int = Field(ge=2)  # classes in the palette figure
     rare_percent: float = Field(gt=0, lt=100)  # a class with a smaller share of pixels is rare

@@ -13,10 +13,13 @@ from data.shards import PairSet
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> uint8 [B, H, W]
 
 
-def load_judge(cell: Path) -> Predict:
+def load_judge(cell: Path, *, threads: int) -> Predict:
     """Return the trained segmenter of a cell as a function from images to labels."""
-    from segment import predict  # imports torch and mmseg: seconds that tables do not need
+    import torch  # with mmseg seconds of imports, which tables do not need
 
+    from segment import predict
+
+    torch.set_num_threads(threads)
     return predict.load(cell)
 
 

@@ -49,3 +49,9 @@ def fidelity(target: np.ndarray, palette: np.ndarray) -> dict[str, float | int]:
         "kl_shuffled": float(kl(np.roll(target, half, axis=0), palette).mean()),
         "num_pairs": len(target),
     }
+
+
+def layout_fidelity(pairs: PairSet, rows: Sequence[int]) -> dict[str, float | int] | None:
+    """Return `fidelity` of the rows of a set, or None without full-image targets."""
+    palettes = asked_and_obtained(pairs, rows)
+    return None if palettes is None else fidelity(*palettes)

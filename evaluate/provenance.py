@@ -80,7 +80,7 @@ def used_params(recipes: Sequence[str]) -> Json:
         | {"archs": {key: v for key, v in segment.get("archs", {}).items() if key == arch}},
         "report": read_raw("report"),
     }
-    return {key: value for key, value in result.items() if value not in (None, {})}
+    return _public({key: value for key, value in result.items() if value not in (None, {})})
 
 
 def as_yaml(params: Mapping[str, Any]) -> str:
@@ -126,12 +126,19 @@ def _of_methods(section: str, methods: Sequence[str]) -> Json:
 
 
 def _without_others(dataset: Json, source: str) -> Json:
-    """Leave out the sub-sections of other sources, and a root outside the repository."""
-    kept = {k: v for k, v in dataset.items() if not isinstance(v, dict) or k == source}
-    root = Path(str(kept.get("root", "")))
-    if root.is_absolute() or ".." in root.parts:
-        kept["root"] = OUTSIDE  # where someone keeps their data is nobody else's business
-    return kept
+    """Leave out the sub-sections of other sources than the one in use."""
+    return {k: v for k, v in dataset.items() if not isinstance(v, dict) or k == source}
+
+
+def _public(value: Any) -> Any:
+    """Hide paths outside the repository: where someone keeps their data is their business."""
+    if isinstance(value, dict):
+        return {key: _public(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_public(entry) for entry in value]
+    if isinstance(value, str) and (Path(value).is_absolute() or ".." in Path(value).parts):
+        return OUTSIDE
+    return value
 
 
 def _git(*arguments: str) -> str:

@@ -11,7 +11,7 @@ from data.timings import timed
 from evaluate.cells import cell_dir, score_cell, score_matrix
 from evaluate.config import BASELINE, ReportParams
 from evaluate.images import load_judge, obedience, spread
-from evaluate.layouts import asked_and_obtained, fidelity
+from evaluate.layouts import layout_fidelity
 
 
 def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out: Path) -> None:
@@ -38,16 +38,20 @@ def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out:
             "num_pairs": dict(pair_set.manifest["sources"]),
             "cells": {str(seed): score_cell(path, real) for seed, path in folders.items()},
             "judge": {"seed": params.seeds[0]} | score_cell(judge_dir, real)["val"],
-            "layouts": None,
-            "obedience": None,
         }
-        if recipe != BASELINE:
+        if recipe == BASELINE:
+            result |= {"layouts": None, "obedience": None}
+        else:
+            predict = load_judge(judge_dir, threads=params.threads)
             rows = spread(synthetic, params.num_scored)
-            palettes = asked_and_obtained(pair_set, synthetic)
-            result["layouts"] = fidelity(*palettes) if palettes else None
-            matrix = obedience(pair_set, rows, load_judge(judge_dir), batch_size=params.batch_size)
-            score = score_matrix(matrix, pair_set.classes)
-            result["obedience"] = {"num_pairs": len(rows)} | score
+            result |= {
+                "layouts": layout_fidelity(pair_set, synthetic),
+                "obedience": {"num_pairs": len(rows)}
+                | score_matrix(
+                    obedience(pair_set, rows, predict, batch_size=params.batch_size),
+                    pair_set.classes,
+                ),
+            }
             timing.images = len(rows)
         write_json(out, result)
 

@@ -1,0 +1,35 @@
+"""Obedience of synthetic images to their layouts."""
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.shards import PairSet
+from evaluate.cells import score_matrix
+from evaluate.images import obedience, spread
+
+
+def test_images_that_show_their_layout_obey(make_project, paint_judge, tmp_path):
+    pairs = PairSet(make_project(tmp_path) / "artifacts/pairs/palette")
+    rows = spread(pairs.select("palette"), 8)
+    matrix = obedience(pairs, rows, paint_judge, batch_size=3)
+    assert matrix.sum() == 8 * 16 * 32
+    assert score_matrix(matrix, pairs.classes)["miou"] == 100
+
+
+def test_a_judge_that_sees_one_class_only(make_project, tmp_path):
+    pairs = PairSet(make_project(tmp_path) / "artifacts/pairs/semi")
+    rows = spread(pairs.select("semi"), 5)
+    matrix = obedience(
+        pairs, rows, lambda images: np.zeros(images.shape[:3], np.uint8), batch_size=2
+    )
+    labels = np.stack([pair.label for pair in pairs.pairs(rows)])
+    share = (labels == 0).sum() / (labels != 3).sum()
+    assert score_matrix(matrix, pairs.classes)["miou"] == pytest.approx(100 * share / 3)
+
+
+def test_scored_rows_cover_the_whole_set():
+    assert spread(range(100, 110), 4) == [100, 102, 105, 107]
+    assert spread(range(3), 3) == [0, 1, 2]
+    with pytest.raises(UserError, match=r"3 synthetic pairs but report\.num_scored is 4"):
+        spread(range(3), 4)

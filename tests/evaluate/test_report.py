@@ -1,0 +1,209 @@
+"""The report stage over a small finished project, and publishing."""
+
+import itertools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.outputs import read_json, write_json
+from data.shards import PairSet
+from evaluate import provenance, report
+from evaluate.cells import cell_dir, score_cell, score_matrix
+from evaluate.images import obedience, spread
+from evaluate.layouts import layout_fidelity
+from evaluate.publish import publish
+
+ARTIFACTS, OUT = Path("artifacts"), Path("evaluate")
+
+
+def score(judge, seeds=(0, 1, 2)) -> None:
+    """Write score files as the score stage does, with another judge than a trained segmenter."""
+    for recipe in ("real", "semi", "palette", "partial"):
+        pairs = PairSet(ARTIFACTS / "pairs" / recipe)
+        rows, found = pairs.select(recipe), {"layouts": None, "obedience": None}
+        if recipe != "real":
+            chosen = spread(rows, 8)
+            matrix = obedience(pairs, chosen, judge, batch_size=4)
+            found["obedience"] = {"num_pairs": 8} | score_matrix(matrix, pairs.classes)
+            found["layouts"] = layout_fidelity(pairs, rows)
+        cells = {
+            str(seed): score_cell(
+                cell_dir(ARTIFACTS / "segment" / recipe, recipe, seed), ARTIFACTS / "real"
+            )
+            for seed in seeds
+        }
+        found |= {"cells": cells, "num_pairs": pairs.manifest["sources"]}
+        found["judge"] = {"seed": 0} | score_cell(ARTIFACTS / "segment/real/0", ARTIFACTS / "real")[
+            "val"
+        ]
+        write_json(ARTIFACTS / "scores" / f"{recipe}.json", found)
+
+
+@pytest.fixture
+def project(make_project, paint_judge, tmp_path, monkeypatch):
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    score(paint_judge)
+    return tmp_path
+
+
+def miou_by_hand(recipe: str, seed: int, split: str) -> float:
+    """mIoU over the three eval classes, pixel sums written out."""
+    with np.load(ARTIFACTS / "segment" / recipe / str(seed) / "confusion.npz") as arrays:
+        matrix = arrays[split].sum(axis=0)
+    values = []
+    for c in range(3):
+        hit = matrix[c, c]
+        union = sum(matrix[c, p] for p in range(4)) + sum(matrix[g, c] for g in range(3)) - hit
+        values.append(hit / union)
+    return 100 * sum(values) / 3
+
+
+def test_numbers_of_the_report_by_hand(project):
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    found = read_json(OUT / "report.json")
+    assert {"revision", "dataset", "preset", "recipes", "layouts", "params", "versions"} <= set(
+        found
+    )
+    assert (found["dataset"], found["preset"]) == ("streets", None)
+    for recipe, split in itertools.product(("semi", "partial"), ("val", "test")):
+        own = [miou_by_hand(recipe, seed, split) for seed in range(3)]
+        base = [miou_by_hand("real", seed, split) for seed in range(3)]
+        entry = found["recipes"][recipe]
+        entry = entry if split == "val" else entry["test"]
+        assert entry["miou"]["cells"] == pytest.approx(dict(zip("012", own, strict=True)))
+        assert entry["miou"]["mean"] == pytest.approx(np.mean(own))
+        assert entry["miou"]["std"] == pytest.approx(np.std(own, ddof=1))
+        assert entry["miou"]["n"] == 3
+        gains = np.subtract(own, base)
+        half = 4.302653 * np.std(gains, ddof=1) / np.sqrt(3)
+        assert entry["delta"]["mean"] == pytest.approx(gains.mean())
+        assert entry["delta"]["low"] == pytest.approx(gains.mean() - half, abs=1e-4)
+        assert entry["delta"]["high"] == pytest.approx(gains.mean() + half, abs=1e-4)
+    assert found["recipes"]["semi"]["obedience"]["miou"] == 100
+    assert found["layouts"]["semantic_palette"]["kl"] == pytest.approx(0, abs=1e-4)
+    assert found["layouts"]["partial_palette"]["kl"] is None
+
+
+def test_the_page_shows_every_figure_and_only_what_was_used(project):
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    text = (OUT / "report.md").read_text()
+    shown = set(re.findall(r"\]\(figures/([\w.]+)\)", text))
+    assert shown == {path.name for path in (OUT / "figures").iterdir()}
+    assert {"pairs_partial.png", "palettes.png", "training_painters_oasis.png"} <= shown
+    assert "**On test: `partial` helps; `semi` hurts" in text
+    assert "49.4 (+1.3)" in text
+    assert "/home/someone" not in text
+    assert "spade" not in text
+    params = read_json(OUT / "report.json")["params"]
+    assert params["dataset"]["root"] == "(outside the repository)"
+    assert set(params["segment"]["archs"]) == {"resnet18_mlp"}
+
+
+def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(project):
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}
+    shutil.copytree(ARTIFACTS / "segment/semi/0", ARTIFACTS / "segment/semi/7")
+    (ARTIFACTS / "segment/semi/7/cell.json").write_text("not even a cell")
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    after = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}
+    assert after == before
+
+
+@pytest.mark.parametrize("missing", ["segment/palette/1/cell.json", "scores/palette.json"])
+def test_a_missing_cell_is_named_and_nothing_is_written(project, missing):
+    (ARTIFACTS / missing).unlink()
+    with pytest.raises(UserError, match="palette"):
+        report.main(artifacts=ARTIFACTS, out=OUT)
+    assert not OUT.exists()
+
+
+def test_one_seed_without_test_split(make_project, paint_judge, tmp_path, monkeypatch):
+    make_project(tmp_path, test=False, seeds="[1]")
+    monkeypatch.chdir(tmp_path)
+    score(paint_judge, seeds=(1,))
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    entry = read_json(OUT / "report.json")["recipes"]["semi"]
+    assert entry["miou"]["std"] is None
+    assert (entry["delta"]["low"], entry["delta"]["high"]) == (None, None)
+    assert "test" not in entry
+    text = (OUT / "report.md").read_text()
+    assert "One seed: nothing can be said about chance" in text
+    assert "±" not in text
+
+
+@pytest.mark.parametrize(("source", "shown"), [("streets", True), ("camvid", False)])
+def test_publishing_leaves_out_pixels(
+    make_project, paint_judge, tmp_path, monkeypatch, source, shown
+):
+    make_project(tmp_path, source=source)
+    monkeypatch.chdir(tmp_path)
+    score(paint_judge)
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    (OUT / "figures" / "unlisted.png").write_bytes(b"who knows what this shows")
+    left_out = publish(OUT, OUT / "results", "camvid-cpu")
+    target = OUT / "results" / "camvid-cpu"
+    files = {path.name for path in (target / "figures").iterdir()}
+    pixels = {f"pairs_{name}.png" for name in ("real", "semi", "palette", "partial")}
+    assert (pixels <= files) == shown
+    assert set(left_out) == (set() if shown else pixels)
+    assert bool(files & pixels) == shown
+    assert {"augmentation.png", "val_curves.png", "palettes.png"} <= files
+    assert "unlisted.png" not in files
+    text = (target / "report.md").read_text()
+    assert set(re.findall(r"\]\(figures/([\w.]+)\)", text)) == files
+    assert ("may not be redistributed" in text) == (not shown)
+    listed = {entry["file"] for entry in read_json(target / "report.json")["figures"]}
+    assert listed == files
+
+
+def test_publishing_refuses_other_names(project):
+    with pytest.raises(UserError, match="not allowed"):
+        publish(OUT, OUT / "results", "../elsewhere")
+    with pytest.raises(UserError, match="run the report stage first"):
+        publish(OUT, OUT / "results", "fine")
+
+
+def test_revision_knows_edited_code_from_the_traces_of_a_run(tmp_path, monkeypatch):
+    def git(*arguments: str) -> str:
+        names = ["-c", "user.name=n", "-c", "user.email=e@x"]
+        command = ["git", *names, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.revision() == "unknown"
+    for name in ("code.py", "dvc.lock", "params.yaml"):
+        Path(name).write_text("1")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-q", "-m", "a")
+    commit = git("rev-parse", "HEAD")
+    assert provenance.revision() == commit
+    Path("dvc.lock").write_text("2")
+    Path("params.yaml").write_text("2")
+    Path("untracked").write_text("2")
+    assert provenance.revision() == commit
+    Path("code.py").write_text("2")
+    assert provenance.revision() == f"{commit}-dirty"
+
+
+def test_wall_times_are_those_of_the_last_run(tmp_path):
+    path = tmp_path / "timings.jsonl"
+    lines = [
+        '{"stage": "ingest", "seconds": 9.0, "images": 4, "finished": "a"}',
+        '{"stage": "report", "seconds": 1.0, "images": null, "finished": "b"}',
+        '{"stage": "palette", "seconds": 2.0, "images": null, "finished": "c"}',
+        '{"stage": "ingest", "seconds": 3.0, "images": 4, "finished": "d"}',
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    assert [(t["stage"], t["seconds"]) for t in provenance.timings(path)] == [
+        ("ingest", 3.0),
+        ("palette", 2.0),
+    ]
+    assert provenance.timings(tmp_path / "none") == []
