@@ -91,9 +91,16 @@ def _merge(base: Any, overlay: Any, path: str) -> None:
 
 
 def _yaml() -> Any:
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, RoundTripRepresenter
 
+    class Representer(RoundTripRepresenter):
+        """Writes null as `null`, not as nothing."""
+
+    Representer.add_representer(
+        type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
     yaml = YAML()  # round trip: comments and order survive
+    yaml.Representer = Representer
     yaml.width = 4096
     yaml.preserve_quotes = True
     return yaml

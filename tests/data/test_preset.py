@@ -18,6 +18,7 @@ one:
   count: 3
   rate: 2.0e-4 # beside
   names: [a, b]
+  weights: null
 two:
   # Nothing here.
   none: {}
