@@ -1,9 +1,13 @@
 """Houses, blocks of flats, walls, fences, bridges and what closes the view far away."""
 
+from collections.abc import Sequence
+from math import hypot
+
 import numpy as np
 from numpy.typing import NDArray
 
 from data.sources.streets import ids
+from data.sources.streets.camera import Point
 from data.sources.streets.canvas import Canvas, box, normal_of, rect
 from data.sources.streets.light import Color, Rng, pick, vary
 
@@ -48,38 +52,39 @@ def _windows(
 def _facade(
     canvas: Canvas,
     rng: Rng,
-    face: NDArray,
-    normal: NDArray,
+    face: Sequence[Point],
+    normal: Point,
     wall: Color,
     floors: int,
     windows: tuple[Color, float, float],
     shop: Color | None,
 ) -> None:
     dark, lit, spacing = windows
-    length = float(np.hypot(*(face[1] - face[0])[[0, 2]]))
+    length = hypot(face[1][0] - face[0][0], face[1][2] - face[0][2])
     bays = max(1, round(length / spacing))
-    far = float(face[:, 2].max())
-    near = max(0.8, float(face[:, 2].min()))
-    pixels = canvas.camera.focal * (face[2, 1] / max(floors, 1)) / max(near, 1)
+    near, far = (limit(corner[2] for corner in face) for limit in (min, max))
+    pixels = canvas.camera.focal * face[2][1] / floors / max(near, 1)
     if pixels < 3 or bays * floors > 160:
         return
     ledge: Color = (wall[0] * 0.82, wall[1] * 0.82, wall[2] * 0.82)
     if rng.random() < 0.5 and far < 60:
         edges = [(0.0, 1.0, (i - 0.04) / floors, i / floors) for i in range(1, floors + 1)]
-        canvas.details(face, np.array(edges), [ledge] * floors, normal)
+        canvas.details(face, edges, [ledge] * floors, normal)
     rects, colors = _windows(rng, floors, bays, dark, lit)
     if shop is not None:
         keep = rects[:, 2] > 1 / floors
         rects, colors = rects[keep], [c for c, k in zip(colors, keep.tolist(), strict=True) if k]
-        canvas.details(face, np.array([(0.0, 1.0, 0.72 / floors, 0.95 / floors)]), [shop], normal)
-        fronts = [((i + 0.1) / bays, (i + 0.9) / bays, 0.05, 0.68 / floors) for i in range(bays)]
+        canvas.details(face, [(0.0, 1.0, 0.72 / floors, 0.95 / floors)], [shop], normal)
+        fronts = [
+            ((i + 0.1) / bays, (i + 0.9) / bays, 0.05 / floors, 0.68 / floors) for i in range(bays)
+        ]
         glass = dark if lit < 0.2 else (220.0, 195.0, 150.0)
-        canvas.details(face, np.array(fronts) * (1, 1, 1 / floors, 1), [glass] * bays, normal)
+        canvas.details(face, fronts, [glass] * bays, normal)
     if len(rects):
         canvas.details(face, rects, colors, normal)
     if shop is None:
         door = (int(rng.integers(bays)) + 0.3) / bays
-        rects = np.array([(door, door + 0.35 / bays, 0.0, 0.72 / floors)])
+        rects = [(door, door + 0.35 / bays, 0.0, 0.72 / floors)]
         canvas.details(face, rects, [vary(rng, (84, 62, 50), 0.3)], normal)
 
 
@@ -116,26 +121,22 @@ def building(
 
 
 def _roof(
-    canvas: Canvas, corners: NDArray, height: float, side: int, roof: Color, wall: Color
+    canvas: Canvas, corners: Sequence[Point], height: float, side: int, roof: Color, wall: Color
 ) -> None:
-    rise = 0.28 * float(np.ptp(corners[:, 0]))
-    middle = float(corners[:, 0].mean())
-    near, far = float(corners[:, 2].min()), float(corners[:, 2].max())
-    street = float(corners[:, 0].max() if side < 0 else corners[:, 0].min())
-    back = float(corners[:, 0].min() if side < 0 else corners[:, 0].max())
-    gable = np.array(((street, height, near), (back, height, near), (middle, height + rise, near)))
-    slope = np.array(
-        (
-            (street, height, near),
-            (street, height, far),
-            (middle, height + rise, far),
-            (middle, height + rise, near),
-        )
+    across, along = [corner[0] for corner in corners], [corner[2] for corner in corners]
+    left, right, near, far = min(across), max(across), min(along), max(along)
+    street, back = (right, left) if side < 0 else (left, right)
+    middle, ridge = (left + right) / 2, height + 0.28 * (right - left)
+    gable = ((street, height, near), (back, height, near), (middle, ridge, near))
+    slope = (
+        (street, height, near),
+        (street, height, far),
+        (middle, ridge, far),
+        (middle, ridge, near),
     )
-    if side < 0:
-        slope = slope[::-1]
-    canvas.face(slope, roof, ids.BUILDING, np.abs(normal_of(slope)) * (-side, 1, 1))
-    canvas.face(gable, wall, ids.BUILDING, np.array((0.0, 0.0, -1.0)))
+    x, y, z = normal_of(slope)
+    canvas.face(slope, roof, ids.BUILDING, (-side * abs(x), abs(y), z))
+    canvas.face(gable, wall, ids.BUILDING, (0.0, 0.0, -1.0))
 
 
 def wall(
@@ -148,7 +149,7 @@ def wall(
     for name, (face, normal) in seen.items():
         if name in ("left", "right"):
             cap: Color = (color[0] * 0.75, color[1] * 0.75, color[2] * 0.75)
-            canvas.details(face, np.array([(0.0, 1.0, 0.88, 1.0)]), [cap], normal)
+            canvas.details(face, [(0.0, 1.0, 0.88, 1.0)], [cap], normal)
 
 
 def fence(
@@ -163,14 +164,12 @@ def fence(
         else pick(rng, {(96, 74, 56): 2, (70, 76, 72): 2, (176, 176, 170): 1})
     )
     color = vary(rng, base, 0.2)
-    corners = np.array(
-        ((line, 0.0, near), (line, 0.0, far), (line, height, far), (line, height, near))
-    )
-    normal = np.array((-float(side), 0.0, 0.0))
+    corners = [(line, 0.0, near), (line, 0.0, far), (line, height, far), (line, height, near)]
+    normal = (-float(side), 0.0, 0.0)
     behind: Color = (color[0] * 0.55 + 20, color[1] * 0.55 + 26, color[2] * 0.55 + 16)
     canvas.face(corners, behind, class_id, normal)
     if rail:
-        rects = np.array([(0.0, 1.0, 0.45, 0.95)])
+        rects = [(0.0, 1.0, 0.45, 0.95)]
     else:
         count = min(40, max(2, int((far - near) / 0.45)))
         start = np.arange(count) / count
@@ -202,6 +201,6 @@ def skyline(canvas: Canvas, rng: Rng, z: float, class_id: int) -> None:
     base, tops = rng.uniform(4, 13), rng.uniform(-2.0, 3.0, 40)
     x = np.linspace(-half, half, 40)
     outline = np.stack((x, np.maximum(2.5, base + tops)), 1)
-    ends = np.array(((half, -3.0), (-half, -3.0)))
+    ends = [(half, -3.0), (-half, -3.0)]
     color = vary(rng, pick(rng, {(70, 92, 52): 3, (92, 100, 60): 1, (56, 70, 48): 2}), 0.2)
-    canvas.flat(shift, z, np.concatenate((outline, ends)), color, class_id)
+    canvas.flat(shift, z, outline.tolist() + ends, color, class_id)

@@ -1,6 +1,7 @@
 """Draw image and label from the same geometry: faces and boxes in street coordinates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from math import cos, pi, sin, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,12 @@ from PIL import Image, ImageDraw
 from data.sources.streets.camera import NEAR, Camera, clip_near
 from data.sources.streets.light import Color, Light
 
-Point = tuple[float, float]
+# Most polygons have four corners: plain floats are several times faster for them than arrays.
+Pixel = tuple[float, float]
+Point = tuple[float, float, float]
+Shape = Sequence[Pixel]
+Rects = Sequence[tuple[float, float, float, float]] | NDArray
+Face = tuple[list[Point], Point]
 
 # Corner indices of the faces of a box, seen from outside: bottom left, bottom right, top right, top
 # left. Corners 0-3 are the bottom (rear left, rear right, front right, front left), 4-7 the top.
@@ -20,6 +26,7 @@ FACES = {
     "left": (3, 0, 4, 7),
     "top": (4, 5, 6, 7),
 }
+CIRCLE = [(cos(i * pi / 5), sin(i * pi / 5)) for i in range(10)]
 
 
 def box(
@@ -30,44 +37,30 @@ def box(
     base: float = 0.0,
     yaw: float = 0.0,
     inset: tuple[float, float, float] = (0.0, 0.0, 0.0),
-) -> NDArray:
-    """Return the corners [8, 3] of a box of (width, height, length) centred at x, z.
+) -> list[Point]:
+    """Return the 8 corners of a box of (width, height, length) centred at x, z.
 
     `yaw` turns it about the vertical (0 = its front looks down the street, away from the camera);
     `inset` narrows its top at the sides, at the rear and at the front, in metres.
     """
-    w, h, d = size[0] / 2, size[1], size[2] / 2
+    w, top, d = size[0] / 2, base + size[1], size[2] / 2
     side, rear, front = inset
-    bottom = [(-w, base, -d), (w, base, -d), (w, base, d), (-w, base, d)]
-    t, top = w - side, base + h
-    roof = [(-t, top, -d + rear), (t, top, -d + rear), (t, top, d - front), (-t, top, d - front)]
-    corners = np.array(bottom + roof)
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    out = corners.copy()
-    out[:, 0] = x + corners[:, 0] * cos + corners[:, 2] * sin
-    out[:, 2] = z - corners[:, 0] * sin + corners[:, 2] * cos
-    return out
+    c, s = cos(yaw), sin(yaw)
+    plan = [(-w, -d), (w, -d), (w, d), (-w, d)]
+    t = w - side
+    roof = [(-t, -d + rear), (t, -d + rear), (t, d - front), (-t, d - front)]
+    corners = [(x + a * c + b * s, base, z - a * s + b * c) for a, b in plan]
+    return corners + [(x + a * c + b * s, top, z - a * s + b * c) for a, b in roof]
 
 
-def patches(face: NDArray, rects: NDArray) -> NDArray:
-    """Return the quads [N, 4, 3] of rectangles [N, 4] (left, right, low, high; 0..1) on a face."""
-    left, right, low, high = rects.T
-    s = np.stack((left, right, right, left), 1)[..., None]
-    t = np.stack((low, low, high, high), 1)[..., None]
-    return (1 - t) * ((1 - s) * face[0] + s * face[1]) + t * ((1 - s) * face[3] + s * face[2])
-
-
-def normal_of(face: NDArray) -> NDArray:
+def normal_of(face: Sequence[Point]) -> Point:
     """Return the outward unit normal of a face given as in FACES."""
-    a, b = face[1] - face[0], face[-1] - face[0]
-    cross = np.array(
-        (
-            b[1] * a[2] - b[2] * a[1],
-            b[2] * a[0] - b[0] * a[2],
-            b[0] * a[1] - b[1] * a[0],
-        )
-    )
-    return cross / (np.sqrt(cross @ cross) + 1e-9)
+    o, p, q = face[0], face[1], face[-1]
+    ax, ay, az = p[0] - o[0], p[1] - o[1], p[2] - o[2]
+    bx, by, bz = q[0] - o[0], q[1] - o[1], q[2] - o[2]
+    x, y, z = by * az - bz * ay, bz * ax - bx * az, bx * ay - by * ax
+    length = sqrt(x * x + y * y + z * z) + 1e-9
+    return (x / length, y / length, z / length)
 
 
 class Canvas:
@@ -78,96 +71,133 @@ class Canvas:
         self.camera, self.light = camera, light
         self._pen, self._marker = ImageDraw.Draw(image), ImageDraw.Draw(label)
 
-    def polygon(
-        self, points: Sequence[Point], fill: tuple[int, int, int], class_id: int | None
-    ) -> None:
+    def polygon(self, points: Sequence, fill: tuple[int, int, int], class_id: int | None) -> None:
         """Fill a polygon of pixels; the label stays as it is when there is no class."""
         self._pen.polygon(points, fill)
         if class_id is not None:
             self._marker.polygon(points, class_id)
 
     def face(
-        self, corners: NDArray, color: Color, class_id: int | None, normal: NDArray | None = None
+        self,
+        corners: Sequence[Point],
+        color: Color,
+        class_id: int | None,
+        normal: Point | None = None,
     ) -> None:
-        """Fill a polygon of street points [N, 3], lit by its normal."""
+        """Fill a polygon of street points, lit by its normal."""
         shape = clip_near(corners)
         if len(shape) < 3:
             return
-        pixels = self.camera.project(shape)
-        fill = self.light.shade(color, normal, float(shape[:, 2].mean()))
-        self.polygon([(u, v) for u, v in pixels.tolist()], fill, class_id)
+        depth = sum(point[2] for point in shape) / len(shape)
+        pixels = [self.camera.pixel(*point) for point in shape]
+        self.polygon(pixels, self.light.shade(color, normal, depth), class_id)
 
-    def visible(self, corners: NDArray) -> dict[str, tuple[NDArray, NDArray]]:
-        """Return name -> (face [4, 3], normal) of the faces of a box that look at the camera."""
-        eye = np.array((0.0, self.camera.eye, 0.0))
-        seen = {}
+    def visible(self, corners: Sequence[Point]) -> dict[str, Face]:
+        """Return name -> (face, normal) of the faces of a box that look at the camera."""
+        eye, seen = self.camera.eye, {}
         for name, index in FACES.items():
-            face = corners[list(index)]
+            face = [corners[i] for i in index]
             normal = normal_of(face)
-            if normal @ (face.mean(0) - eye) < 0:
+            x, y, z = face[0]
+            if normal[0] * x + normal[1] * (y - eye) + normal[2] * z < 0:
                 seen[name] = (face, normal)
         return seen
 
     def solid(
-        self, corners: NDArray, color: Color, class_id: int | None
-    ) -> dict[str, tuple[NDArray, NDArray]]:
+        self, corners: Sequence[Point], color: Color, class_id: int | None
+    ) -> dict[str, Face]:
         """Fill the visible faces of a box and return them."""
         seen = self.visible(corners)
         for face, normal in seen.values():
             self.face(face, color, class_id, normal)
         return seen
 
-    def details(self, face: NDArray, rects: NDArray, colors: Sequence[Color], normal) -> None:
+    def details(
+        self,
+        face: Sequence[Point],
+        rects: Rects,
+        colors: Sequence[Color],
+        normal: Point,
+    ) -> None:
         """Fill rectangles [N, 4] on a face (left, right, low, high in 0..1); only the image."""
-        quads = patches(face, np.asarray(rects, float))
-        keep = quads[..., 2].min(1) >= NEAR
-        if not keep.any():
-            return
-        z = float(quads[keep][..., 2].mean())
-        cache: dict[Color, tuple[int, int, int]] = {}
-        pixels = self.camera.project(quads[keep]).reshape(-1, 8).tolist()
-        shades = [c for c, k in zip(colors, keep.tolist(), strict=True) if k]
-        for points, color in zip(pixels, shades, strict=True):
-            if color not in cache:
-                cache[color] = self.light.shade(color, normal, z)
-            self._pen.polygon(points, cache[color])
+        depth = sum(corner[2] for corner in face) / len(face)
+        shades = {color: self.light.shade(color, normal, depth) for color in set(colors)}
+        find = self._few if len(rects) < 8 else self._many
+        for points, color in zip(find(face, rects), colors, strict=True):
+            if points is not None:
+                self._pen.polygon(points, shades[color])
+
+    def _few(self, face: Sequence[Point], rects: Rects) -> Iterator[list[Pixel] | None]:
+        """Yield the pixels of rectangles on a face; None where one reaches behind the camera."""
+        pixel = self.camera.pixel
+        (ax, ay, az), (bx, by, bz), (cx, cy, cz), (dx, dy, dz) = face
+        for left, right, low, high in rects:
+            points = []
+            for s, t in ((left, low), (right, low), (right, high), (left, high)):
+                a, b, c, d = (1 - s) * (1 - t), s * (1 - t), s * t, (1 - s) * t
+                z = a * az + b * bz + c * cz + d * dz
+                if z < NEAR:
+                    break
+                x = a * ax + b * bx + c * cx + d * dx
+                points.append(pixel(x, a * ay + b * by + c * cy + d * dy, z))
+            yield points if len(points) == 4 else None
+
+    def _many(self, face: Sequence[Point], rects: Rects) -> Iterator[list[float] | None]:
+        """Do what `_few` does, for all rectangles at once."""
+        a, b, c, d = np.asarray(face, np.float64)
+        rects = np.asarray(rects, np.float64)
+        s, t = rects[:, (0, 1, 1, 0), None], rects[:, (2, 2, 3, 3), None]
+        quads = a + s * (b - a) + t * (d - a) + (s * t) * (a - b + c - d)
+        kept = (quads[..., 2].min(1) >= NEAR).tolist()
+        quads[..., 2] = np.maximum(quads[..., 2], NEAR)
+        pixels = self.camera.project(quads).reshape(-1, 8).tolist()
+        return iter(points if keep else None for points, keep in zip(pixels, kept, strict=True))
 
     def flat(
         self,
         x: float,
         z: float,
-        shape: NDArray,
+        shape: Shape,
         color: Color,
         class_id: int | None,
         glow: bool = False,
     ) -> None:
-        """Fill a polygon [N, 2] (right, up, in metres from x and the ground) facing the camera."""
+        """Fill a polygon of (right, up), metres from x and the ground, facing the camera."""
         if z < NEAR:
             return
-        foot = self.camera.project(np.array((x, 0.0, z)))
         scale = self.camera.focal / z
-        pixels = foot + np.asarray(shape, float) * (scale, -scale)
-        if np.ptp(pixels[:, 0]) < 2:
+        column, row = self.camera.pixel(x, 0.0, z)
+        pixels = [(column + u * scale, row - v * scale) for u, v in shape]
+        across = [point[0] for point in pixels]
+        if max(across) - min(across) < 2:
             # A thing thinner than one label pixel would come and go with its position.
-            middle = pixels[:, 0].mean()
-            spread = pixels[:, 0] - middle
-            pixels[:, 0] = middle + np.where(spread < 0, -1.0, 0.9)
+            middle = sum(across) / len(across)
+            pixels = [(middle + (0.9 if u >= middle else -1.0), v) for u, v in pixels]
         fill = _bright(color) if glow else self.light.shade(color, None, z)
-        self.polygon([(u, v) for u, v in pixels.tolist()], fill, class_id)
+        self.polygon(pixels, fill, class_id)
+
+    def flats(
+        self, x: float, z: float, shapes: NDArray, colors: Iterable[Color], class_id: int
+    ) -> None:
+        """Fill many polygons [K, N, 2] as `flat` does."""
+        scale = self.camera.focal / z
+        pixels = np.array(self.camera.pixel(x, 0.0, z)) + shapes * (scale, -scale)
+        for points, color in zip(pixels.reshape(len(shapes), -1).tolist(), colors, strict=True):
+            self.polygon(points, self.light.shade(color, None, z), class_id)
 
     def disc(
         self,
         x: float,
         z: float,
-        middle: Point,
-        radii: Point,
+        middle: Pixel,
+        radii: Pixel,
         color: Color,
         class_id: int | None,
         glow: bool = False,
     ) -> None:
         """Fill an ellipse facing the camera; middle and radii in metres from x and the ground."""
-        angle = np.arange(10) * (2 * np.pi / 10)
-        shape = np.stack((np.cos(angle) * radii[0], np.sin(angle) * radii[1]), 1) + middle
+        (u, v), (wide, tall) = middle, radii
+        shape = [(u + wide * a, v + tall * b) for a, b in CIRCLE]
         self.flat(x, z, shape, color, class_id, glow)
 
 
@@ -176,6 +206,6 @@ def _bright(color: Color) -> tuple[int, int, int]:
     return (red, green, blue)
 
 
-def rect(left: float, right: float, low: float, high: float) -> NDArray:
-    """Return the corners [4, 2] of an upright rectangle."""
-    return np.array(((left, low), (right, low), (right, high), (left, high)))
+def rect(left: float, right: float, low: float, high: float) -> Shape:
+    """Return the corners of an upright rectangle."""
+    return ((left, low), (right, low), (right, high), (left, high))

@@ -22,41 +22,36 @@ _METAL: dict[Color, float] = {
 _SIGNS: dict[str, float] = {"blue": 2, "red": 2, "triangle": 1, "yellow": 1, "board": 1.2}
 
 
-def _blob(rng: Rng, rx: float, ry: float, corners: int) -> np.ndarray:
-    angle = np.arange(corners) * (2 * np.pi / corners) + rng.uniform(0, 1)
-    radius = rng.uniform(0.72, 1.18, corners)
-    return np.stack((np.cos(angle) * radius * rx, np.sin(angle) * radius * ry), 1)
+def _blobs(rng: Rng, count: int, radii: np.ndarray, corners: int) -> np.ndarray:
+    """Return irregular rounds [count, corners, 2] about 0; `radii` is [count, 2] or [2]."""
+    angle = np.arange(corners) * (2 * np.pi / corners) + rng.random((count, 1))
+    radius = rng.uniform(0.72, 1.18, (count, corners))
+    circle = np.stack((np.cos(angle), np.sin(angle)), -1)
+    return circle * radius[..., None] * np.asarray(radii).reshape(-1, 1, 2)
 
 
 def tree(canvas: Canvas, rng: Rng, *, x: float, z: float, height: float) -> None:
     """Draw a tree: a trunk and a crown of irregular clumps, lit from the sun's side."""
     leaf = vary(rng, pick(rng, _LEAVES), 0.25)
-    bare = rng.random() < 0.06
     clear = height * rng.uniform(0.25, 0.42)
     trunk = rng.uniform(0.12, 0.25) * height / 8
     bark = vary(rng, (84, 70, 58), 0.3)
-    stem = np.array(
-        ((-trunk, 0), (trunk, 0), (trunk * 0.6, height * 0.6), (-trunk * 0.6, height * 0.6))
-    )
+    stem = ((-trunk, 0), (trunk, 0), (trunk * 0.6, height * 0.6), (-trunk * 0.6, height * 0.6))
     canvas.flat(x, z, stem, bark, ids.VEGETATION)
     slim = rng.uniform(0.28, 0.5) * (0.5 if rng.random() < 0.15 else 1.0)
-    rx, ry = height * slim, (height - clear) / 2
-    middle = np.array((0.0, clear + ry))
-    if bare:
-        leaf = (bark[0] * 1.2, bark[1] * 1.2, bark[2] * 1.2)
-        rx, ry = rx * 0.6, ry * 0.9
-    canvas.flat(x, z, middle + _blob(rng, rx * 0.85, ry * 0.9, 14), leaf, ids.VEGETATION)
-    sun = canvas.light.direction[:2]
-    clumps = int(np.clip(60 / z, 4, 14))
-    for _ in range(clumps):
-        spot = rng.uniform(-0.75, 0.75, 2) * (rx, ry)
-        toward = float(spot @ sun) / (abs(rx) + abs(ry))
-        gain = 1 + 0.9 * toward + rng.uniform(-0.18, 0.12)
-        shade: Color = (leaf[0] * gain, leaf[1] * gain, leaf[2] * gain)
-        size = rng.uniform(0.2, 0.45)
-        canvas.flat(
-            x, z, middle + spot + _blob(rng, rx * size, ry * size, 9), shade, ids.VEGETATION
-        )
+    radii = np.array((height * slim, (height - clear) / 2))
+    middle = np.array((0.0, clear + radii[1]))
+    if rng.random() < 0.06:  # bare of leaves
+        leaf, radii = (bark[0] * 1.2, bark[1] * 1.2, bark[2] * 1.2), radii * (0.6, 0.9)
+    crown = middle + _blobs(rng, 1, radii * (0.85, 0.9), 14)
+    canvas.flats(x, z, crown, [leaf], ids.VEGETATION)
+    count = int(min(14, max(4, 60 / z)))
+    spots = rng.uniform(-0.75, 0.75, (count, 2)) * radii
+    toward = spots @ canvas.light.direction[:2] / radii.sum()
+    gains = 1 + 0.9 * toward + rng.uniform(-0.18, 0.12, count)
+    shades = [(leaf[0] * g, leaf[1] * g, leaf[2] * g) for g in gains.tolist()]
+    clumps = _blobs(rng, count, radii * rng.uniform(0.2, 0.45, (count, 1)), 9)
+    canvas.flats(x, z, middle + spots[:, None] + clumps, shades, ids.VEGETATION)
 
 
 def hedge(canvas: Canvas, rng: Rng, *, side: int, line: float, near: float, far: float) -> None:
@@ -96,9 +91,10 @@ def sign(canvas: Canvas, rng: Rng, *, x: float, z: float) -> None:
         canvas.flat(x, z, rect(-wide, wide, top - 0.4, top + 0.4), color, ids.TRAFFIC_SIGN)
         return
     if kind == "triangle":
-        shape = np.array(((-size, top - size), (size, top - size), (0, top + size)))
+        shape = ((-size, top - size), (size, top - size), (0, top + size))
         canvas.flat(x, z, shape, (186, 40, 36), ids.TRAFFIC_SIGN)
-        canvas.flat(x, z, (shape - (0, top)) * 0.55 + (0, top - 0.06), white, None)
+        inner = [(0.55 * u, top - 0.06 + 0.55 * (v - top)) for u, v in shape]
+        canvas.flat(x, z, inner, white, None)
         return
     outer: Color = {"blue": (36, 82, 160), "red": (186, 40, 36), "yellow": (220, 180, 50)}[kind]
     canvas.disc(x, z, (0.0, top), (size, size), outer, ids.TRAFFIC_SIGN)

@@ -20,16 +20,34 @@ _PAVING = {
 _GRASS = {(88, 112, 58): 0.6, (122, 118, 74): 0.25, (128, 106, 80): 0.15}
 
 
-def paint_ground(scene: Scene, light: Light, rng: Rng) -> tuple[NDArray, NDArray]:
-    """Return image uint8 [H, W, 3] and label uint8 [H, W] of the empty street under its sky."""
+def paint_ground(scene: Scene, light: Light, shadow: NDArray, rng: Rng) -> tuple[NDArray, NDArray]:
+    """Return image uint8 [H, W, 3] and label uint8 [H, W] of the empty street under its sky.
+
+    `shadow` [H, W], 0..1, is how much of the ground's light is taken away.
+    """
     camera = scene.camera
-    image = np.empty((camera.height, camera.width, 3), np.float32)
+    image = np.empty((camera.height, camera.width, 3), np.uint8)
     label = np.full((camera.height, camera.width), ids.SKY, np.uint8)
     first, x, z = camera.ground()
-    image[:first] = _sky(first, camera.width, light, rng)
-    x, z = x.astype(np.float32), z.astype(np.float32)
+    image[:first] = np.clip(_sky(first, camera.width, light, rng), 0, 255)
     classes = _classes(scene, x, z)
     label[first:] = classes
+    road = (classes == ids.ROAD) | (classes == ids.RAIL_TRACK)
+    gain = _texture(x, z, classes, rng)
+    _wear(scene, x, z, road, gain, rng)
+    color = _colors(rng)[classes] * gain[..., None]
+    _markings(scene, x, z, road, color, rng)
+    sunny = np.array(light.sun) * max(0.0, light.direction[1]) + light.ambient
+    air = np.exp(-light.haze * z[:, :1], dtype=np.float32)
+    lit = air * (1 - shadow[first:])
+    color *= lit[..., None] * sunny.astype(np.float32)
+    color += (1 - air)[..., None] * np.array(light.sky_low, np.float32)
+    np.clip(color, 0, 255, out=color)
+    image[first:] = color
+    return image, label
+
+
+def _colors(rng: Rng) -> NDArray:
     table = np.zeros((64, 3), np.float32)
     table[ids.ROAD] = vary(rng, pick(rng, _ASPHALT), 0.15)
     table[ids.PARKING] = table[ids.ROAD] * rng.uniform(0.85, 1.2)
@@ -37,22 +55,13 @@ def paint_ground(scene: Scene, light: Light, rng: Rng) -> tuple[NDArray, NDArray
     table[ids.GROUND] = vary(rng, pick(rng, _PAVING), 0.2)
     table[ids.TERRAIN] = vary(rng, pick(rng, _GRASS), 0.15)
     table[ids.RAIL_TRACK] = table[ids.ROAD] * 0.9
-    color = table[classes]
-    road = (classes == ids.ROAD) | (classes == ids.RAIL_TRACK)
-    color *= _texture(x, z, classes, rng)[..., None]
-    _markings(scene, x, z, road, color, rng)
-    _wear(scene, x, z, road, color, rng)
-    facing = max(0.0, float(light.direction[1]))
-    color *= (light.ambient + light.sun * facing).astype(np.float32)
-    air = np.exp(-light.haze * z)[..., None]
-    image[first:] = color * air + light.sky_low.astype(np.float32) * (1 - air)
-    return np.clip(image, 0, 255).astype(np.uint8), label
+    return table
 
 
 def _sky(rows: int, width: int, light: Light, rng: Rng) -> NDArray:
     t = np.linspace(0, 1, max(rows, 1), dtype=np.float32)[:rows, None, None] ** 1.3
-    sky = light.sky_top * (1 - t) + light.sky_low * t
-    sky = np.broadcast_to(sky, (rows, width, 3)).astype(np.float32)
+    top, low = (np.array(color, np.float32) for color in (light.sky_top, light.sky_low))
+    sky = top * (1 - t) + low * t
     clouds = window(rng, 24, rows, width) + 0.5 * window(rng, 9, rows, width)
     cover = np.clip(clouds * 0.5 + light.clouds - 0.5, 0, 1)[..., None]
     bright = {"day": 238, "overcast": 205, "dusk": 150}[light.time]
@@ -82,13 +91,14 @@ def _classes(scene: Scene, x: NDArray, z: NDArray) -> NDArray:
 
 
 def _texture(x: NDArray, z: NDArray, classes: NDArray, rng: Rng) -> NDArray:
-    offset = rng.integers(0, SIDE, 2)
+    row, column = rng.integers(0, SIDE, 2).tolist()
     out = np.ones(x.shape, np.float32)
-    for scale, per_metre, amount in ((1, 9.0, 0.05), (5, 2.0, 0.05), (24, 2.0, 0.06)):
-        rows = ((z * per_metre).astype(np.int32) + offset[0]) % SIDE
-        columns = ((x * per_metre).astype(np.int32) + offset[1]) % SIDE
-        fade = np.minimum(1, 12 / z) if scale < 20 else 1
-        out += amount * fade * noise(scale)[rows, columns]
+    near = np.minimum(1, 12 / z[:, :1])
+    for scale, per_metre, amount in ((1, 9, 0.035), (5, 2, 0.05), (24, 2, 0.06)):
+        # One row of the image is one depth, so only the columns differ within it.
+        rows = ((z[:, :1] * per_metre).astype(np.int32) + row) & (SIDE - 1)
+        columns = ((x * per_metre).astype(np.int32) + column) & (SIDE - 1)
+        out += (amount * (near if scale < 20 else 1)) * noise(scale)[rows, columns]
     tiles = (classes == ids.SIDEWALK) & (z < 25)
     size = rng.uniform(0.5, 1.5)
     joints = ((x % size) < 0.07) | ((z % size) < 0.09)
@@ -132,26 +142,26 @@ def _markings(
         start = rng.uniform(7, 35)
         mark |= (z > start) & (z < start + 3) & ((x % 1.0) < 0.5)
     mark &= road
-    strength = (worn * fade * mark)[..., None]
-    color += (paint - color) * strength
+    strength = (worn * fade * mark)[mark][:, None]
+    color[mark] += (paint - color[mark]) * strength
     if scene.rails and len(scene.lanes) > 1:
         middle = scene.lanes[-1][0]
         for offset in (-0.72, 0.72):
             color[(np.abs(x - middle - offset) < half) & road] = (60, 58, 60)
 
 
-def _wear(scene: Scene, x: NDArray, z: NDArray, road: NDArray, color: NDArray, rng: Rng) -> None:
+def _wear(scene: Scene, x: NDArray, z: NDArray, road: NDArray, gain: NDArray, rng: Rng) -> None:
     for center, _ in scene.lanes:
         tracks = np.abs(np.abs(x - center) - 0.8) < 0.3
-        color[tracks & road] *= rng.uniform(0.9, 1.0)
+        gain[tracks & road] *= rng.uniform(0.9, 1.0)
     for edge in scene.road:
-        curb = (np.abs(x - edge) < 0.13) & ~road
+        away = np.abs(x - edge)
+        curb = (away < 0.13) & ~road
         if scene.cross is not None:
             curb &= (z < scene.cross[0]) | (z > scene.cross[1])
-        color[curb] *= 1.18
-        gutter = (np.abs(x - edge) < 0.35) & road
-        color[gutter] *= 0.86
+        gain[curb] *= 1.18
+        gain[(away < 0.35) & road] *= 0.86
     for _ in range(int(rng.integers(0, 4))):
         px, pz = rng.uniform(scene.road[0], scene.road[1]), rng.uniform(4, 30)
         patch = (np.abs(x - px) < rng.uniform(0.3, 1.6)) & (np.abs(z - pz) < rng.uniform(0.5, 4))
-        color[patch & road] *= rng.uniform(0.75, 1.15)
+        gain[patch & road] *= rng.uniform(0.75, 1.15)

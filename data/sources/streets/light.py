@@ -1,10 +1,10 @@
 """Light and air of a scene: sun, sky, haze, and what they do to a colour."""
 
 from dataclasses import dataclass
+from math import exp
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 Color = tuple[float, float, float]
 Rng = np.random.Generator
@@ -22,38 +22,48 @@ def pick(rng: Rng, weights: dict[Any, float]) -> Any:
 
 def vary(rng: Rng, color: Color, spread: float) -> Color:
     """Return the colour with jittered brightness and, less, hue."""
-    gain = 1 + spread * (rng.random() * 2 - 1)
-    shift = spread * 60 * (rng.random(3) - 0.5)
-    red, green, blue = (float(c) * gain + float(s) for c, s in zip(color, shift, strict=True))
-    return (red, green, blue)
+    bright, red, green, blue = rng.random(4).tolist()
+    gain, shift = 1 + spread * (bright * 2 - 1), spread * 60
+    return (
+        color[0] * gain + shift * (red - 0.5),
+        color[1] * gain + shift * (green - 0.5),
+        color[2] * gain + shift * (blue - 0.5),
+    )
 
 
 @dataclass(frozen=True)
 class Light:
-    """Sun and sky of one scene; colours are gains (sun, ambient) or 0..255 (sky, haze)."""
+    """Sun and sky of one scene; colours are gains (sun, ambient) or 0..255 (sky)."""
 
     time: str
-    sun: NDArray
-    ambient: NDArray
-    direction: NDArray
-    sky_top: NDArray
-    sky_low: NDArray
+    sun: Color
+    ambient: Color
+    direction: Color
+    sky_top: Color
+    sky_low: Color
     haze: float
     clouds: float
     shadow: float
     exposure: float
     noise: float
 
-    def shade(self, color: Color, normal: NDArray | None, z: float) -> tuple[int, int, int]:
+    def shade(self, color: Color, normal: Color | None, z: float) -> tuple[int, int, int]:
         """Return the colour of a face at depth z as 0..255 integers; no normal = half lit."""
-        facing = 0.45 if normal is None else max(0.0, float(normal @ self.direction))
-        air = float(np.exp(-self.haze * z))
-        a, s, h = self.ambient, self.sun, self.sky_low
-        out = []
-        for i in range(3):
-            value = color[i] * (a[i] + s[i] * facing) * air + h[i] * (1 - air)
-            out.append(int(min(255.0, max(0.0, value))))
-        return (out[0], out[1], out[2])
+        facing = 0.45
+        if normal is not None:
+            x, y, z_sun = self.direction
+            facing = max(0.0, normal[0] * x + normal[1] * y + normal[2] * z_sun)
+        air = exp(-self.haze * z)
+        (r, g, b), (ar, ag, ab), (sr, sg, sb) = color, self.ambient, self.sun
+        veil, (hr, hg, hb) = 1 - air, self.sky_low
+        red = r * (ar + sr * facing) * air + hr * veil
+        green = g * (ag + sg * facing) * air + hg * veil
+        blue = b * (ab + sb * facing) * air + hb * veil
+        return (
+            int(min(255.0, max(0.0, red))),
+            int(min(255.0, max(0.0, green))),
+            int(min(255.0, max(0.0, blue))),
+        )
 
 
 _TIMES = {"day": 0.5, "overcast": 0.3, "dusk": 0.2}
@@ -85,12 +95,12 @@ def draw_light(rng: Rng) -> Light:
         shadow, exposure = 0.25, rng.uniform(0.7, 1.05)
     return Light(
         time=time,
-        sun=sun,
-        ambient=ambient,
-        direction=direction,
-        sky_top=np.clip(sky_top, 0, 255),
-        sky_low=np.clip(sky_low, 0, 255),
-        haze=float(rng.choice([0.001, 0.003, 0.007])),
+        sun=tuple(sun.tolist()),
+        ambient=tuple(ambient.tolist()),
+        direction=tuple(direction.tolist()),
+        sky_top=tuple(np.clip(sky_top, 0, 255).tolist()),
+        sky_low=tuple(np.clip(sky_low, 0, 255).tolist()),
+        haze=pick(rng, {0.001: 1, 0.003: 1, 0.007: 1}),
         clouds=float(rng.uniform(0, 1)),
         shadow=float(shadow),
         exposure=float(exposure),

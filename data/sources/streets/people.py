@@ -1,7 +1,5 @@
 """Persons, riders, bicycles and motorcycles: flat figures that face the camera."""
 
-import numpy as np
-
 from data.sources.streets import ids
 from data.sources.streets.canvas import Canvas, rect
 from data.sources.streets.light import Color, Rng, pick, vary
@@ -29,32 +27,31 @@ def person(canvas: Canvas, rng: Rng, *, x: float, z: float) -> None:
     legs = tall * rng.uniform(0.42, 0.5)
     for way in (-1, 1):
         foot = way * (stride + 0.07)
-        leg = np.array(
-            ((foot - 0.07, 0), (foot + 0.08, 0), (way * 0.05 + 0.1, legs), (way * 0.05 - 0.1, legs))
+        leg = (
+            (foot - 0.07, 0),
+            (foot + 0.08, 0),
+            (way * 0.05 + 0.1, legs),
+            (way * 0.05 - 0.1, legs),
         )
         canvas.flat(x, z, leg, trousers, ids.PERSON)
     shoulder = 0.23 * tall / 1.7
-    torso = np.array(
-        (
-            (-0.17, legs - 0.08),
-            (0.17, legs - 0.08),
-            (shoulder, tall * 0.8),
-            (0.08, tall * 0.86),
-            (-0.08, tall * 0.86),
-            (-shoulder, tall * 0.8),
-        )
+    torso = (
+        (-0.17, legs - 0.08),
+        (0.17, legs - 0.08),
+        (shoulder, tall * 0.8),
+        (0.08, tall * 0.86),
+        (-0.08, tall * 0.86),
+        (-shoulder, tall * 0.8),
     )
     canvas.flat(x, z, torso, coat, ids.PERSON)
     swing = rng.uniform(-0.18, 0.18)
     for way in (-1, 1):
         hand = way * (shoulder + 0.04) + way * swing
-        arm = np.array(
-            (
-                (way * shoulder - 0.04, tall * 0.8),
-                (way * shoulder + 0.05, tall * 0.8),
-                (hand + 0.05, tall * 0.45),
-                (hand - 0.05, tall * 0.45),
-            )
+        arm = (
+            (way * shoulder - 0.04, tall * 0.8),
+            (way * shoulder + 0.05, tall * 0.8),
+            (hand + 0.05, tall * 0.45),
+            (hand - 0.05, tall * 0.45),
         )
         canvas.flat(x, z, arm, _darker(coat), ids.PERSON)
     _head(canvas, rng, x, z, tall, ids.PERSON)
@@ -74,13 +71,11 @@ def _darker(color: Color) -> Color:
 
 def _contact(canvas: Canvas, x: float, z: float, half: float) -> None:
     canvas.face(
-        np.array(
-            (
-                (x - half, 0.0, z - 0.15),
-                (x + half, 0.0, z - 0.15),
-                (x + half, 0.0, z + 0.25),
-                (x - half, 0.0, z + 0.25),
-            )
+        (
+            (x - half, 0.0, z - 0.15),
+            (x + half, 0.0, z - 0.15),
+            (x + half, 0.0, z + 0.25),
+            (x - half, 0.0, z + 0.25),
         ),
         (44, 44, 48),
         None,
@@ -99,9 +94,7 @@ def bicycle(canvas: Canvas, rng: Rng, *, x: float, z: float, ridden: bool, sidew
             _rider(canvas, rng, x, z, seat=0.85, lean=0.0, spread=0.16)
         return
     # Annotators outline a bicycle; they do not cut out what shows between the spokes.
-    hull = np.array(
-        ((-0.85, 0.05), (0.85, 0.05), (0.85, 0.55), (0.5, 1.0), (-0.3, 0.95), (-0.85, 0.6))
-    )
+    hull = ((-0.85, 0.05), (0.85, 0.05), (0.85, 0.55), (0.5, 1.0), (-0.3, 0.95), (-0.85, 0.6))
     behind: Color = (96, 96, 98)
     canvas.flat(x, z, hull, behind, ids.BICYCLE)
     for middle in (-0.53, 0.53):
@@ -112,10 +105,10 @@ def bicycle(canvas: Canvas, rng: Rng, *, x: float, z: float, ridden: bool, sidew
         ((-0.15, 0.35), (0.42, 0.9)),
         ((-0.2, 0.8), (0.42, 0.85)),
     ):
-        bar = np.array((a, b, (b[0] + 0.08, b[1]), (a[0] + 0.08, a[1])))
+        bar = (a, b, (b[0] + 0.08, b[1]), (a[0] + 0.08, a[1]))
         canvas.flat(x, z, bar, frame, ids.BICYCLE)
     if ridden:
-        _rider(canvas, rng, x, z, seat=0.9, lean=rng.choice([-1, 1]) * 0.3, spread=0.12)
+        _rider(canvas, rng, x, z, seat=0.9, lean=0.3 if rng.random() < 0.5 else -0.3, spread=0.12)
 
 
 def motorcycle(
@@ -128,9 +121,7 @@ def motorcycle(
     if sideways:
         for middle in (-0.65, 0.65):
             canvas.disc(x, z, (middle, 0.32), (0.32, 0.32), tyre, ids.MOTORCYCLE)
-        body = np.array(
-            ((-0.8, 0.55), (-0.4, 0.3), (0.4, 0.28), (0.75, 0.7), (0.4, 1.05), (-0.3, 0.85))
-        )
+        body = ((-0.8, 0.55), (-0.4, 0.3), (0.4, 0.28), (0.75, 0.7), (0.4, 1.05), (-0.3, 0.85))
         canvas.flat(x, z, body, paint, ids.MOTORCYCLE)
     else:
         canvas.flat(x, z, rect(-0.1, 0.1, 0.0, 0.6), tyre, ids.MOTORCYCLE)
@@ -147,17 +138,13 @@ def _rider(
     coat, trousers = (vary(rng, pick(rng, _CLOTHES), 0.3) for _ in range(2))
     for way in (-1, 1):
         foot = (way * spread, 0.25 + 0.2 * rng.random())
-        leg = np.array(
-            ((foot[0] - 0.07, foot[1]), (foot[0] + 0.07, foot[1]), (0.12, seat), (-0.12, seat))
-        )
+        leg = ((foot[0] - 0.07, foot[1]), (foot[0] + 0.07, foot[1]), (0.12, seat), (-0.12, seat))
         canvas.flat(x, z, leg, trousers, ids.RIDER)
-    torso = np.array(
-        (
-            (-0.18, seat - 0.05),
-            (0.18, seat - 0.05),
-            (lean + 0.22, seat + 0.5),
-            (lean - 0.22, seat + 0.5),
-        )
+    torso = (
+        (-0.18, seat - 0.05),
+        (0.18, seat - 0.05),
+        (lean + 0.22, seat + 0.5),
+        (lean - 0.22, seat + 0.5),
     )
     canvas.flat(x, z, torso, coat, ids.RIDER)
     canvas.disc(x + lean, z, (0.0, seat + 0.66), (0.12, 0.15), pick(rng, _HAIR), ids.RIDER)

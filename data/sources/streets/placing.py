@@ -284,7 +284,7 @@ def _crossing(scene: Scene, rng: Rng) -> list[Thing]:
         near, far = scene.cross
         for _ in range(int(rng.poisson(0.7 * scene.flow))):
             z, x = float(rng.uniform(near + 2, far - 2)), float(rng.uniform(-22, 22))
-            yaw = float(rng.choice([-1, 1]) * np.pi / 2 + rng.normal(0, 0.2))
+            yaw = (np.pi / 2 if rng.random() < 0.5 else -np.pi / 2) + float(rng.normal(0, 0.2))
             kind = pick(rng, {vehicles.car: 0.93, vehicles.bus: 0.04, vehicles.truck: 0.03})
             things.append(_vehicle(kind, {"x": x, "z": z, "yaw": yaw}))
         if rng.random() < 0.12:

@@ -23,8 +23,8 @@ def render_street(rng: Rng, height: int, width: int) -> tuple[NDArray, NDArray]:
     scene = draw_scene(rng, 2 * width, 2 * height)
     light = draw_light(rng)
     things = place(scene, rng)
-    ground, label = paint_ground(scene, light, rng)
-    ground = _cast_shadows(ground, label, things, scene.camera, light)
+    shadow = _shadows(things, scene.camera, light)
+    ground, label = paint_ground(scene, light, shadow, rng)
     canvas = Canvas(Image.fromarray(ground), Image.fromarray(label), scene.camera, light)
     for thing in things:
         thing.draw(canvas, rng)
@@ -34,32 +34,29 @@ def render_street(rng: Rng, height: int, width: int) -> tuple[NDArray, NDArray]:
     return develop(np.asarray(canvas.image), label, light, rng), label[1::2, 1::2].copy()
 
 
-def _cast_shadows(
-    ground: NDArray, label: NDArray, things: list[Thing], camera: Camera, light: Light
-) -> NDArray:
-    """Darken the ground where things stand between it and the sun."""
+def _shadows(things: list[Thing], camera: Camera, light: Light) -> NDArray:
+    """Return how dark the ground is where things stand between it and the sun, [H, W] in 0..1."""
     mask = Image.new("L", (camera.width, camera.height), 0)
     pen = ImageDraw.Draw(mask)
-    away = -light.direction[[0, 2]] / max(light.direction[1], 0.2)
+    x_away, up, z_away = light.direction
+    x_away, z_away = (-0.8 * a / max(up, 0.2) for a in (x_away, z_away))
     for thing in things:
         if thing.footprint is None or thing.depth > 80:
             continue
         x, z, half, length, height = thing.footprint
+        reach = min(height, 12.0)
         base = box(x, z, (2 * half, 0.0, 2 * length))[:4]
-        tip = base + np.array((away[0], 0.0, away[1])) * min(height, 12.0) * 0.8
-        corners = np.concatenate((base, tip))
-        corners[:, 2] = np.maximum(corners[:, 2], NEAR + 0.5)
-        corners[:, 1] = 0.0
-        pen.polygon(_hull(camera.project(corners)), 255)
+        tip = [(a + x_away * reach, 0.0, c + z_away * reach) for a, _, c in base]
+        pen.polygon(
+            _hull([camera.pixel(a, 0.0, max(c, NEAR + 0.5)) for a, _, c in base + tip]), 255
+        )
     soft = mask.filter(ImageFilter.BoxBlur(1.5))
-    dark = np.asarray(soft, np.float32) * (light.shadow / 255)
-    dark[label == ids.SKY] = 0
-    return (ground * (1 - dark[..., None])).astype(np.uint8)
+    return np.asarray(soft, np.float32) * np.float32(light.shadow / 255)
 
 
-def _hull(points: NDArray) -> list[tuple[float, float]]:
-    """Return the convex hull of pixels [N, 2]."""
-    ordered = sorted({(float(u), float(v)) for u, v in points})
+def _hull(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the convex hull of pixels."""
+    ordered = sorted(set(points))
     chains = []
     for run in (ordered, ordered[::-1]):
         chain: list[tuple[float, float]] = []
@@ -84,7 +81,7 @@ def _hood(canvas: Canvas, rng: Rng) -> None:
     dark = vary(rng, (44, 46, 52), 0.5)
     across = np.linspace(-1, 1, 25)
     bulge = (1 - np.abs(across) ** 3.0) * rise
-    gain = float(canvas.light.ambient.mean()) + 0.35
+    gain = sum(canvas.light.ambient) / 3 + 0.35
     for step, share in enumerate((1.0, 0.8, 0.55, 0.3)):
         shade = gain * (1.6 - 0.3 * step)
         outline = [

@@ -1,10 +1,12 @@
 """Cars, trucks, buses, trams and trailers: boxes with windows, wheels and lights."""
 
+from collections.abc import Sequence
+from math import cos, hypot, sin
+
 import numpy as np
-from numpy.typing import NDArray
 
 from data.sources.streets import ids
-from data.sources.streets.canvas import Canvas, box
+from data.sources.streets.canvas import CIRCLE, Canvas, Face, box
 from data.sources.streets.light import Color, Rng, pick, vary
 
 _PAINTS: dict[Color, float] = {
@@ -29,6 +31,7 @@ _LIVERIES: dict[Color, float] = {
 }
 _GLASS: Color = (46, 54, 62)
 _TYRE: Color = (26, 26, 28)
+_HUB: Color = (112, 114, 118)
 _TAIL: Color = (190, 28, 24)
 _HEAD: Color = (235, 232, 215)
 
@@ -43,37 +46,49 @@ _CARS = {
 }
 _SHAPES = {"hatchback": 0.34, "saloon": 0.26, "estate": 0.18, "suv": 0.14, "van": 0.08}
 
-Faces = dict[str, tuple[NDArray, NDArray]]
+Faces = dict[str, Face]
 
 
-def _wheels(canvas: Canvas, seen: Faces, at: tuple[float, ...], radius: float, cls: int) -> None:
+def _wheels(canvas: Canvas, seen: Faces, at: Sequence[float], radius: float, cls: int) -> None:
     """Draw wheels on the visible side, `at` metres from the rear, and tyres under the ends."""
-    up = np.array((0.0, radius, 0.0))
-    angle = np.arange(10)[:, None] * (2 * np.pi / 10)
-    for name in seen.keys() & {"left", "right"}:
+    for name in ("left", "right"):
+        if name not in seen:
+            continue
         face, normal = seen[name]
-        start, end = (face[0], face[1]) if name == "right" else (face[1], face[0])
-        along = (end - start) / np.linalg.norm(end - start)
+        (ax, _, az), (bx, _, bz) = face[:2] if name == "right" else face[1::-1]
+        length = hypot(bx - ax, bz - az)
+        x, z = (bx - ax) / length, (bz - az) / length
         for distance in at:
-            middle = (start + along * distance) * (1, 0, 1) + up
-            ring = np.cos(angle) * along * radius + np.sin(angle) * up
-            canvas.face(middle + ring, _TYRE, cls, normal)
-            canvas.face(middle + 0.55 * ring, (112, 114, 118), None, normal)
-    for name in seen.keys() & {"rear", "front"}:
+            for size, color, class_id in ((radius, _TYRE, cls), (0.55 * radius, _HUB, None)):
+                ring = [
+                    (
+                        ax + x * (distance + size * u),
+                        radius + size * v,
+                        az + z * (distance + size * u),
+                    )
+                    for u, v in CIRCLE
+                ]
+                canvas.face(ring, color, class_id, normal)
+    for name in ("rear", "front"):
+        if name not in seen:
+            continue
         face, normal = seen[name]
+        (ax, y, az), (bx, _, bz) = face[:2]
         for left in (0.06, 0.74):
-            a, b = (face[0] + (face[1] - face[0]) * s for s in (left, left + 0.2))
-            down = np.array((0.0, a[1], 0.0))
-            canvas.face(np.stack((a - down, b - down, b, a)), _TYRE, cls, normal)
+            s, t = left, left + 0.2
+            x0, z0 = ax + (bx - ax) * s, az + (bz - az) * s
+            x1, z1 = ax + (bx - ax) * t, az + (bz - az) * t
+            tyre = ((x0, 0.0, z0), (x1, 0.0, z1), (x1, y, z1), (x0, y, z0))
+            canvas.face(tyre, _TYRE, cls, normal)
 
 
 def _lamps(canvas: Canvas, seen: Faces, low: float, high: float) -> None:
     for name, color in (("rear", _TAIL), ("front", _HEAD)):
         if name in seen:
             face, normal = seen[name]
-            rects = np.array(((0.03, 0.2, low, high), (0.8, 0.97, low, high)))
+            rects = ((0.03, 0.2, low, high), (0.8, 0.97, low, high))
             canvas.details(face, rects, [color, color], normal)
-            canvas.details(face, np.array([(0.34, 0.66, 0.22, 0.42)]), [(196, 196, 190)], normal)
+            canvas.details(face, [(0.34, 0.66, 0.22, 0.42)], [(196, 196, 190)], normal)
 
 
 def _shadow(canvas: Canvas, x: float, z: float, size: tuple[float, float], yaw: float) -> None:
@@ -92,15 +107,15 @@ def car(canvas: Canvas, rng: Rng, *, x: float, z: float, yaw: float) -> None:
     seen = canvas.solid(body, paint, ids.CAR)
     dark: Color = (paint[0] * 0.5, paint[1] * 0.5, paint[2] * 0.5)
     for face, normal in (seen[name] for name in seen if name != "top"):
-        canvas.details(face, np.array([(0.0, 1.0, 0.0, 0.2)]), [dark], normal)
+        canvas.details(face, [(0.0, 1.0, 0.0, 0.2)], [dark], normal)
     _lamps(canvas, seen, 0.55, 0.85)
     # The bonnet is what the cabin leaves free in front; its base is moved back by half of that.
     hood = {"van": 0.5}.get("van" if top > 1.9 else "", 1.0)
     boot = 0.45 if rear > 0.8 else 0.05
     middle = (boot - hood) / 2
     cabin = box(
-        x + middle * np.sin(yaw),
-        z + middle * np.cos(yaw),
+        x + middle * sin(yaw),
+        z + middle * cos(yaw),
         (width - 0.1, top - waist, length - hood - boot),
         base=waist,
         yaw=yaw,
@@ -110,10 +125,10 @@ def car(canvas: Canvas, rng: Rng, *, x: float, z: float, yaw: float) -> None:
     for name, (face, normal) in glass.items():
         canvas.face(face, paint, ids.CAR, normal)
         if name in ("left", "right"):
-            panes = np.array(((0.08, 0.48, 0.12, 0.85), (0.53, 0.92, 0.12, 0.85)))
+            panes = ((0.08, 0.48, 0.12, 0.85), (0.53, 0.92, 0.12, 0.85))
             canvas.details(face, panes, [_GLASS, _GLASS], normal)
         elif name != "top":
-            canvas.details(face, np.array([(0.06, 0.94, 0.1, 0.88)]), [_GLASS], normal)
+            canvas.details(face, [(0.06, 0.94, 0.1, 0.88)], [_GLASS], normal)
     _wheels(canvas, seen, (length * 0.2, length * 0.8), 0.32, ids.CAR)
 
 
@@ -126,7 +141,7 @@ def truck(canvas: Canvas, rng: Rng, *, x: float, z: float, yaw: float) -> None:
     _shadow(canvas, x, z, (width, length), yaw)
 
     def at(offset: float) -> tuple[float, float]:
-        return x + offset * np.sin(yaw), z + offset * np.cos(yaw)
+        return x + offset * sin(yaw), z + offset * cos(yaw)
 
     rear = box(
         *at(-cab_length / 2 - 0.1),
@@ -142,18 +157,18 @@ def truck(canvas: Canvas, rng: Rng, *, x: float, z: float, yaw: float) -> None:
         inset=(0.05, 0, 0.2),
     )
     # Far part first: which one that is depends on where the lorry is heading.
-    for part in sorted((rear, cab), key=lambda corners: -float(corners[:, 2].mean())):
+    for part in sorted((rear, cab), key=lambda corners: -corners[0][2] - corners[2][2]):
         seen = canvas.solid(part, paint if part is cab else cargo, ids.TRUCK)
         if part is cab:
             for name in seen.keys() & {"left", "right", "front"}:
                 face, normal = seen[name]
-                canvas.details(face, np.array([(0.1, 0.9, 0.45, 0.85)]), [_GLASS], normal)
+                canvas.details(face, [(0.1, 0.9, 0.45, 0.85)], [_GLASS], normal)
             _lamps(canvas, {k: v for k, v in seen.items() if k == "front"}, 0.05, 0.2)
         else:
             under: Color = (56, 56, 58)
             for name in seen.keys() & {"left", "right"}:
                 face, normal = seen[name]
-                skirt = np.array([(0.02, 0.98, -0.14, 0.0)])
+                skirt = [(0.02, 0.98, -0.14, 0.0)]
                 canvas.details(face, skirt, [under], normal)
             _lamps(canvas, {k: v for k, v in seen.items() if k == "rear"}, 0.0, 0.1)
         step = min(1.2, length / 4)
@@ -197,7 +212,7 @@ def _coach(
     for name, (face, normal) in seen.items():
         if name == "top":
             continue
-        canvas.details(face, np.array([(0.0, 1.0, 0.0, 0.3)]), [stripe], normal)
+        canvas.details(face, [(0.0, 1.0, 0.0, 0.3)], [stripe], normal)
         if name in ("left", "right"):
             count = int(length / 1.5)
             start = (np.arange(count) + 0.08) / count
@@ -206,8 +221,8 @@ def _coach(
             )
             canvas.details(face, panes, [_GLASS] * count, normal)
         else:
-            canvas.details(face, np.array([(0.05, 0.95, 0.35, 0.8)]), [_GLASS], normal)
-            canvas.details(face, np.array([(0.2, 0.8, 0.84, 0.95)]), [(200, 150, 60)], normal)
+            canvas.details(face, [(0.05, 0.95, 0.35, 0.8)], [_GLASS], normal)
+            canvas.details(face, [(0.2, 0.8, 0.84, 0.95)], [(200, 150, 60)], normal)
     _lamps(canvas, seen, 0.1, 0.2)
     if cls == ids.BUS:
         _wheels(canvas, seen, (length * 0.25, length * 0.8), 0.48, cls)
