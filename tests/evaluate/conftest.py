@@ -29,7 +29,24 @@ recipes:
   semi: {layouts: real, painter: oasis, adapt: none}
   palette: {layouts: semantic_palette, painter: oasis, adapt: none}
   partial: {layouts: partial_palette, painter: oasis, adapt: none}
-segment: {arch: resnet18_mlp, archs: {resnet18_mlp: {width: 8}, segformer_b0: {}}}
+segment:
+  arch: resnet18_mlp
+  iterations: 30
+  batch_size: 4
+  real_share: 0.5
+  num_slices: 3
+  learning_rate: 3.0e-3
+  weight_decay: 0.01
+  crop: [1.0, 1.0]
+  flip: 0.5
+  supervise: all
+  val_every: 10
+  precision: float32
+  threads: 1
+  num_workers: 0
+  memory_limit_mb: 10
+  weights: null
+  archs: {resnet18_mlp: {width: 8, channels: 16}, segformer_b0: {dropout: 0.1}}
 report:
   recipes: [real, semi, palette, partial]
   seeds: SEEDS
