@@ -162,15 +162,3 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
         return root
 
     return write
-
-
-@pytest.fixture
-def paint_judge(classes) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a segmenter that reads the class off the colour of a pixel; never wrong here."""
-    colors = np.array([entry.color for entry in classes.classes])
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        distance = np.abs(images[..., None, :].astype(int) - colors).sum(axis=-1)
-        return distance.argmin(axis=-1).astype(np.uint8)
-
-    return predict
