@@ -11,11 +11,11 @@ from data.classes import ClassTable
 from data.outputs import write_bytes
 from data.pairs import Pair
 from data.shards import PairSet
-from evaluate.images import spread
+from data.sheets import GAP, INK, PAPER, contact_sheet
+from evaluate.rows import spread
 
-GAP, TEXT, FONT_SIZE = 6, 20, 13  # pixels
+TEXT, FONT_SIZE, LEGEND_WIDTH = 20, 13, 150  # pixels
 CELL_WIDTH = 256  # pixels aimed at; images are enlarged by a whole factor
-INK, PAPER = (34, 34, 34), (255, 255, 255)
 EDGE = (255, 0, 200)  # of an edited band: a hue that neither streets nor class tables use
 
 Row = list[np.ndarray]
@@ -23,7 +23,7 @@ Row = list[np.ndarray]
 
 def real_sheet(path: Path, pairs: PairSet, count: int) -> None:
     """Draw real pairs, two in a row."""
-    found = list(pairs.pairs(_spread(pairs.select("real"), 2 * count)))
+    found = list(pairs.pairs(spread(pairs.select("real"), 2 * count)))
     flat = [cell for pair in found for cell in _image_and_layout(pair, pairs.classes)]
     rows = [flat[start : start + 4] for start in range(0, len(flat), 4)]
     _write(path, ["real image", "label", "real image", "label"], rows, pairs.classes, found)
@@ -36,12 +36,12 @@ def synthetic_sheet(path: Path, pairs: PairSet, recipe: str, count: int) -> None
     with the band outlined; a pair with a parent shows parent, layout and image; a pair without
     shows layout and image, two in a row.
     """
-    found = list(pairs.pairs(_spread(pairs.select(recipe), count)))
+    found = list(pairs.pairs(spread(pairs.select(recipe), count)))
     if not found:
         return
     classes = pairs.classes
     if found[0].parent is None:
-        found = list(pairs.pairs(_spread(pairs.select(recipe), 2 * count)))
+        found = list(pairs.pairs(spread(pairs.select(recipe), 2 * count)))
         flat = [cell for pair in found for cell in reversed(_image_and_layout(pair, classes))]
         rows = [flat[start : start + 4] for start in range(0, len(flat), 4)]
         titles = ["generated layout", "painted image"] * 2
@@ -91,10 +91,6 @@ def _with_parents(pairs: PairSet, found: Sequence[Pair]) -> list[tuple[Pair, Pai
     return [(pairs[rows[pair.parent]], pair) for pair in found]
 
 
-def _spread(rows: np.ndarray, count: int) -> list[int]:
-    return [int(row) for row in spread(rows, min(count, len(rows)))]
-
-
 def _scale(width: int) -> int:
     return max(1, round(CELL_WIDTH / width))
 
@@ -110,31 +106,23 @@ def _write(
     classes: ClassTable,
     found: Sequence[Pair],
 ) -> None:
-    height, width = (side * _scale(found[0].label.shape[1]) for side in found[0].label.shape)
-    columns = len(titles)
+    scale = _scale(found[0].label.shape[1])
+    width = found[0].label.shape[1] * scale
+    enlarged = [[_enlarge(cell, width // cell.shape[1]) for cell in row] for row in rows]
+    body = contact_sheet(enlarged, [""] * len(rows))
     legend = _legend(classes, found)
-    per_line = max(1, (columns * (width + GAP)) // 150)
+    per_line = max(1, body.width // LEGEND_WIDTH)
     lines = -(-len(legend) // per_line)
-    size = (
-        GAP + columns * (width + GAP),
-        TEXT + len(rows) * (height + GAP) + GAP + lines * TEXT,
-    )
-    sheet = Image.new("RGB", size, PAPER)
-    draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size=FONT_SIZE)
+    sheet = Image.new("RGB", (body.width, TEXT + body.height + lines * TEXT), PAPER)
+    sheet.paste(body, (0, TEXT))
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=FONT_SIZE)
     for column, title in enumerate(titles):
-        draw.text((GAP + column * (width + GAP), 2), title, fill=INK, font=font)
-    for line, row in enumerate(rows):
-        for column, cell in enumerate(row):
-            cell = _enlarge(cell, height // cell.shape[0])
-            corner = (GAP + column * (width + GAP), TEXT + line * (height + GAP))
-            sheet.paste(Image.fromarray(cell), corner)
-    top = TEXT + len(rows) * (height + GAP) + GAP
+        draw.text((GAP + column * (width + GAP), 4), title, fill=INK, font=font)
     for index, (name, color) in enumerate(legend):
-        x = GAP + (index % per_line) * (size[0] - GAP) // per_line
-        y = top + index // per_line * TEXT
-        draw.rectangle((x, y + 3, x + 14, y + 14), fill=color, outline=INK)
-        draw.text((x + 19, y), name, fill=INK, font=font)
+        x = GAP + (index % per_line) * body.width // per_line
+        y = TEXT + body.height + index // per_line * TEXT
+        draw.rectangle((x, y + 1, x + 13, y + 12), fill=color, outline=INK)
+        draw.text((x + 18, y - 2), name, fill=INK, font=font)
     buffer = BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     write_bytes(path, buffer.getvalue())

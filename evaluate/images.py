@@ -9,6 +9,7 @@ from data.confusion import confusion
 from data.errors import UserError
 from data.progress import progress
 from data.shards import PairSet
+from evaluate.rows import spread
 
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> uint8 [B, H, W]
 
@@ -23,15 +24,15 @@ def load_judge(cell: Path, *, threads: int) -> Predict:
     return predict.load(cell)
 
 
-def spread(rows: Sequence[int], count: int) -> list[int]:
-    """Return `count` of the rows, evenly spaced, so that every part of the set is scored."""
-    if len(rows) < count:
+def scored_rows(rows: Sequence[int], num_scored: int) -> list[int]:
+    """Return the synthetic rows that the judge labels; `UserError` when there are too few."""
+    if len(rows) < num_scored:
         raise UserError(
-            f"{len(rows)} synthetic pairs but report.num_scored is {count}; every row of the "
+            f"{len(rows)} synthetic pairs but report.num_scored is {num_scored}; every row of the "
             "table is scored on the same number of pairs: lower report.num_scored or raise "
             "produce.num_pairs"
         )
-    return [rows[index * len(rows) // count] for index in range(count)]
+    return spread(rows, num_scored)
 
 
 def obedience(

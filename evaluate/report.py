@@ -17,12 +17,7 @@ REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published re
 
 
 def main(*, artifacts: Path, out: Path) -> None:
-    """Write report.md, report.json and figures/.
-
-    Args:
-        artifacts: folder of all stages' outputs.
-        out: folder to write into.
-    """
+    """Write report.md, report.json and figures/ from the artifacts of all stages."""
     params = read("report", ReportParams)
     scores = collect.read_scores(artifacts, params.recipes)
     cells = collect.read_cells(artifacts, params.recipes, params.seeds)

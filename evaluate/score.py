@@ -10,21 +10,12 @@ from data.shards import PairSet
 from data.timings import timed
 from evaluate.cells import cell_dir, score_cell, score_matrix
 from evaluate.config import BASELINE, ReportParams
-from evaluate.images import load_judge, obedience, spread
+from evaluate.images import load_judge, obedience, scored_rows
 from evaluate.layouts import layout_fidelity
 
 
 def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out: Path) -> None:
-    """Score one recipe's segmenters, layouts and images.
-
-    Args:
-        recipe: name of the recipe.
-        pairs: its pair set.
-        cells: folder of its cells, one per seed.
-        judge: folder of the cells trained on real pairs only.
-        real: folder with the pair sets of the real splits.
-        out: JSON file to write.
-    """
+    """Score one recipe: its cells, its layouts and how its images obey them."""
     check_name(recipe)
     params = read("report", ReportParams)
     folders = {seed: cell_dir(cells, recipe, seed) for seed in params.seeds}
@@ -43,7 +34,7 @@ def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out:
             result |= {"layouts": None, "obedience": None}
         else:
             predict = load_judge(judge_dir, threads=params.threads)
-            rows = spread(synthetic, params.num_scored)
+            rows = scored_rows(synthetic, params.num_scored)
             result |= {
                 "layouts": layout_fidelity(pair_set, synthetic),
                 "obedience": {"num_pairs": len(rows)}

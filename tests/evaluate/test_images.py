@@ -6,7 +6,8 @@ import pytest
 from data.errors import UserError
 from data.shards import PairSet
 from evaluate.cells import score_matrix
-from evaluate.images import obedience, spread
+from evaluate.images import obedience, scored_rows
+from evaluate.rows import spread
 
 
 def test_images_that_show_their_layout_obey(make_project, classes, tmp_path):
@@ -36,6 +37,7 @@ def test_a_judge_that_sees_one_class_only(make_project, tmp_path):
 
 def test_scored_rows_cover_the_whole_set():
     assert spread(range(100, 110), 4) == [100, 102, 105, 107]
-    assert spread(range(3), 3) == [0, 1, 2]
+    assert spread(range(3), 5) == [0, 1, 2]
+    assert spread([], 5) == []
     with pytest.raises(UserError, match=r"3 synthetic pairs but report\.num_scored is 4"):
-        spread(range(3), 4)
+        scored_rows(range(3), 4)

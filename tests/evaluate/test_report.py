@@ -14,7 +14,7 @@ from data.outputs import read_json, write_json
 from data.shards import PairSet
 from evaluate import provenance, report
 from evaluate.cells import cell_dir, score_cell, score_matrix
-from evaluate.images import obedience, spread
+from evaluate.images import obedience, scored_rows
 from evaluate.layouts import layout_fidelity
 from evaluate.publish import publish
 
@@ -38,7 +38,7 @@ def score(judge, seeds=(0, 1, 2)) -> None:
         pairs = PairSet(ARTIFACTS / "pairs" / recipe)
         rows, found = pairs.select(recipe), {"layouts": None, "obedience": None}
         if recipe != "real":
-            chosen = spread(rows, 8)
+            chosen = scored_rows(rows, 8)
             matrix = obedience(pairs, chosen, judge, batch_size=4)
             found["obedience"] = {"num_pairs": 8} | score_matrix(matrix, pairs.classes)
             found["layouts"] = layout_fidelity(pairs, rows)
