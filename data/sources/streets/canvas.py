@@ -120,12 +120,21 @@ class Canvas:
         normal: Point,
     ) -> None:
         """Fill rectangles [N, 4] on a face (left, right, low, high in 0..1); only the image."""
+        if self._tiny(face):
+            return
         depth = sum(corner[2] for corner in face) / len(face)
         shades = {color: self.light.shade(color, normal, depth) for color in set(colors)}
         find = self._few if len(rects) < 8 else self._many
         for points, color in zip(find(face, rects), colors, strict=True):
             if points is not None:
                 self._pen.polygon(points, shades[color])
+
+    def _tiny(self, face: Sequence[Point]) -> bool:
+        """Tell whether a face is too small for its details to be seen."""
+        if face[0][2] < NEAR or face[2][2] < NEAR:
+            return False
+        (a, b), (c, d) = (self.camera.pixel(*face[corner]) for corner in (0, 2))
+        return abs(a - c) < 4 and abs(b - d) < 4
 
     def _few(self, face: Sequence[Point], rects: Rects) -> Iterator[list[Pixel] | None]:
         """Yield the pixels of rectangles on a face; None where one reaches behind the camera."""

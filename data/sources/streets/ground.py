@@ -94,7 +94,7 @@ def _texture(x: NDArray, z: NDArray, classes: NDArray, rng: Rng) -> NDArray:
     row, column = rng.integers(0, SIDE, 2).tolist()
     out = np.ones(x.shape, np.float32)
     near = np.minimum(1, 12 / z[:, :1])
-    for scale, per_metre, amount in ((1, 9, 0.035), (5, 2, 0.05), (24, 2, 0.06)):
+    for scale, per_metre, amount in ((1, 9, 0.025), (5, 2, 0.05), (24, 2, 0.06)):
         # One row of the image is one depth, so only the columns differ within it.
         rows = ((z[:, :1] * per_metre).astype(np.int32) + row) & (SIDE - 1)
         columns = ((x * per_metre).astype(np.int32) + column) & (SIDE - 1)

@@ -82,17 +82,17 @@ def draw_light(rng: Rng) -> Light:
         sky_top = np.array([95, 140, 205]) + rng.uniform(-25, 25, 3)
         sky_low = np.array([190, 210, 230]) + rng.uniform(-15, 15, 3)
         sun, ambient = 0.75 * tint, np.array([0.5, 0.53, 0.58])
-        shadow, exposure = rng.uniform(0.35, 0.6), rng.uniform(0.8, 1.15)
+        shadow, exposure = rng.uniform(0.35, 0.6), rng.uniform(0.95, 1.35)
     elif time == "overcast":
         sky_top = np.array([175, 180, 188]) + rng.uniform(-35, 25)
         sky_low = np.array([208, 210, 214]) + rng.uniform(-20, 20)
         sun, ambient = 0.15 * tint, np.array([0.78, 0.79, 0.82]) * tint
-        shadow, exposure = 0.08, rng.uniform(0.7, 1.05)
+        shadow, exposure = 0.08, rng.uniform(0.95, 1.3)
     else:
         sky_top = np.array([70, 80, 125]) + rng.uniform(-20, 20, 3)
         sky_low = np.array([225, 165, 125]) + rng.uniform(-30, 25, 3)
         sun, ambient = np.array([0.5, 0.36, 0.24]), np.array([0.42, 0.40, 0.46])
-        shadow, exposure = 0.25, rng.uniform(0.7, 1.05)
+        shadow, exposure = 0.25, rng.uniform(0.9, 1.3)
     return Light(
         time=time,
         sun=tuple(sun.tolist()),
@@ -104,5 +104,5 @@ def draw_light(rng: Rng) -> Light:
         clouds=float(rng.uniform(0, 1)),
         shadow=float(shadow),
         exposure=float(exposure),
-        noise=float(rng.uniform(1, 5)),
+        noise=float(rng.uniform(0.5, 3)),
     )

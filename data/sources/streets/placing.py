@@ -157,7 +157,7 @@ def _kerb(scene: Scene, rng: Rng, side: int) -> list[Thing]:
             if not scene.blocked(z, 2) and rng.random() < 0.85:
                 things.append(_tree(rng, place_x + float(rng.uniform(-0.3, 0.3)), z, height))
             z += gap * float(rng.uniform(0.8, 1.2))
-    gap, z = float(rng.uniform(14, 32)), float(rng.uniform(3, 22))
+    gap, z = float(rng.uniform(14, 32)), float(rng.uniform(4.5, 24))
     while z < limit:
         if not scene.blocked(z):
             kind = pick(rng, {"lamp": 0.5, "post": 0.3, "sign": 0.2})
@@ -169,8 +169,8 @@ def _kerb(scene: Scene, rng: Rng, side: int) -> list[Thing]:
                 draw = partial(furniture.sign, x=row, z=z)
             things.append(Thing(z, draw, (row, z, 0.1, 0.1, 5.0)))
         z += gap * float(rng.uniform(0.6, 1.4))
-    for _ in range(int(rng.poisson(1.3))):
-        z = float(rng.uniform(5, 45))
+    for _ in range(int(rng.poisson(0.8))):
+        z = float(rng.uniform(7, 45))
         if not scene.blocked(z):
             x = row + side * float(rng.uniform(0, 0.6))
             things.append(Thing(z, partial(furniture.sign, x=x, z=z)))

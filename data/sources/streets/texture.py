@@ -24,22 +24,22 @@ def noise(scale: int) -> NDArray:
 
 # Screen-space texture (fine, coarse) as a share of the brightness; the ground has its own texture.
 _AMOUNT = {
-    ids.VEGETATION: (0.16, 0.2),
+    ids.VEGETATION: (0.13, 0.18),
     ids.TERRAIN: (0.05, 0.06),
-    ids.BUILDING: (0.03, 0.05),
+    ids.BUILDING: (0.02, 0.05),
     ids.WALL: (0.05, 0.08),
     ids.FENCE: (0.06, 0.05),
     ids.SKY: (0.004, 0.0),
-    ids.CAR: (0.03, 0.03),
+    ids.CAR: (0.015, 0.03),
     ids.EGO_VEHICLE: (0.01, 0.02),
-    ids.PERSON: (0.06, 0.03),
-    ids.RIDER: (0.06, 0.03),
+    ids.PERSON: (0.04, 0.03),
+    ids.RIDER: (0.04, 0.03),
 }
 
 
 @cache
 def _amounts() -> NDArray:
-    table = np.full((256, 2), 0.025, np.float32)
+    table = np.full((256, 2), 0.015, np.float32)
     for class_id, pair in _AMOUNT.items():
         table[class_id] = pair
     return table
