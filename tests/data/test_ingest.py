@@ -1,0 +1,171 @@
+"""Ingest checks everything before it writes anything, and says what to mend."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import UserError
+from data.ingest import DatasetParams
+from data.shards import PairSet
+
+
+def refused(run_ingest, message: str, **dataset) -> None:
+    """Check that a dataset is refused in one line and that an older output stays."""
+    out = Path("real")
+    out.mkdir()
+    (out / "older").write_text("older")
+    with pytest.raises(UserError, match=message) as caught:
+        run_ingest(**dataset)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in out.iterdir()] == ["older"]
+    assert not list(Path().glob(".real*"))
+
+
+def test_an_image_without_a_label(camvid, run_ingest) -> None:
+    (camvid / "trainannot" / "0001TP_006720.png").unlink()
+    message = r"0001TP_006720\.png has no label '0001TP_006720' in .*trainannot.*; add the label"
+    refused(run_ingest, message, source="camvid", root=camvid)
+
+
+def test_a_label_without_an_image(cityscapes, run_ingest) -> None:
+    next(cityscapes.rglob("munster_000001*leftImg8bit.png")).unlink()
+    message = r"munster_000001.*_labelIds\.png has no image of stem 'munster_000001_000019'"
+    refused(run_ingest, message, source="cityscapes", root=cityscapes)
+
+
+def test_image_and_label_of_different_size(camvid, files, run_ingest) -> None:
+    files.save(camvid / "valannot" / "0016E5_07961.png", files.labels(0, [0, 3], (40, 50)))
+    message = r"0016E5_07961\.png is 60x40, its label .*0016E5_07961\.png is 50x40"
+    refused(run_ingest, message, source="camvid", root=camvid)
+
+
+def test_label_values_out_of_the_table(camvid, files, run_ingest) -> None:
+    label = np.zeros((40, 60), np.uint8)
+    label[0, :5], label[1, :2] = 12, 200
+    files.save(camvid / "valannot" / "0016E5_07961.png", label)
+    message = r"0016E5_07961\.png has label values .*: 12 \(5 pixels\), 200 \(2 pixels\); CamVid"
+    refused(run_ingest, message, source="camvid", root=camvid)
+
+
+def test_an_unreadable_image(camvid, run_ingest) -> None:
+    path = camvid / "train" / "0001TP_006690.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    message = r"0001TP_006690\.jpg is not readable \(.*\); replace or remove it"
+    refused(run_ingest, message, source="camvid", root=camvid)
+
+
+def test_a_file_that_is_no_image(camvid, run_ingest) -> None:
+    (camvid / "trainannot" / "0001TP_006690.png").write_text("not a picture")
+    refused(run_ingest, r"0001TP_006690\.png is not readable", source="camvid", root=camvid)
+
+
+def test_a_split_without_images(camvid, run_ingest) -> None:
+    for path in [*(camvid / "val").iterdir(), *(camvid / "valannot").iterdir()]:
+        path.unlink()
+    refused(run_ingest, r"val has no image \(.*; unpack CamVid", source="camvid", root=camvid)
+
+
+def test_a_split_whose_rule_finds_nothing(folder, files, run_ingest) -> None:
+    rule = {"train": "photos/*.jpg", "val": "elsewhere/*.jpg"}
+    config = files.folder | {"split": "glob", "glob": rule}
+    message = r"split 'val' is empty; give it images or take it out"
+    refused(run_ingest, message, source="folder", root=folder, folder=config)
+
+
+def test_the_same_image_in_two_splits_under_other_names(camvid, run_ingest) -> None:
+    # Another file format of the same pixels has other bytes: what is compared is the picture.
+    Image.open(camvid / "train" / "0001TP_006720.png").save(
+        camvid / "val" / "0016E5_07961.png", compress_level=1
+    )
+    message = r"train/0001TP_006720\.png \(train\) and .*0016E5_07961\.png \(val\) are the same im"
+    refused(run_ingest, message, source="camvid", root=camvid)
+
+
+def test_the_same_id_in_two_splits(camvid, files, run_ingest) -> None:
+    files.save(camvid / "val" / "0001TP_006720.png", files.picture(77))
+    files.save(camvid / "valannot" / "0001TP_006720.png", files.labels(77, [1]))
+    refused(run_ingest, r"\(val\) have the same id", source="camvid", root=camvid)
+
+
+def test_withheld_labels(cityscapes, files, run_ingest) -> None:
+    for path in (cityscapes / "gtFine" / "val").rglob("*_labelIds.png"):
+        files.save(path, files.labels(0, [0, 1, 3]))
+    message = r"split 'val' has no pixel of a class that counts .*withheld"
+    refused(run_ingest, message, source="cityscapes", root=cityscapes)
+
+
+def test_an_unknown_source_lists_the_known(camvid, run_ingest) -> None:
+    message = r"unknown dataset source 'kitti'; there is streets, cityscapes, camvid, folder"
+    refused(run_ingest, message, source="kitti", root=camvid)
+
+
+def test_a_folder_needs_its_section(folder, run_ingest) -> None:
+    refused(run_ingest, r"needs a section dataset\.folder", source="folder", root=folder)
+
+
+@pytest.mark.parametrize("splits", [["train"], ["train", "val", "val"], ["val", "test"]])
+def test_train_and_val_are_required_once(camvid, run_ingest, splits) -> None:
+    message = r"dataset\.splits must be train, val and"
+    refused(run_ingest, message, source="camvid", root=camvid, splits=splits)
+
+
+def test_wrong_keys_are_all_listed(camvid, run_ingest) -> None:
+    message = r"`dataset\.height` = 3: .*`dataset\.camvid\.sed` is not a known key"
+    refused(run_ingest, message, source="camvid", root=camvid, height=3, camvid={"sed": 1})
+
+
+def test_defaults_suit_every_source_but_folder() -> None:
+    params = DatasetParams(source="streets", root="x", height=64, width=128)
+    assert params.streets.num_train == 200 and params.folder is None
+
+
+def test_labels_stay_crisp_and_images_are_averaged(camvid, files, run_ingest) -> None:
+    checks = np.indices((40, 60)).sum(0) % 2
+    for path in (camvid / "train").glob("*.png"):
+        files.save(path, np.repeat((checks * 255).astype(np.uint8)[..., None], 3, 2))
+        files.save(camvid / "trainannot" / path.name, (checks * 9).astype(np.uint8))
+    out = run_ingest(source="camvid", root=camvid)
+    pair = PairSet(out / "train")[1]
+    assert set(np.unique(pair.label)) <= {0, 9}
+    # A checkerboard at half its size is grey when neighbours are averaged, not black or white.
+    assert abs(float(pair.image[2:-2, 2:-2].mean()) - 127.5) < 3
+    assert pair.image[2:-2, 2:-2].std() < 10
+
+
+def test_pairs_of_the_right_size_are_kept_as_they_are(camvid, run_ingest) -> None:
+    out = run_ingest(source="camvid", root=camvid, height=40, width=60)
+    pair = PairSet(out / "train")[1]
+    with Image.open(camvid / "train" / "0001TP_006720.png") as image:
+        assert (np.asarray(image) == pair.image).all()
+    with Image.open(camvid / "trainannot" / "0001TP_006720.png") as label:
+        assert (np.asarray(label) == pair.label).all()
+
+
+def test_photographs_lie_upright(folder, files, run_ingest) -> None:
+    path = folder / "photos" / "p00.jpg"
+    with Image.open(path) as image:
+        turned = image.transpose(Image.Transpose.ROTATE_90)
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a camera held upright: rotate by 270 degrees to show
+    turned.save(path, exif=exif)
+    run_ingest(source="folder", root=folder, folder=files.folder)
+
+
+def fingerprint(out: Path) -> str:
+    return PairSet(out / "train").manifest["fingerprint"]
+
+
+def test_the_fingerprint_follows_content_and_size_not_place(camvid, files, run_ingest) -> None:
+    first = fingerprint(run_ingest("a", source="camvid", root=camvid))
+    moved = camvid.rename(camvid.parent / "moved")
+    assert fingerprint(run_ingest("b", source="camvid", root=moved)) == first
+    assert fingerprint(run_ingest("c", source="camvid", root=moved, height=24)) != first
+    files.save(moved / "val" / "0016E5_07959.png", files.picture(55))
+    assert fingerprint(run_ingest("d", source="camvid", root=moved)) != first
+
+
+def test_the_stage_reports_its_images(camvid, run_ingest) -> None:
+    run_ingest(source="camvid", root=camvid)
+    assert '"images": 5' in Path("artifacts/timings.jsonl").read_text()

@@ -1,0 +1,117 @@
+"""Every source reads its published layout into class ids that its table knows."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.errors import UserError
+from data.shards import PairSet
+from data.sources import SOURCES
+from data.sources import camvid as camvid_source
+from data.sources import cityscapes as cityscapes_source
+from data.sources.streets.source import render
+
+EVAL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
+
+
+def section(name, request, files):
+    if name == "streets":
+        config = {"num_train": 3, "num_val": 2, "num_test": 1, "seed": 5}
+        return {"root": "data/sources/streets", "streets": config}
+    root = request.getfixturevalue(name)
+    return {"root": root} | ({"folder": files.folder} if name == "folder" else {})
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_becomes_pair_sets(name, request, files, run_ingest) -> None:
+    out = run_ingest(source=name, **section(name, request, files))
+    sets = {split: PairSet(out / split) for split in ("train", "val")}
+    assert sorted(path.name for path in out.iterdir()) == ["train", "val"]
+    ids = [i for pairs in sets.values() for i in pairs.ids()]
+    assert len(set(ids)) == len(ids)
+    for pairs in sets.values():
+        assert pairs.size == (20, 30)
+        assert set(pairs.column("source")) == {"real"}
+        for pair in pairs.pairs():
+            assert pair.image.shape == (20, 30, 3) and pair.label.shape == (20, 30)
+            assert pair.label.max() < pairs.classes.num_classes
+        assert np.allclose(pairs.column("palette").sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_ingest_again_gives_the_same_bytes(name, request, files, run_ingest) -> None:
+    dataset = section(name, request, files)
+    first, second = (run_ingest(out, source=name, **dataset) for out in ("one", "two"))
+    for path in sorted(first.rglob("*.*")):
+        assert path.read_bytes() == (second / path.relative_to(first)).read_bytes(), path
+
+
+def test_cityscapes_table_is_the_official_one() -> None:
+    table = cityscapes_source.class_table(cityscapes_source.Config())
+    assert table.num_classes == 35
+    assert table.eval_ids == EVAL_IDS
+    assert table.classes[26].name == "car" and table.classes[26].color == (0, 0, 142)
+    assert table.names[34] == "license plate"
+
+
+def test_cityscapes_licence_plates_become_34(cityscapes) -> None:
+    config = cityscapes_source.Config()
+    pair = cityscapes_source.find(cityscapes, ["train"], config)[0]
+    raw = cityscapes_source.read_values(pair.label)
+    label = cityscapes_source.read_label(pair.label, config)
+    assert (raw == 255).any()
+    assert (label[raw == 255] == 34).all()
+    assert (label[raw != 255] == raw[raw != 255]).all()
+
+
+def test_cityscapes_ids_are_the_official_stems(cityscapes) -> None:
+    pairs = cityscapes_source.find(cityscapes, ["val", "train"], cityscapes_source.Config())
+    assert [pair.id for pair in pairs][:3] == [
+        "munster_000000_000019",
+        "munster_000001_000019",
+        "aachen_000000_000019",
+    ]
+    assert {pair.split for pair in pairs[:2]} == {"val"}
+
+
+def test_camvid_void_is_a_class_that_does_not_count(camvid) -> None:
+    table = camvid_source.class_table(camvid_source.Config())
+    assert table.num_classes == 12 and table.eval_ids == tuple(range(11))
+    pair = camvid_source.find(camvid, ["train"], camvid_source.Config())[0]
+    label = camvid_source.read_label(pair.label, camvid_source.Config())
+    assert set(np.unique(label)) == set(range(12)) and table.names[11] == "void"
+
+
+def test_camvid_takes_the_splits_that_are_asked_for(camvid) -> None:
+    find, config = camvid_source.find, camvid_source.Config()
+    assert len(find(camvid, ["train", "val"], config)) == 5
+    assert len(find(camvid, ["val"], config)) == 2
+    with pytest.raises(UserError, match=r"test is missing; .*camvid has train, trainannot, val, "):
+        find(camvid, ["train", "test"], config)
+
+
+def test_a_root_that_is_not_there_is_named(tmp_path) -> None:
+    for source in (camvid_source, cityscapes_source):
+        with pytest.raises(UserError, match=r"nowhere.* is missing; set `dataset\.root`"):
+            source.find(tmp_path / "nowhere" / "deep", ["train"], source.Config())
+
+
+def test_cityscapes_without_annotations_says_what_is_there(cityscapes) -> None:
+    (cityscapes / "gtFine").rename(cityscapes / "gtCoarse")
+    with pytest.raises(UserError, match=r"gtFine is missing; .* has gtCoarse, leftImg8bit"):
+        cityscapes_source.find(cityscapes, ["train"], cityscapes_source.Config())
+
+
+def test_colour_labels_are_refused_where_ids_are_due(cityscapes) -> None:
+    color = next(cityscapes.rglob("*_color.png"))
+    with pytest.raises(UserError, match="is a colour image, but labels are single-channel"):
+        cityscapes_source.read_label(color, cityscapes_source.Config())
+
+
+def test_streets_are_read_by_the_cityscapes_parser(tmp_path: Path) -> None:
+    render(tmp_path, {"train": 2, "val": 1}, height=32, width=64, seed=1)
+    pairs = cityscapes_source.find(tmp_path, ["train", "val"], cityscapes_source.Config())
+    assert [pair.split for pair in pairs] == ["train", "train", "val"]
+    label = cityscapes_source.read_label(pairs[0].label, cityscapes_source.Config())
+    assert label.shape == (32, 64)
