@@ -13,6 +13,7 @@ from data.shards import PairSet
 from evaluate.cells import CELL, cell_dir
 
 Json = dict[str, Any]
+BUDGET = ("arch", "iterations", "batch_size")  # of a cell: equal for every row of the table
 
 
 def read_scores(artifacts: Path, recipes: Sequence[str]) -> dict[str, Json]:
@@ -40,6 +41,28 @@ def read_cells(
         ]
         for recipe in recipes
     }
+
+
+def budget(cells: Mapping[str, list[Json]]) -> Json:
+    """Return {arch, iterations, batch_size}, which all cells share, or name one that differs.
+
+    Cells that were trained for longer, or otherwise, would make the comparison unfair.
+    """
+    found: dict[tuple[Any, ...], Json] = {}
+    for entry in (entry for entries in cells.values() for entry in entries):
+        found.setdefault(tuple(entry[key] for key in BUDGET), entry)
+    if len(found) > 1:
+        (first, one), (other, two) = list(found.items())[:2]
+        raise UserError(
+            f"cells were trained differently: recipe {one['recipe']}, seed {one['seed']} with "
+            f"{_described(first)}, recipe {two['recipe']}, seed {two['seed']} with "
+            f"{_described(other)}; run the segment stages again"
+        )
+    return dict(zip(BUDGET, next(iter(found)), strict=True))
+
+
+def _described(values: tuple[Any, ...]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in zip(BUDGET, values, strict=True))
 
 
 def read_curve(folder: Path) -> list[Json]:

@@ -47,9 +47,9 @@ def rerun(preset: str | None) -> str:
 
 
 def _title(report: Json) -> str:
-    dataset, arch = report["params"]["dataset"], report["params"]["segment"].get("arch")
+    dataset = report["params"]["dataset"]
     size = f"{dataset['height']}x{dataset['width']}"
-    return ", ".join(filter(None, [f"{report['dataset']} at {size}", arch]))
+    return f"{report['dataset']} at {size}, {report['budget']['arch']}"
 
 
 def _augmentation(report: Json, shown: Mapping[str, Figure]) -> list[str]:
@@ -136,7 +136,7 @@ def _of_section(heading: str, section: str, shown: Mapping[str, Figure]) -> list
 
 def _reading(report: Json) -> list[str]:
     n = report["recipes"][BASELINE]["miou"]["n"]
-    head = head_split(report["recipes"])
+    head, budget = head_split(report["recipes"]), report["budget"]
     count = len(report["recipes"]) - 1
     advice = [
         f"The verdict rests on {head}"
@@ -145,8 +145,9 @@ def _reading(report: Json) -> list[str]:
             if head == "test"
             else "; there is no test split, and val was looked at while developing."
         ),
-        "Every recipe trains its segmenter for the same number of iterations with the same total "
-        "batch, the real-only baseline included: gains are not longer training.",
+        f"Every recipe trains its segmenter ({budget['arch']}) for the same {budget['iterations']} "
+        f"iterations of {budget['batch_size']} pairs, the real-only baseline included: gains are "
+        "not longer training.",
         "Intervals are those of a paired t over seeds. They cover the segmenter's seed and the "
         "drawing of pairs; a retrained generator, or other real images, may give another answer.",
         f"{count} recipe{'s are' if count > 1 else ' is'} compared with the baseline. Each "

@@ -23,7 +23,7 @@ def main(*, artifacts: Path, out: Path) -> None:
     cells = collect.read_cells(artifacts, params.recipes, params.seeds)
     train = PairSet(artifacts / "real" / "train")
     sets = {name: PairSet(artifacts / "pairs" / name) for name in params.recipes}
-    report = numbers(params, scores, train)
+    report = numbers(params, scores, train) | {"budget": collect.budget(cells)}
     curves = collect.val_curves(cells)
     with timed("report"), replacing(out / "figures") as folder:
         drawn = [
@@ -45,7 +45,7 @@ def main(*, artifacts: Path, out: Path) -> None:
 
 
 def numbers(params: ReportParams, scores: dict[str, Any], train: PairSet) -> dict[str, Any]:
-    """Return the content of report.json but for its list of figures."""
+    """Return the numbers of report.json and where they come from."""
     used = provenance.used_params(params.recipes)
     source = used["dataset"]["source"]
     return {

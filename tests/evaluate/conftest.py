@@ -130,7 +130,9 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
         folder.mkdir(parents=True)
         np.savez_compressed(folder / "confusion.npz", **arrays)
         curve = [[n * 10, 50 - 40 / n + seed, 30.0] for n in range(1, 9)]
-        write_json(folder / "cell.json", {"recipe": recipe, "seed": seed, "val_curve": curve})
+        budget = {"arch": "resnet18_mlp", "iterations": 80, "batch_size": 4}
+        cell = {"recipe": recipe, "seed": seed, "val_curve": curve} | budget
+        write_json(folder / "cell.json", cell)
 
     def write(root: Path, *, test: bool = True, seeds: str = "[0, 1, 2]", source="streets") -> Path:
         artifacts = root / "artifacts"

@@ -146,6 +146,13 @@ def test_a_missing_cell_is_named_and_nothing_is_written(project, missing):
     assert not OUT.exists()
 
 
+def test_cells_with_unequal_training_are_not_compared(project):
+    file = ARTIFACTS / "segment" / "partial" / "2" / "cell.json"
+    write_json(file, read_json(file) | {"iterations": 160})
+    with pytest.raises(UserError, match=r"recipe partial, seed 2 with arch .*, iterations 160"):
+        report.main(artifacts=ARTIFACTS, out=OUT)
+
+
 def test_one_seed_without_test_split(make_project, classes, tmp_path, monkeypatch):
     make_project(tmp_path, test=False, seeds="[1]")
     monkeypatch.chdir(tmp_path)

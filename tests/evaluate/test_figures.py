@@ -1,0 +1,68 @@
+"""What figures and sheets show: the parts that can be wrong without looking wrong."""
+
+import numpy as np
+import pytest
+
+from data.shards import PairSet
+from evaluate.collect import class_shares, late_rise, val_curves
+from evaluate.figures import frequent_and_rare
+from evaluate.gallery import EDGE, outlined
+from evaluate.plots import running_mean
+from evaluate.poster import entry
+from evaluate.style import spaced
+
+
+def test_the_outline_is_the_inner_border_of_the_band():
+    mask = np.zeros((5, 8), bool)
+    mask[:, 2:6] = True
+    found = outlined(np.zeros((5, 8, 3), np.uint8), mask)
+    marked = (found == np.array(EDGE)).all(axis=-1)
+    expected = mask.copy()
+    expected[1:-1, 3:5] = False
+    assert (marked == expected).all()
+    assert not found[~marked].any()
+
+
+def test_labels_are_moved_apart_about_their_mean():
+    assert spaced([0.0, 10.0], 2) == [0.0, 10.0]
+    assert spaced([5.0, 5.0], 2) == [4.0, 6.0]
+    assert spaced([4.0, 5.0, 5.5], 2) == pytest.approx([2.833, 4.833, 6.833], abs=1e-3)
+
+
+def test_a_running_mean_is_cut_at_the_ends():
+    np.testing.assert_allclose(running_mean(np.array([0.0, 3, 6, 3]), 1), [1.5, 3, 4, 4.5])
+
+
+def test_frequent_and_rare_classes_that_occur():
+    mean = np.array([0.5, 0.0, 0.01, 0.3, 0.04, 0.15])
+    assert frequent_and_rare(mean, 4).tolist() == [0, 3, 4, 2]
+    assert frequent_and_rare(mean, 9).tolist() == [0, 3, 5, 4, 2]
+
+
+def test_curves_keep_the_iterations_that_all_seeds_share():
+    cells = [
+        {"val_curve": [[10, 1.0, 0.0], [20, 2.0, 0.0], [30, 3.0, 0.0], [40, 4.0, 0.0]]},
+        {"val_curve": [[20, 4.0, 0.0], [30, 7.0, 0.0], [40, 9.0, 0.0]]},
+    ]
+    iterations, values = val_curves({"real": cells})["real"]
+    assert iterations.tolist() == [20, 30, 40]
+    assert values.tolist() == [[2, 3, 4], [4, 7, 9]]
+    assert late_rise(iterations, values) == pytest.approx((4 + 9) / 2 - (3 + 7) / 2)
+    assert late_rise(iterations[:1], values[:, :1]) is None
+
+
+def test_class_shares_by_hand(make_project, tmp_path):
+    train = PairSet(make_project(tmp_path) / "artifacts/real/train")
+    labels = np.stack([pair.label for pair in train.pairs()])
+    found = {entry["name"]: entry for entry in class_shares(train)}
+    assert found["void"]["share"] == pytest.approx(100 / 16)
+    assert found["car"]["share"] == pytest.approx(100 * (labels == 2).mean(), rel=1e-5)
+    assert found["car"]["images"] == 100
+
+
+def test_poster_entries_are_gains_with_their_sign():
+    assert entry("real", "Cityscapes", star=False) == "48.1"
+    assert entry("partial", "Cityscapes", star=False) == "51.9 (+3.8)"
+    assert entry("semi", "IDD", star=True) == "33.6 (-0.2)"
+    assert entry("palette", "IDD", star=False) == "43.8 (?)"
+    assert entry("my_own", "IDD", star=False) == ""
