@@ -30,7 +30,7 @@ from data.errors import UserError
 from data.outputs import read_json, write_json
 
 VALUES_PER_PARAMETER = 2
-CONSTANT_BELOW = 1e-9  # largest minus smallest share of a class that counts as constant
+CONSTANT_BELOW = 1e-6  # largest minus smallest share of a constant class: rounding, no pixel
 MODEL_FILE, REPORT_FILE = "palette.npz", "palette.json"
 
 Projection = Literal["simplex", "clip"]

@@ -53,19 +53,20 @@ def critic_terms(
     return {"wasserstein": wasserstein, "penalty": weight * penalty}
 
 
-def soften(layout: Tensor, *, kernel: Tensor, share: float = 0.5) -> Tensor:
+def soften(layout: Tensor, *, line: Tensor, share: float = 0.5) -> Tensor:
     """Blur a one-hot layout `[B, C, h, w]`: `(1 - share) * layout + share * (kernel * layout)`.
 
-    Reflect padding, class by class. With a share of at most 0.5 the argmax stays what it was.
+    The kernel is the outer product of `line` with itself; reflect padding, class by class. With a
+    share of at most 0.5 the argmax stays what it was.
     """
-    reach = kernel.shape[-1] // 2
-    padded = F.pad(layout, (reach, reach, reach, reach), mode="reflect")
-    weight = kernel.to(layout).expand(layout.shape[1], 1, *kernel.shape)
-    return torch.lerp(layout, F.conv2d(padded, weight, groups=layout.shape[1]), share)
+    # Two small matrices instead of a convolution: several times faster with one channel a filter.
+    down, across = (_blur_matrix(side, line).to(layout) for side in layout.shape[2:])
+    with torch.autocast(layout.device.type, enabled=False):
+        return torch.lerp(layout, down @ layout @ across.T, share)
 
 
-def blur_kernel(height: int, *, kind: Blur, top: int = 1024) -> Tensor:
-    """Return the normalised blur kernel `[n, n]` for layouts of a height in pixels.
+def blur_line(height: int, *, kind: Blur, top: int = 1024) -> Tensor:
+    """Return the normalised line `[n]` of the blur kernel for layouts of a height in pixels.
 
     exp(-d^2) with n = 3 at 4 pixels, 5 for 8 to 256, 7 at 512 and 11 at 1024; its sigma only sets
     the size. `released` is centred one pixel too low and too far right, as the released code.
@@ -74,8 +75,13 @@ def blur_kernel(height: int, *, kind: Blur, top: int = 1024) -> Tensor:
     size = max(3, size - 1 + size % 2)
     centre = size // 2 + (1 if kind == "released" else 0)
     line = torch.exp(-(torch.arange(size, dtype=torch.float32) - centre).square())
-    kernel = torch.outer(line, line)
-    return kernel / kernel.sum()
+    return line / line.sum()
+
+
+def _blur_matrix(side: int, line: Tensor) -> Tensor:
+    reach = len(line) // 2
+    padded = F.pad(torch.eye(side)[:, None], (reach, reach), mode="reflect")
+    return F.conv1d(padded, line[None, None])[:, 0].T
 
 
 def real_layout(label: Tensor, num_classes: int, size: tuple[int, int]) -> Tensor:

@@ -18,7 +18,7 @@ from synth.layers import Condition, ModulatedBlock, Spade
 from synth.layouts.activation import Activation, assisted_present
 from synth.layouts.losses import (
     Blur,
-    blur_kernel,
+    blur_line,
     critic_terms,
     entropy,
     over_scales,
@@ -32,6 +32,7 @@ from synth.layouts.progressive import (
     JointKind,
     PixelNormKind,
     channel_table,
+    enlarge,
     grids,
 )
 from synth.layouts.schedule import Level, spans_of
@@ -82,7 +83,8 @@ class PartialPalette:
     optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     ema: Mapping[str, float]
-    sizes: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]  # of the trained levels
     num_classes: int
     latent: int
     min_band: float
@@ -118,10 +120,10 @@ class PartialPalette:
             }
 
         def critic_loss() -> dict[str, Tensor]:
-            kernel = blur_kernel(min(self.sizes[level]), kind=self.blur)
+            line = blur_line(min(self.sizes[level]), kind=self.blur)
             return critic_terms(
                 lambda layout: D(layout, level=level, alpha=alpha),
-                soften(real, kernel=kernel),
+                soften(real, line=line),
                 made[0],
                 weight=self.penalty_weight,
                 rng=rng,
@@ -141,7 +143,7 @@ class PartialPalette:
         z = randn(rngs, (self.latent,)).to(condition.layout.device)
         layout, level = Condition(condition.layout), len(self.sizes) - 1
         raw = nets["G"](z, condition.share, level=level, layout=layout)[-1].soft
-        return merge(raw, condition.layout)
+        return merge(enlarge(raw, self.size), condition.layout)
 
     def _edit(self, layout: Tensor, rng: torch.Generator) -> Edit:
         places = torch.rand(len(layout), 2, generator=rng, device=rng.device).to(layout.device)
@@ -214,9 +216,11 @@ def build(
     """Build the method for layouts of `size` (height, width).
 
     `palettes` is not looked at: the target is the true histogram of the removed band. Raises
-    `UserError` for a size that does not halve to a base grid.
+    `UserError` for a size that does not halve to a base grid. With fewer `levels` than the size
+    has, layouts are grown up to the last one and enlarged from there.
     """
-    sizes = grids(size)
+    spans = spans_of(levels, len(grids(size)))
+    sizes = grids(size)[: len(levels)]
     channels = channel_table(width, taper_from, len(sizes))
     pairs = zip([channels[0], *channels], channels, strict=False)
     nets = nn.ModuleDict(
@@ -238,8 +242,9 @@ def build(
     return PartialPalette(
         nets=nets,
         optimizers={name: AdamConfig(lr=lr, betas=betas) for name in nets},
-        spans=spans_of(levels, len(sizes)),
+        spans=spans,
         ema={"G": ema_decay},
+        size=size,
         sizes=tuple(sizes),
         num_classes=num_classes,
         latent=latent,
@@ -267,7 +272,7 @@ def draw(
     """
     places = rand(rngs, (2,)).to(real.device)
     layout = onehot(real, method.num_classes)
-    edit = remove(layout, band_of(places, method.sizes[-1], method.min_band))
+    edit = remove(layout, band_of(places, method.size, method.min_band))
     made = method.sample(nets, edit, rngs).argmax(1)
     label = torch.where(edit.band, made, real)
     return Drawn(label=label, target=layout.mean((2, 3)), edited=edit.band, derived=True)

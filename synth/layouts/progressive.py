@@ -259,6 +259,13 @@ class Critic(nn.Module):
         return self.score(x.flatten(1)).squeeze(1)
 
 
+def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarge soft layouts of a generator that stopped growing early, bilinearly; still simplex."""
+    if soft.shape[2:] == size:
+        return soft
+    return F.interpolate(soft, size=size, mode="bilinear")
+
+
 def upsample(x: Tensor) -> Tensor:
     """Double both sides by repeating pixels."""
     return F.interpolate(x, scale_factor=2, mode="nearest")

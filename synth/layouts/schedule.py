@@ -27,21 +27,22 @@ PAPER_LEVELS = (
 def spans_of(levels: Sequence[Level], num_levels: int) -> tuple[Span, ...]:
     """Turn a list of levels, coarsest first, into spans; the base grid does not fade.
 
-    Raises `UserError` when the list does not have one entry per level of the layout size.
+    Fewer entries than a layout size has levels stop growing early. Raises `UserError` for more
+    entries, or for a last one without stable images.
     """
-    if len(levels) != num_levels:
+    if not 1 <= len(levels) <= num_levels:
         raise UserError(
-            f"the schedule has {len(levels)} levels, this layout size has {num_levels} (both sides "
-            "halved down to the base grid); list `levels` from the coarsest to the full size"
+            f"`levels` has {len(levels)} entries, this layout size has {num_levels} levels (both "
+            "sides halved down to the base grid); list 1 to that many, from the coarsest"
         )
+    if not levels[-1][1]:
+        raise UserError("the last entry of `levels` has no stable images; give it some")
     spans = []
     for number, (fade, stable, batch_size) in enumerate(levels):
         if fade and number:
             spans.append(Span(fade, batch_size, number, fade=True))
         if stable:
             spans.append(Span(stable, batch_size, number))
-    if not spans or spans[-1].level != num_levels - 1:
-        raise UserError("the last level of the schedule shows no images; give it `stable` images")
     return tuple(spans)
 
 

@@ -18,7 +18,7 @@ from data.params import Params
 from synth.layouts.activation import assisted, without_traces
 from synth.layouts.losses import (
     Blur,
-    blur_kernel,
+    blur_line,
     critic_terms,
     entropy,
     over_scales,
@@ -33,6 +33,7 @@ from synth.layouts.progressive import (
     JointKind,
     PixelNormKind,
     channel_table,
+    enlarge,
     grids,
 )
 from synth.layouts.schedule import Level, spans_of
@@ -67,7 +68,8 @@ class SemanticPalette:
     optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     ema: Mapping[str, float]
-    sizes: tuple[tuple[int, int], ...]
+    size: tuple[int, int]
+    sizes: tuple[tuple[int, int], ...]  # of the trained levels
     num_classes: int
     latent: int
     palettes: PaletteModel
@@ -97,7 +99,7 @@ class SemanticPalette:
 
         def critic_loss() -> dict[str, Tensor]:
             real = real_layout(batch.label, self.num_classes, self.sizes[level])
-            real = soften(real, kernel=blur_kernel(min(self.sizes[level]), kind=self.blur))
+            real = soften(real, line=blur_line(min(self.sizes[level]), kind=self.blur))
             return critic_terms(
                 lambda layout: D(layout, level=level, alpha=alpha),
                 real,
@@ -120,7 +122,8 @@ class SemanticPalette:
         """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
         level = len(self.sizes) - 1
         z = randn(rngs, (self.latent,)).to(condition.device)
-        return nets["G"](z, self._share(condition, level), level=level)[-1].soft
+        soft = nets["G"](z, self._share(condition, level), level=level)[-1].soft
+        return enlarge(soft, self.size)
 
     def _share(self, palette: Tensor, level: int) -> Tensor:
         height, width = self.sizes[level]
@@ -150,9 +153,11 @@ def build(
     """Build the method for layouts of `size` (height, width).
 
     Training draws its target palettes from `palettes`. Raises `UserError` for a size that does not
-    halve to a base grid.
+    halve to a base grid. With fewer `levels` than the size has, layouts are grown up to the last
+    one and enlarged from there.
     """
-    sizes = grids(size)
+    spans = spans_of(levels, len(grids(size)))
+    sizes = grids(size)[: len(levels)]
     channels = channel_table(width, taper_from, len(sizes))
     blocks = [ConvBlock(None, channels[0], pixel_norm)]
     blocks += [ConvBlock(a, b, pixel_norm) for a, b in pairwise(channels)]
@@ -175,8 +180,9 @@ def build(
     return SemanticPalette(
         nets=nets,
         optimizers={name: AdamConfig(lr=lr, betas=betas) for name in nets},
-        spans=spans_of(levels, len(sizes)),
+        spans=spans,
         ema={"G": ema_decay},
+        size=size,
         sizes=tuple(sizes),
         num_classes=num_classes,
         latent=latent,

@@ -1,0 +1,424 @@
+"""Layout methods: blocks against the paper's tables, and one contract for every method."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+
+from data.batches import Batch, Stream
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.pairs import Pair, palette_of
+from data.shards import ShardWriter
+from synth import artifact, fit_palette, train_layout
+from synth.layouts import LAYOUTS
+from synth.layouts.losses import blur_line, critic_terms, real_layout, soften
+from synth.layouts.progressive import Critic, channel_table, grids, pixel_norm
+from synth.layouts.schedule import paper_steps, spans_of
+from synth.loop import train
+from synth.method import Progress, generator
+from synth.palette import PaletteModel, fit
+
+C, SIZE = 4, (16, 32)
+TRAINED = ("semantic_palette", "partial_palette")
+SMALL = {"latent": 8, "width": 8, "levels": ((0, 16, 8), (8, 8, 4), (8, 8, 4))}
+
+
+def settings(name, **changes):
+    extra = {"hidden": 4} if name == "partial_palette" else {}
+    return LAYOUTS[name].Config(**{**SMALL, **extra, **changes}).model_dump()
+
+
+@pytest.fixture(scope="module")
+def labels():
+    """Layouts with a sky above a road, and a block of class 2 on one side."""
+    rng = np.random.default_rng(0)
+    label = np.zeros((24, *SIZE), np.uint8)
+    for item in label:
+        item[rng.integers(6, 12) :] = 1
+        left = rng.integers(0, 24)
+        item[4:10, left : left + 8] = 2
+    return label
+
+
+@pytest.fixture(scope="module")
+def palettes(labels):
+    model, _ = fit(
+        palette_of(labels, C),
+        min_components=1,
+        max_components=1,
+        covariance_floor=1e-3,
+        projection="simplex",
+        min_share=1e-3,
+        seed=0,
+    )
+    return model
+
+
+@pytest.fixture
+def stream(labels):
+    images = torch.zeros(24, 3, *SIZE, dtype=torch.uint8)
+    return Stream(images, torch.from_numpy(labels), seed=0, flip=True)
+
+
+@pytest.fixture
+def build(palettes):
+    def make(name, **changes):
+        torch.manual_seed(0)
+        return LAYOUTS[name].build(
+            num_classes=C, size=SIZE, palettes=palettes, **settings(name, **changes)
+        )
+
+    return make
+
+
+def at(level=2, alpha=1.0, step=0):
+    return Progress(step, 0, 1, level, alpha, generator(0, step))
+
+
+# -- blocks ---------------------------------------------------------------------------------------
+
+
+def test_steps_table_of_the_paper():
+    assert paper_steps(2975) == [
+        (4, 1740, 1740),
+        (8, 2613, 6966),
+        (16, 5229, 17424),
+        (32, 13944, 45312),
+        (64, 55780, 156872),
+        (128, 55781, 268434),
+        (256, 27890, 324214),
+        (512, 55781, 435776),
+        (1024, 111562, 658900),
+    ]
+
+
+def test_channel_table_of_the_paper():
+    assert channel_table(512, 4, 9) == [512, 512, 512, 512, 256, 128, 64, 32, 16]
+
+
+@pytest.mark.parametrize("size", [(128, 256), (96, 128), (64, 64), (128, 32)])
+def test_critic_gives_one_score_at_every_level(size):
+    levels = grids(size)
+    critic = Critic(3, channels=channel_table(8, 2, len(levels)), base=levels[0])
+    for level, grid in enumerate(levels):
+        for alpha in (0.5, 1.0):
+            assert critic(torch.rand(2, 3, *grid), level=level, alpha=alpha).shape == (2,)
+
+
+def test_a_fade_begins_with_the_coarser_critic_and_generator(build):
+    method = build("semantic_palette")
+    fine = torch.rand(2, C, 16, 32)
+    coarse = torch.nn.functional.avg_pool2d(fine, 2)
+    critic, G = method.nets["D"], method.nets["G"]
+    begun = critic(fine, level=2, alpha=0.0)
+    torch.testing.assert_close(begun, critic(coarse, level=1))
+    z, share = torch.randn(2, 8), torch.full((2, C), 0.25)
+    small, faded = G(z, share, level=1)[-1].soft, G(z, share, level=2, alpha=0.0)[-1].soft
+    torch.testing.assert_close(torch.nn.functional.avg_pool2d(faded, 2), small)
+
+
+def test_grids_halve_to_a_base_and_refuse_other_sizes():
+    assert grids((64, 128)) == [(4, 8), (8, 16), (16, 32), (32, 64), (64, 128)]
+    assert grids((96, 128))[0] == (3, 4) and len(grids((96, 128))) == 6
+    with pytest.raises(UserError, match=r"100x100.*96x96"):
+        grids((100, 100))
+    for size in ((90, 130), (1, 1), (33, 64)):
+        with pytest.raises(UserError) as error:
+            grids(size)
+        for good in str(error.value).rsplit(": ", 1)[1].split(", "):
+            height, width = map(int, good.split("x"))
+            assert grids((height, width))
+
+
+def test_schedule_lists_fade_then_stable():
+    spans = spans_of([(9, 16, 8), (8, 4, 4)], 3)
+    assert [(s.num_images, s.level, s.fade) for s in spans] == [
+        (16, 0, False),
+        (8, 1, True),
+        (4, 1, False),
+    ]
+    with pytest.raises(UserError, match="3 levels"):
+        spans_of([(0, 16, 8)] * 4, 3)
+    with pytest.raises(UserError, match="no stable images"):
+        spans_of([(0, 16, 8), (4, 0, 8)], 3)
+
+
+def test_pixel_norms():
+    x = torch.randn(2, 6, 3, 3) * 5
+    torch.testing.assert_close(pixel_norm(x, "rms").square().mean(1), torch.ones(2, 3, 3))
+    torch.testing.assert_close(pixel_norm(x, "msq"), x / (x.square().mean(1, keepdim=True) + 1e-8))
+
+
+def test_blur_kernels():
+    sizes = {4: 3, 8: 5, 256: 5, 512: 7, 1024: 11}
+    assert {h: len(blur_line(h, kind="symmetric")) for h in sizes} == sizes
+    torch.testing.assert_close(
+        blur_line(64, kind="symmetric"), blur_line(64, kind="symmetric").flip(0)
+    )
+    released = blur_line(4, kind="released")
+    kernel = torch.outer(released, released)
+    assert kernel.argmax() == 8 and float(kernel[2, 2]) == pytest.approx(0.52, abs=0.001)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "released"])
+def test_blurred_layouts_are_soft_and_keep_their_argmax(labels, kind):
+    layout = real_layout(torch.from_numpy(labels).long(), C, (8, 16))
+    line = blur_line(8, kind=kind)
+    soft = soften(layout, line=line)
+    torch.testing.assert_close(soft.sum(1), torch.ones(len(layout), 8, 16))
+    assert bool((soft.argmax(1) == layout.argmax(1)).all())
+    padded = torch.nn.functional.pad(layout, (2, 2, 2, 2), mode="reflect")
+    weight = torch.outer(line, line).expand(C, 1, 5, 5)
+    blurred = torch.nn.functional.conv2d(padded, weight, groups=C)
+    torch.testing.assert_close(soft, 0.5 * layout + 0.5 * blurred)
+
+
+def test_critic_loss_closed_form():
+    real, fake = torch.rand(3, 2, 4, 4), torch.rand(3, 2, 4, 4)
+    slope = torch.full((2, 4, 4), 2.0)  # norm of the gradient: 2 sqrt(32)
+    terms = critic_terms(
+        lambda layout: (layout * slope).flatten(1).sum(1),
+        real,
+        fake,
+        weight=10.0,
+        rng=generator(0),
+    )
+    gap = 2 * (fake.flatten(1).sum(1).mean() - real.flatten(1).sum(1).mean())
+    torch.testing.assert_close(terms["wasserstein"], gap)
+    assert float(terms["penalty"]) == pytest.approx(10 * (2 * 32**0.5 - 1) ** 2, rel=1e-5)
+
+
+# -- contract -------------------------------------------------------------------------------------
+
+
+def draw(name, method, nets, labels, palettes, items):
+    palette = torch.from_numpy(palettes.sample(8, seed=1))[items]
+    real = torch.from_numpy(labels).long()[items]
+    rngs = [generator(5, item) for item in items]
+    return LAYOUTS[name].draw(method, nets, palette=palette, real=real, rngs=rngs)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize(("level", "alpha"), [(0, 1.0), (1, 0.3), (2, 1.0)])
+def test_every_phase_moves_only_its_networks(name, level, alpha, build, stream):
+    method = build(name)
+    assert set(method.optimizers) == set(method.nets) >= set(method.ema)
+    phases = method.phases(stream.batch(0, 4), at(level, alpha))
+    seen = set()
+    for phase in phases:
+        for net_name, net in method.nets.items():
+            net.requires_grad_(net_name in phase.train)
+            net.zero_grad(set_to_none=True)
+        terms = phase.loss()
+        assert all(torch.isfinite(term) for term in terms.values())
+        sum(terms.values()).backward()
+        for net_name, net in method.nets.items():
+            touched = [p for p in net.parameters() if p.grad is not None and bool(p.grad.any())]
+            assert bool(touched) == (net_name in phase.train)
+        seen.update(phase.train)
+    assert seen == set(method.nets)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_samples_are_seeded_simplices(name, build, stream, labels, palettes):
+    method = build(name)
+    nets = method.nets.eval()
+    batch = stream.batch(0, 3)
+    condition = method.condition(batch, generator(1))
+    with torch.no_grad():
+        one, two, other = (
+            method.sample(nets, condition, [generator(seed, i) for i in range(3)])
+            for seed in (2, 2, 3)
+        )
+    assert one.shape == (3, C, *SIZE)
+    torch.testing.assert_close(one.sum(1), torch.ones(3, *SIZE))
+    assert bool((one >= 0).all()) and torch.equal(one, two) and not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_an_item_does_not_depend_on_its_neighbours(name, build, labels, palettes):
+    method = build(name)
+    nets = method.nets.eval()
+    with torch.no_grad():
+        several = draw(name, method, nets, labels, palettes, [0, 1, 2, 3])
+        alone = draw(name, method, nets, labels, palettes, [2])
+    assert torch.equal(several.label[2], alone.label[0])
+    torch.testing.assert_close(several.target[2], alone.target[0])
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_resume_is_exact(name, build, stream, tmp_path):
+    class Killed(Exception):
+        pass
+
+    class Dying:
+        def batch(self, position, size):
+            if position >= 32:
+                raise Killed
+            return stream.batch(position, size)
+
+    options = dict(seed=3, label=name, device=torch.device("cpu"), save_every=2, log_every=2)
+    straight, curve = train(build(name), stream, checkpoint_dir=tmp_path / "a", **options)
+    with pytest.raises(Killed):
+        train(build(name), Dying(), checkpoint_dir=tmp_path / "b", **options)
+    torch.rand(7)  # the global generator must not matter
+    resumed, again = train(build(name), stream, checkpoint_dir=tmp_path / "b", **options)
+    assert curve == again
+    for key, tensor in straight.state_dict().items():
+        assert torch.equal(tensor, resumed.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_early_end_of_growth_still_fills_the_size(name, build, stream):
+    method = build(name, levels=((0, 8, 4), (0, 8, 4)))
+    assert method.sizes == ((4, 8), (8, 16))
+    condition = method.condition(stream.batch(0, 2), generator(0))
+    soft = method.sample(method.nets.eval(), condition, [generator(1), generator(2)])
+    assert soft.shape == (2, C, *SIZE)
+    torch.testing.assert_close(soft.sum(1), torch.ones(2, *SIZE))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_bfloat16_forward_passes_stay_finite(name, build, stream):
+    method = build(name)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        for phase in method.phases(stream.batch(0, 4), at()):
+            assert all(torch.isfinite(term) for term in phase.loss().values())
+
+
+@pytest.mark.parametrize("joint", ["bias", "halved", "linear", "affine"])
+def test_quirks_are_switches(joint, build, stream):
+    quirks = {"joint": joint, "pixel_norm": "msq", "blur": "released", "filter_palette": True}
+    method = build("semantic_palette", **quirks)
+    for phase in method.phases(stream.batch(0, 4), at(1, 0.5)):
+        assert all(torch.isfinite(term) for term in phase.loss().values())
+
+
+def test_halved_is_bias_with_half_the_features(build):
+    plain, halved = (
+        build("semantic_palette", joint=j).nets["G"].joints[0] for j in ("bias", "halved")
+    )
+    x, soft = torch.randn(1, 8, 4, 8), torch.rand(1, C, 4, 8)
+    torch.testing.assert_close(plain(x, soft) - halved(x, soft), 0.5 * x)
+
+
+def test_training_puts_the_sky_above_the_road(build, stream, labels, palettes, tmp_path):
+    method = build("semantic_palette", width=16, ema_decay=0.9, levels=((0, 640, 16), (0, 320, 16)))
+
+    @torch.no_grad()
+    def in_place(nets):
+        label = draw("semantic_palette", method, nets, labels, palettes, list(range(8))).label
+        return float((label[:, :4] == 0).float().mean() + (label[:, 12:] == 1).float().mean()) / 2
+
+    untrained = in_place(method.nets.eval())
+    nets, _ = train(
+        method, stream, seed=0, checkpoint_dir=tmp_path, label="x", device=torch.device("cpu")
+    )
+    assert in_place(nets) > 0.9 > untrained
+
+
+def test_partial_keeps_what_is_outside_the_band(build, labels, palettes):
+    method = build("partial_palette")
+    items = list(range(8))
+    with torch.no_grad():
+        drawn = draw("partial_palette", method, method.nets.eval(), labels, palettes, items)
+    real = torch.from_numpy(labels).long()[items]
+    assert drawn.derived and drawn.edited.shape == real.shape
+    assert torch.equal(drawn.label[~drawn.edited], real[~drawn.edited])
+    assert bool((drawn.edited[:, 0].sum(1) >= SIZE[1] // 2).all())
+    assert bool((drawn.label != real).any())
+    np.testing.assert_allclose(drawn.target, palette_of(labels[items], C), atol=1e-6)
+
+
+def test_partial_conditions_on_the_band_alone(build, labels):
+    """What was in the band reaches the editor only as its histogram."""
+    method = build("partial_palette")
+    nets = method.nets.eval()
+    label = torch.from_numpy(labels).long()[:1]
+    condition = method.condition(Batch(torch.zeros(1, 3, *SIZE), label), generator(4))
+    columns = condition.band[0, 0].nonzero()[:, 0]
+    shuffled = label.clone()
+    shuffled[0][:, columns] = label[0][:, columns.flip(0)]
+    again = method.condition(Batch(torch.zeros(1, 3, *SIZE), shuffled), generator(4))
+    with torch.no_grad():
+        one, two = (method.sample(nets, c, [generator(0)]) for c in (condition, again))
+    torch.testing.assert_close(one, two)
+
+
+def test_whole_layouts_report_the_palette_that_was_asked(build, labels, palettes):
+    method = build("semantic_palette")
+    with torch.no_grad():
+        drawn = draw("semantic_palette", method, method.nets.eval(), labels, palettes, [0, 1])
+    torch.testing.assert_close(drawn.target, torch.from_numpy(palettes.sample(2, seed=1)))
+    assert drawn.edited is None and not drawn.derived and drawn.label.dtype == torch.int64
+
+
+def test_untrained_entries(labels, palettes):
+    for name in ("none", "real"):
+        config = LAYOUTS[name].Config().model_dump()
+        assert LAYOUTS[name].build(num_classes=C, size=SIZE, palettes=palettes, **config) is None
+    drawn = draw("real", None, None, labels, palettes, [0, 1])
+    assert torch.equal(drawn.label, torch.from_numpy(labels).long()[:2])
+    assert drawn.derived and drawn.target is None and drawn.edited is None
+    with pytest.raises(UserError, match="draws no layouts"):
+        draw("none", None, None, labels, palettes, [0])
+
+
+@pytest.mark.parametrize("wrong", [{"levels": ((0, 16, 0),)}, {"joint": "sum"}, {"widht": 8}])
+def test_wrong_settings_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        LAYOUTS["semantic_palette"].Config(**{**SMALL, **wrong})
+
+
+# -- stage ----------------------------------------------------------------------------------------
+
+PARAMS = """
+palette: {max_components: 1}
+training: {seed: 0, flip: true, autocast: false, channels_last: false, save_every: 2, log_every: 2}
+layouts:
+  none: {}
+  semantic_palette: {latent: 8, width: 8, levels: [[0, 8, 4], [4, 8, 4]]}
+  partial_palette: {latent: 8, width: 8, hidden: 4, levels: [[0, 8, 4], [4, 8, 4]]}
+"""
+
+
+@pytest.fixture
+def workspace(labels, tmp_path, monkeypatch):
+    table = ClassTable(tuple(ClassInfo(name, (i, i, i)) for i, name in enumerate("abcd")))
+    with ShardWriter(tmp_path / "train", classes=table, size=SIZE, fingerprint="f") as writer:
+        for number, label in enumerate(labels[:8]):
+            writer.write(Pair(f"{number}", np.zeros((*SIZE, 3), np.uint8), label, "real"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
+    (tmp_path / "params.yaml").write_text(PARAMS)
+    fit_palette.main(train=tmp_path / "train", out=tmp_path / "palette")
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["none", *TRAINED])
+def test_stage_leaves_an_artifact_that_draws(name, workspace, labels):
+    out = workspace / "layouts" / name
+    folders = {"train": workspace / "train", "palette": workspace / "palette"}
+    train_layout.main(method=name, **folders, out=out)
+    description = artifact.describe(out)
+    assert description.name == name and description.size == SIZE
+    if name == "none":
+        assert [file.name for file in out.iterdir()] == ["method.json"]
+        return
+    assert not any((workspace / "scratch").iterdir())
+    assert all(key.startswith("G.") for key in load_file(out / "weights.safetensors"))
+    palettes = PaletteModel.load(workspace / "palette")
+    entry = LAYOUTS[name]
+    config = entry.Config(**description.config).model_dump()
+    method = entry.build(num_classes=C, size=SIZE, palettes=palettes, **config)
+    nets = artifact.load_nets(out, method.nets, method.ema)
+    assert draw(name, method, nets, labels, palettes, [0, 1]).label.shape == (2, *SIZE)
+
+
+def test_stage_names_an_unknown_method(workspace):
+    with pytest.raises(UserError, match="there is none, real, semantic_palette, partial_palette"):
+        train_layout.main(
+            method="palette", train=workspace, palette=workspace, out=workspace / "out"
+        )

@@ -1,0 +1,157 @@
+"""Palettes: singular covariances on purpose, exact zeros, seeds, no pickle."""
+
+import json
+
+import numpy as np
+import pytest
+
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.pairs import Pair
+from data.shards import ShardWriter
+from synth import fit_palette
+from synth.palette import MODEL_FILE, PaletteModel, fit, most_components, project
+
+
+def fitted(shares, projection="simplex", max_components=4, min_share=1e-4, seed=0):
+    return fit(
+        np.asarray(shares, np.float32),
+        min_components=1,
+        max_components=max_components,
+        covariance_floor=1e-3,
+        projection=projection,
+        min_share=min_share,
+        seed=seed,
+    )
+
+
+@pytest.fixture(scope="module")
+def street_shares():
+    """120 palettes of 35 classes, of which 12 ever occur, three of them rarely."""
+    rng = np.random.default_rng(0)
+    shares = np.zeros((120, 35))
+    shares[:, 7:19] = rng.dirichlet(np.r_[8, 6, 5, 4, 3, 2, 1, 1, 0.5, 0.5, 0.3, 0.3], 120)
+    shares[:, 16:19] *= rng.random((120, 3)) < 0.2
+    return shares / shares.sum(1, keepdims=True)
+
+
+def test_draws_are_palettes_and_absent_classes_stay_absent(street_shares):
+    model, _ = fitted(street_shares)
+    drawn = model.sample(2000, seed=3)
+    assert drawn.shape == (2000, 35) and drawn.dtype == np.float32
+    np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-6)
+    never = street_shares.max(0) == 0
+    assert never.sum() == 23 and (drawn[:, never] == 0).all()
+    assert ((drawn == 0) | (drawn >= 1e-4 * 0.999)).all()
+    assert (drawn[:, 16:19] == 0).mean() > 0.3  # exact zeros, as in the data
+    np.testing.assert_allclose(drawn.mean(0), street_shares.mean(0), atol=0.02)
+
+
+def test_correlations_survive():
+    rng = np.random.default_rng(1)
+    a = rng.uniform(0.1, 0.3, 200)
+    shares = np.stack([a, 0.5 - a, np.full(200, 0.5)], 1)  # class 0 grows where class 1 shrinks
+    model, _ = fitted(shares, max_components=1)
+    drawn = model.sample(500, seed=0)
+    assert np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1] < -0.99
+    np.testing.assert_allclose(drawn[:, 2], 0.5, atol=1e-6)  # constant, though never absent
+
+
+def test_the_floor_is_relative_to_each_class():
+    rng = np.random.default_rng(2)
+    rare = rng.uniform(0.001, 0.002, 300)
+    road = rng.uniform(0.2, 0.6, 300)
+    shares = np.stack([rare, road, 1 - rare - road], 1)
+    drawn = fitted(shares, max_components=1, min_share=0)[0].sample(4000, seed=0)
+    assert drawn[:, 0].std() == pytest.approx(rare.std(), rel=0.1)
+
+
+@pytest.mark.parametrize("num_pairs", [1, 20])
+def test_identical_palettes_are_returned_as_they_are(num_pairs):
+    palette = np.array([0.0, 0.25, 0.0, 0.75])
+    model, curve = fitted(np.tile(palette, (num_pairs, 1)))
+    assert curve == []
+    np.testing.assert_allclose(model.sample(5, seed=0), np.tile(palette, (5, 1)))
+
+
+def test_two_pairs_of_many_classes_do_not_break_the_fit(street_shares):
+    model, curve = fitted(street_shares[:2])
+    assert [components for components, _ in curve] == [1]
+    drawn = model.sample(50, seed=0)
+    assert np.isfinite(drawn).all()
+    np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-6)
+
+
+def test_the_saved_model_is_the_one_that_aic_chose():
+    rng = np.random.default_rng(4)
+    centres = np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.3, 0.6, 0.1]])
+    shares = np.abs(centres[rng.integers(3, size=300)] + rng.normal(0, 0.01, (300, 3)))
+    model, curve = fitted(shares / shares.sum(1, keepdims=True), max_components=6)
+    assert [components for components, _ in curve] == [1, 2, 3, 4, 5, 6]
+    assert len(model.weights) == min(curve, key=lambda point: point[1])[0] >= 3
+    kind = np.abs(model.sample(300, seed=0)[:, None] - centres).sum(2).argmin(1)
+    assert (np.diff(kind) != 0).sum() > 100  # shuffled, not grouped by component
+
+
+def test_the_range_of_components_follows_the_data():
+    assert most_components(2975, 34) == 80  # the paper's 1..30 is allowed on Cityscapes
+    assert most_components(200, 24) == 7
+    assert most_components(3, 34) == 1
+    shares = np.random.default_rng(5).dirichlet(np.ones(20), 60)
+    _, curve = fitted(shares, max_components=30)
+    assert len(curve) == most_components(60, 19) == 2
+
+
+def test_same_seed_same_bytes_and_a_longer_draw_begins_alike(street_shares):
+    one, two = (fitted(street_shares)[0] for _ in range(2))
+    assert one.sample(40, seed=9).tobytes() == two.sample(40, seed=9).tobytes()
+    np.testing.assert_array_equal(one.sample(40, seed=9)[:7], one.sample(7, seed=9))
+    assert not np.array_equal(one.sample(7, seed=9), one.sample(7, seed=10))
+
+
+def test_projections():
+    np.testing.assert_allclose(
+        project(np.array([[0.5, 0.8], [2.0, 0.0], [-0.5, 0.5]]), "simplex"),
+        [[0.35, 0.65], [1, 0], [0, 1]],
+    )
+    np.testing.assert_allclose(project(np.array([[-0.5, 0.5, 0.5]]), "clip"), [[0, 0.5, 0.5]])
+    rng = np.random.default_rng(6)
+    point = rng.normal(0.1, 0.3, (1, 6))
+    nearest = project(point, "simplex")
+    others = rng.dirichlet(np.ones(6), 5000)
+    assert np.linalg.norm(nearest - point) <= np.linalg.norm(others - point, axis=1).min()
+
+
+def test_round_trip_through_files(street_shares, tmp_path):
+    model, _ = fitted(street_shares, projection="clip")
+    model.save(tmp_path / "a", {"seed": 0})
+    model.save(tmp_path / "b", {"seed": 0})
+    assert (tmp_path / "a" / MODEL_FILE).read_bytes() == (tmp_path / "b" / MODEL_FILE).read_bytes()
+    again = PaletteModel.load(tmp_path / "a")
+    np.testing.assert_array_equal(model.sample(20, seed=1), again.sample(20, seed=1))
+    with pytest.raises(UserError, match=r"no palette\.json"):
+        PaletteModel.load(tmp_path)
+
+
+@pytest.mark.parametrize("shares", [np.empty((0, 3)), [[0.5, 0.6]], [[-0.5, 1.5]]])
+def test_what_is_no_palette_is_refused(shares):
+    with pytest.raises(UserError):
+        fitted(shares)
+
+
+def test_stage_writes_the_curve_and_the_names(tmp_path, monkeypatch):
+    rng = np.random.default_rng(7)
+    table = ClassTable(tuple(ClassInfo(name, (i, i, i)) for i, name in enumerate("abcd")))
+    train = tmp_path / "train"
+    with ShardWriter(train, classes=table, size=(8, 16), fingerprint="f") as writer:
+        for number in range(12):
+            label = rng.integers(0, 3, (8, 16)).astype(np.uint8)
+            writer.write(Pair(f"{number}", np.zeros((8, 16, 3), np.uint8), label, "real"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("palette: {max_components: 2, seed: 1}\n")
+    fit_palette.main(train=train, out=tmp_path / "palette")
+    report = json.loads((tmp_path / "palette" / "palette.json").read_text())
+    assert report["classes"] == list("abcd") and report["seed"] == 1
+    assert [point["components"] for point in report["aic"]] == [1, 2]
+    drawn = PaletteModel.load(tmp_path / "palette").sample(10, seed=0)
+    assert (drawn[:, 3] == 0).all() and (drawn[drawn > 0] >= 0.5 / 128 * 0.999).all()
