@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -15,6 +16,8 @@ os.environ.update(
     DVC_NO_ANALYTICS="true",
     HF_HUB_OFFLINE="1",
     MPLBACKEND="Agg",
+    # Stages start `python`, tests `dvc` and `prefect`: those beside the running interpreter.
+    PATH=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
     PREFECT_HOME=tempfile.mkdtemp(prefix="scene-palette-prefect-"),
     PREFECT_LOGGING_EXTRA_LOGGERS="",
     PREFECT_SERVER_ANALYTICS_ENABLED="false",

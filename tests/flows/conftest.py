@@ -1,8 +1,6 @@
 """A toy pipeline with real DVC, and a private Prefect server."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,8 +36,7 @@ def toy(tmp_path: Path) -> Path:
     (root / "dvc.yaml").write_text(TOY)
     for name in "bc":
         (root / f"{name}.py").write_text(WRITE.format(name=name))
-    command = [sys.executable, "-m", "dvc", "init", "--quiet", "--no-scm"]
-    subprocess.run(command, cwd=root, check=True)
+    subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=root, check=True)
     return root
 
 
@@ -66,11 +63,8 @@ def dvc() -> Callable[..., str]:
     """Run DVC in a folder and return what it printed."""
 
     def run(root: Path, *words: str) -> str:
-        command = [sys.executable, "-m", "dvc", *words]
-        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        env = {**os.environ, "PATH": path}
         shown = subprocess.run(
-            command, cwd=root, env=env, check=True, capture_output=True, text=True
+            ["dvc", *words], cwd=root, check=True, capture_output=True, text=True
         )
         return shown.stdout
 

@@ -1,26 +1,15 @@
 """The real pipeline with tiny numbers, in clones that a test may break."""
 
 import os
-import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-
-GIT = ["git", "-c", "user.name=test", "-c", "user.email=test@localhost"]
-
-
-def environment() -> dict[str, str]:
-    """The environment of a user who typed `. .venv/bin/activate`."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # One thread for each process: the numbers of tiny stages are too small to share.
-    return {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
 
 
 @dataclass(frozen=True)
@@ -28,13 +17,24 @@ class Project:
     """A clone of this repository and what a user does in it."""
 
     root: Path
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def with_settings(self, settings: dict[str, str]) -> "Project":
+        """Return the same clone for a user with more environment variables."""
+        return replace(self, settings=settings)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of its commands."""
+        # One thread for each process: tiny stages are too small to share.
+        quiet = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **quiet, **self.settings}
 
     def run(self, *words: str, status: int = 0) -> str:
         """Run a command, check its exit status, return what it printed."""
         shown = subprocess.run(
             words,
             cwd=self.root,
-            env=environment(),
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -43,17 +43,16 @@ class Project:
         assert shown.returncode == status, f"{' '.join(words)}: {shown.returncode}\n{shown.stdout}"
         return shown.stdout
 
-    def start(self, *words: str, **options: Any) -> subprocess.Popen[str]:
+    def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command in a session of its own, output to be read."""
         return subprocess.Popen(
             words,
             cwd=self.root,
-            env={**environment(), **options.pop("env", {})},
+            env=self.environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            **options,
         )
 
     def dvc(self, *words: str, status: int = 0) -> str:
@@ -62,11 +61,11 @@ class Project:
 
     def commit(self, message: str) -> None:
         """Commit everything."""
-        self.run(*GIT, "add", "--all")
-        self.run(*GIT, "commit", "--quiet", "--allow-empty", "--message", message)
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--allow-empty", "--message", message)
 
     def set(self, **values: Any) -> None:
-        """Write numbers into params.yaml; `a__b` stands for `a.b`."""
+        """Write values into params.yaml; `a__b` stands for `a.b`."""
         yaml = YAML()
         path = self.root / "params.yaml"
         params = yaml.load(path.read_text())
@@ -85,11 +84,6 @@ class Project:
         return lock["stages"][address]
 
 
-def stages_run(output: str) -> list[str]:
-    """Return the stages that a `dvc repro` really ran."""
-    return re.findall(r"^Running stage '([^']+)'", output, re.MULTILINE)
-
-
 def clone(origin: Path, root: Path) -> Project:
     """Copy what git tracks, or would track, into a repository of its own."""
     listed = subprocess.run(
@@ -104,7 +98,10 @@ def clone(origin: Path, root: Path) -> Project:
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(origin / name, root / name)
     project = Project(root)
-    project.run(*GIT, "init", "--quiet")
+    project.run("git", "init", "--quiet")
+    # `dvc exp run` commits too, and a bare machine knows nobody's name.
+    project.run("git", "config", "user.name", "test")
+    project.run("git", "config", "user.email", "test@localhost")
     project.commit("clone")
     return project
 

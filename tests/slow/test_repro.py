@@ -145,23 +145,19 @@ def test_six_stages_at_once(finished: Any, copy: Callable) -> None:
 # == kills ==
 
 TRAININGS = {
-    "layout@semantic_palette": ("synth.train_layout", "weights.safetensors"),
-    "painter@oasis": ("synth.train_painter", "weights.safetensors"),
+    "layout@semantic_palette": "synth.train_layout",
+    "painter@oasis": "synth.train_painter",
 }
 
 
-def training_of(dvc: int, module: str) -> psutil.Process | None:
-    with_module = (
-        child
-        for child in psutil.Process(dvc).children(recursive=True)
-        if module in " ".join(child.cmdline()) and "sh" not in child.name()
-    )
-    return next(with_module, None)
+def training_of(dvc: int, module: str) -> psutil.Process:
+    """Return the process of a stage's own command, not the shell around it."""
+    children = psutil.Process(dvc).children(recursive=True)
+    return next(it for it in children if " ".join(it.cmdline()).startswith(f"python -m {module}"))
 
 
 def kill_in_the_middle(project: Any, address: str, whole_group: bool) -> str:
     """SIGKILL a stage as soon as it has left a checkpoint; return what was printed."""
-    module = TRAININGS[address][0]
     started = project.start("dvc", "repro", "--single-item", address)
     try:
         while not list(project.root.glob(".scratch/*/checkpoint.pt")):
@@ -170,9 +166,7 @@ def kill_in_the_middle(project: Any, address: str, whole_group: bool) -> str:
         if whole_group:
             os.killpg(started.pid, signal.SIGKILL)
         else:
-            training = training_of(started.pid, module)
-            assert training is not None
-            training.send_signal(signal.SIGKILL)
+            training_of(started.pid, TRAININGS[address]).send_signal(signal.SIGKILL)
         output = started.communicate()[0]
     finally:
         if started.poll() is None:
