@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -40,8 +41,12 @@ class Condition:
     """A conditioning map [B,K,H,W] as the blocks see it: resized once per size, then remembered."""
 
     def __init__(self, full: Tensor) -> None:
-        self._maps = {tuple(full.shape[-2:]): full}
-        self._full = full
+        # Autocast remembers converted weights, not inputs; every norm of a size would convert and
+        # reorder the same map again.
+        if torch.is_autocast_enabled(full.device.type):
+            full = full.to(torch.get_autocast_dtype(full.device.type))
+        self._full = full.contiguous(memory_format=torch.channels_last)
+        self._maps = {tuple(full.shape[-2:]): self._full}
 
     def at(self, size: tuple[int, int]) -> Tensor:
         """Return the map [B,K,h,w], nearest neighbour as in the papers."""

@@ -59,16 +59,22 @@ def real_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> Tenso
     (the forms agree on a one-hot); weights [C]. The mean is over pixels, not over weights, as
     released.
     """
-    log_probability = F.log_softmax(logits.float(), 1)[:, 1:]
+    log_probability = _log_probability(logits)[..., 1:]
     if target.dim() == 3:
-        chosen = log_probability.gather(1, target[:, None])[:, 0]
+        chosen = log_probability.gather(-1, target[..., None])[..., 0]
         return -(weights.float()[target] * chosen).mean()
-    return -(weights.float()[None, :, None, None] * target.float() * log_probability).sum(1).mean()
+    per_class = (target.float().movedim(1, -1) * log_probability).sum((0, 1, 2))
+    return -(weights.float() @ per_class) / log_probability[..., 0].numel()
 
 
 def fake_cross_entropy(logits: Tensor) -> Tensor:
     """Ask the segmentation critic to call every pixel fake (channel 0): mean_p CE(l_p, 0)."""
-    return -F.log_softmax(logits.float(), 1)[:, 0].mean()
+    return -_log_probability(logits)[..., 0].mean()
+
+
+def _log_probability(logits: Tensor) -> Tensor:
+    # [B,H,W,1+C]: softmax over the last axis needs no copy of channels-last logits.
+    return F.log_softmax(logits.float().movedim(1, -1), -1)
 
 
 def label_mix_mask(label: Tensor, num_classes: int, rng: torch.Generator) -> Tensor:
