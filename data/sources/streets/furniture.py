@@ -83,7 +83,7 @@ def sign(canvas: Canvas, rng: Rng, *, x: float, z: float) -> None:
     """Draw a traffic sign on its pole."""
     kind, top = pick(rng, _SIGNS), rng.uniform(2.3, 3.2)
     canvas.flat(x, z, rect(-0.05, 0.05, 0.0, top), vary(rng, pick(rng, _METAL), 0.2), ids.POLE)
-    size = rng.uniform(0.32, 0.5)
+    size = rng.uniform(0.36, 0.55)
     white: Color = (226, 226, 222)
     if kind == "board":
         wide = rng.uniform(0.5, 1.2)

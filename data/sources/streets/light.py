@@ -100,7 +100,7 @@ def draw_light(rng: Rng) -> Light:
         direction=tuple(direction.tolist()),
         sky_top=tuple(np.clip(sky_top, 0, 255).tolist()),
         sky_low=tuple(np.clip(sky_low, 0, 255).tolist()),
-        haze=pick(rng, {0.001: 1, 0.003: 1, 0.007: 1}),
+        haze=pick(rng, {0.001: 1, 0.0025: 1, 0.005: 1}),
         clouds=float(rng.uniform(0, 1)),
         shadow=float(shadow),
         exposure=float(exposure),

@@ -12,6 +12,9 @@ from data.sources.streets.scene import Scene
 
 Draw = Callable[..., None]
 
+# Thin and small things farther away would be specks that nobody annotates.
+_SEEN = 50.0
+
 
 @dataclass(frozen=True)
 class Thing:
@@ -158,7 +161,7 @@ def _kerb(scene: Scene, rng: Rng, side: int) -> list[Thing]:
                 things.append(_tree(rng, place_x + float(rng.uniform(-0.3, 0.3)), z, height))
             z += gap * float(rng.uniform(0.8, 1.2))
     gap, z = float(rng.uniform(14, 32)), float(rng.uniform(4.5, 24))
-    while z < limit:
+    while z < min(limit, _SEEN):
         if not scene.blocked(z):
             kind = pick(rng, {"lamp": 0.5, "post": 0.3, "sign": 0.2})
             if kind == "lamp":
@@ -178,7 +181,7 @@ def _kerb(scene: Scene, rng: Rng, side: int) -> list[Thing]:
         z = float(rng.uniform(4, 25))
         x = row + side * float(rng.uniform(0, 1.5))
         things.append(Thing(z, partial(furniture.litter_bin, x=x, z=z)))
-    if scene.cross is not None and rng.random() < 0.6:
+    if scene.cross is not None and scene.cross[0] < 36 and rng.random() < 0.7:
         for z in (scene.cross[0] - 1.2, scene.cross[1] + 1.0):
             things.append(Thing(z, partial(furniture.traffic_light, side=side, x=row, z=z)))
     return things
@@ -223,7 +226,7 @@ def _vehicle(kind: Draw, spot: dict[str, float]) -> Thing:
 def _traffic(scene: Scene, rng: Rng) -> list[Thing]:
     """Vehicles and riders on the lanes; the space right ahead of the camera stays free."""
     things = []
-    weights = {vehicles.car: 0.92, vehicles.truck: 0.035, vehicles.bus: 0.03, "two": 0.06}
+    weights = {vehicles.car: 0.88, vehicles.truck: 0.045, vehicles.bus: 0.045, "two": 0.07}
     for center, way in scene.lanes:
         own = abs(center) < 1.5
         z = float(rng.uniform(9, 30) if own else rng.uniform(3, 30))
@@ -232,14 +235,14 @@ def _traffic(scene: Scene, rng: Rng) -> list[Thing]:
                 yaw = (0.0 if way > 0 else np.pi) + _heading(scene, z)
                 x = center + float(rng.uniform(-0.4, 0.4))
                 kind = pick(rng, weights)
-                if kind == "two":
+                if kind == "two" and z < _SEEN:
                     things.append(_two_wheels(rng, x, z, motor=0.5, sideways=False))
-                else:
+                elif kind != "two":
                     at = z + _SIZES[kind][1] - 2
                     things.append(_vehicle(kind, {"x": x, "z": at, "yaw": yaw}))
             z += float(rng.uniform(9, 28))
     if scene.rails and len(scene.lanes) > 1 and rng.random() < 0.75:
-        z = float(rng.uniform(22, 60))
+        z = float(rng.uniform(16, 45))
         spot = {"x": scene.lanes[-1][0], "z": z, "yaw": _heading(scene, z)}
         things.append(_vehicle(vehicles.tram, spot))
     return things
@@ -255,8 +258,8 @@ def _walk(scene: Scene, rng: Rng, side: int) -> list[Thing]:
     """Persons, bicycles and small things on the pavement."""
     edge = scene.road[0 if side < 0 else 1]
     things = []
-    for _ in range(int(rng.poisson(1.6 * scene.style.people))):
-        z = float(6 + 40 * rng.random() ** 1.4)
+    for _ in range(int(rng.poisson(1.9 * scene.style.people))):
+        z = float(5 + 28 * rng.random() ** 1.2)
         x = edge + side * float(rng.uniform(0.7, scene.walk[0 if side < 0 else 1] - 0.2))
         for _ in range(1 + int(rng.poisson(0.6))):
             shift = rng.uniform(-0.7, 0.7, 2).tolist()
@@ -265,8 +268,8 @@ def _walk(scene: Scene, rng: Rng, side: int) -> list[Thing]:
             things.append(Thing(spot["z"], draw, (spot["x"], spot["z"], 0.2, 0.2, 1.7)))
         if rng.random() < 0.05:
             things.append(Thing(z, partial(furniture.pram, x=x + 0.8, z=z)))
-    for _ in range(int(rng.poisson(0.3 * scene.style.people))):
-        z, x = float(rng.uniform(5, 22)), edge + side * float(rng.uniform(0.5, 1.4))
+    for _ in range(int(rng.poisson(0.45 * scene.style.people))):
+        z, x = float(rng.uniform(4.5, 17)), edge + side * float(rng.uniform(0.5, 1.4))
         for i in range(1 + int(rng.poisson(0.8))):
             kind = people.motorcycle if rng.random() < 0.15 else people.bicycle
             at = {"x": x, "z": z + 0.7 * i, "ridden": False, "sideways": rng.random() < 0.6}

@@ -28,7 +28,7 @@ STYLES = {
     "canyon": Style(
         floors=(3, 7),
         lot=(9, 22),
-        lots={"building": 0.93, "gap": 0.03, "trees": 0.02, "wall": 0.02},
+        lots={"building": 0.9, "gap": 0.03, "trees": 0.02, "wall": 0.03, "fence": 0.02},
         verge={ids.SIDEWALK: 1.0},
         setback=(0, 0.3),
         lanes=(1, 3),
@@ -41,9 +41,9 @@ STYLES = {
     "residential": Style(
         floors=(1, 3),
         lot=(8, 14),
-        lots={"building": 0.6, "gap": 0.08, "trees": 0.15, "wall": 0.07, "fence": 0.1},
-        verge={ids.TERRAIN: 0.7, ids.SIDEWALK: 0.3},
-        setback=(1, 6),
+        lots={"building": 0.54, "gap": 0.06, "trees": 0.14, "wall": 0.12, "fence": 0.14},
+        verge={ids.TERRAIN: 0.8, ids.SIDEWALK: 0.2},
+        setback=(1.5, 7),
         lanes=(1, 2),
         trees=0.6,
         parked=0.6,
@@ -54,9 +54,9 @@ STYLES = {
     "boulevard": Style(
         floors=(3, 6),
         lot=(12, 26),
-        lots={"building": 0.82, "gap": 0.08, "trees": 0.1},
-        verge={ids.SIDEWALK: 0.6, ids.TERRAIN: 0.4},
-        setback=(1, 4),
+        lots={"building": 0.78, "gap": 0.06, "trees": 0.1, "wall": 0.03, "fence": 0.03},
+        verge={ids.SIDEWALK: 0.5, ids.TERRAIN: 0.5},
+        setback=(1, 5),
         lanes=(2, 4),
         trees=0.95,
         parked=0.45,
@@ -67,7 +67,7 @@ STYLES = {
     "suburb": Style(
         floors=(1, 3),
         lot=(12, 28),
-        lots={"building": 0.16, "gap": 0.22, "trees": 0.36, "wall": 0.1, "fence": 0.16},
+        lots={"building": 0.16, "gap": 0.14, "trees": 0.3, "wall": 0.18, "fence": 0.22},
         verge={ids.TERRAIN: 0.9, ids.SIDEWALK: 0.1},
         setback=(2, 10),
         lanes=(1, 4),
@@ -80,7 +80,7 @@ STYLES = {
     "square": Style(
         floors=(2, 6),
         lot=(12, 25),
-        lots={"building": 0.6, "gap": 0.22, "trees": 0.18},
+        lots={"building": 0.6, "gap": 0.16, "trees": 0.14, "wall": 0.04, "fence": 0.06},
         verge={ids.SIDEWALK: 0.7, ids.GROUND: 0.3},
         setback=(3, 12),
         lanes=(2, 4),
@@ -164,7 +164,7 @@ def draw_scene(rng: Rng, width: int, height: int) -> Scene:
         lots=lots,
         cross=cross,
         end=end,
-        rails=rng.random() < 0.05,
+        rails=rng.random() < 0.07,
         marked_bay=rng.random() < 0.2,
         flow=float(rng.uniform(0.2, 1.6)),
     )

@@ -29,6 +29,12 @@ _LIVERIES: dict[Color, float] = {
     (190, 150, 60): 1,
     (76, 100, 80): 1,
 }
+_COACHES: dict[Color, float] = {
+    (206, 166, 46): 2,
+    (176, 44, 40): 2,
+    (218, 216, 208): 2,
+    (58, 104, 168): 1,
+}
 _GLASS: Color = (46, 54, 62)
 _TYRE: Color = (26, 26, 28)
 _HUB: Color = (112, 114, 118)
@@ -204,8 +210,8 @@ def _coach(
     cls: int,
 ) -> None:
     width, height, length = size
-    paint = vary(rng, pick(rng, _LIVERIES), 0.2)
-    stripe = vary(rng, pick(rng, _LIVERIES), 0.2)
+    paint = vary(rng, pick(rng, _COACHES), 0.2)
+    stripe = vary(rng, pick(rng, _COACHES), 0.2)
     _shadow(canvas, x, z, (width, length), yaw)
     corners = box(x, z, (width, height - 0.3, length), base=0.3, yaw=yaw, inset=(0.05, 0.05, 0.15))
     seen = canvas.solid(corners, paint, cls)
