@@ -53,8 +53,7 @@ publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be com
 		{ echo "error: $(PYTHON) cannot make environments; install python3-venv (Debian, Ubuntu)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
-	@$(BIN)/python -c 'import cv2' || \
-		{ echo "error: OpenCV lacks the system library named above; install libgl1 and libglib2.0-0 (Debian, Ubuntu: apt-get install libgl1 libglib2.0-0), then run make again" >&2; exit 2; }
+	@$(BIN)/python -c 'from data.cli import run; from segment.opencv import check; run(check)'
 	@touch $@
 
 .venv/installed-dev: .venv/installed
