@@ -41,11 +41,16 @@ def require_folder(path: Path, holds: str) -> Path:
     )
 
 
-def by_stem(files: Iterable[Path], image_suffix: str = "") -> dict[str, Path]:
-    """Return stem -> file, without `image_suffix` at the stem's end; a stem may occur once."""
+def by_stem(files: Iterable[Path], suffix: str = "") -> dict[str, Path]:
+    """Return stem -> file, without `suffix` at the stem's end; a stem may occur once.
+
+    Hidden files, such as those that some systems lay beside every file, are left out.
+    """
     found: dict[str, Path] = {}
     for file in sorted(files):
-        stem = file.stem.removesuffix(image_suffix)
+        if file.name.startswith("."):
+            continue
+        stem = file.stem.removesuffix(suffix)
         if stem in found:
             raise UserError(f"{found[stem]} and {file} have the same stem {stem!r}; rename one")
         found[stem] = file

@@ -115,3 +115,8 @@ def test_streets_are_read_by_the_cityscapes_parser(tmp_path: Path) -> None:
     assert [pair.split for pair in pairs] == ["train", "train", "val"]
     label = cityscapes_source.read_label(pairs[0].label, cityscapes_source.Config())
     assert label.shape == (32, 64)
+
+
+def test_hidden_files_are_no_images(camvid) -> None:
+    (camvid / "train" / "._0001TP_006690.jpg").write_bytes(b"x")
+    assert len(camvid_source.find(camvid, ["train"], camvid_source.Config())) == 3

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.errors import UserError
 from data.sources import cityscapes
 from data.sources.streets import ids
+from data.sources.streets.__main__ import main
 from data.sources.streets.camera import Camera, clip_near
 from data.sources.streets.canvas import FACES, box, normal_of
 from data.sources.streets.rendering import render_street
@@ -165,3 +167,15 @@ def test_faces_of_a_box_look_outwards() -> None:
     for index in FACES.values():
         face = [corners[i] for i in index]
         assert (np.mean(face, axis=0) - middle) @ np.array(normal_of(face)) > 0
+
+
+def test_the_command_renders_the_splits_of_params(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(
+        "dataset: {source: streets, root: x, height: 32, width: 64, splits: [train, val],"
+        " streets: {num_train: 2, num_val: 1}}"
+    )
+    main(out=Path("mine"))
+    assert len(list(Path("mine").rglob("*_leftImg8bit.png"))) == 3
+    with pytest.raises(UserError, match="mine holds something already"):
+        main(out=Path("mine"))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from data.cli import run
+from data.errors import UserError
 from data.ingest import DatasetParams
 from data.outputs import replacing
 from data.params import read
@@ -12,6 +13,8 @@ from data.sources.streets import source
 def main(*, out: Path) -> None:
     """Render the streets of `dataset.streets` in params.yaml, in the Cityscapes layout."""
     dataset = read("dataset", DatasetParams)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(f"{out} holds something already; name a new folder or empty it")
     with replacing(out) as folder:
         size = (dataset.height, dataset.width)
         source.prepare(dataset.root, dataset.splits, dataset.streets, size, folder)

@@ -9,9 +9,10 @@ from data.sources.streets.camera import NEAR, Camera
 from data.sources.streets.canvas import Canvas, box
 from data.sources.streets.ground import paint_ground
 from data.sources.streets.light import Light, Rng, draw_light, vary
-from data.sources.streets.placing import Thing, place
+from data.sources.streets.placing import place
 from data.sources.streets.scene import draw_scene
 from data.sources.streets.texture import develop
+from data.sources.streets.thing import Thing
 
 
 def render_street(rng: Rng, height: int, width: int) -> tuple[NDArray, NDArray]:
