@@ -1,5 +1,8 @@
 """The renderer: same seed, same bytes; streets with the classes a street has."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +43,20 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path) -> None:
     render(tmp_path / "other", {"train": 3, "val": 2}, height=64, width=128, seed=5)
     other = rendered(tmp_path / "other")
     assert all(first[name] != other[name] for name in first)
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_process_renders_the_same_bytes(root, tmp_path, hash_seed: str) -> None:
+    code = (
+        "import sys; from pathlib import Path; from data.sources.streets.source import render;"
+        "render(Path(sys.argv[1]), {'train': 12}, height=64, width=128, seed=4)"
+    )
+    env = os.environ | {"PYTHONHASHSEED": hash_seed}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "two")], cwd=root, env=env, check=True
+    )
+    render(tmp_path / "one", {"train": 12}, height=64, width=128, seed=4)
+    assert rendered(tmp_path / "one") == rendered(tmp_path / "two")
 
 
 def test_more_streets_never_change_the_first_ones(tmp_path: Path) -> None:

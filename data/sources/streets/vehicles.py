@@ -75,10 +75,7 @@ def _wheels(canvas: Canvas, seen: Faces, at: Sequence[float], radius: float, cls
                     for u, v in CIRCLE
                 ]
                 canvas.face(ring, color, class_id, normal)
-    for name in ("rear", "front"):
-        if name not in seen:
-            continue
-        face, normal = seen[name]
+    for face, normal in _sides(seen, "rear", "front"):
         (ax, y, az), (bx, _, bz) = face[:2]
         for left in (0.06, 0.74):
             s, t = left, left + 0.2
@@ -86,6 +83,10 @@ def _wheels(canvas: Canvas, seen: Faces, at: Sequence[float], radius: float, cls
             x1, z1 = ax + (bx - ax) * t, az + (bz - az) * t
             tyre = ((x0, 0.0, z0), (x1, 0.0, z1), (x1, y, z1), (x0, y, z0))
             canvas.face(tyre, _TYRE, cls, normal)
+
+
+def _sides(seen: Faces, *names: str) -> list[Face]:
+    return [seen[name] for name in names if name in seen]
 
 
 def _lamps(canvas: Canvas, seen: Faces, low: float, high: float) -> None:
@@ -166,14 +167,12 @@ def truck(canvas: Canvas, rng: Rng, *, x: float, z: float, yaw: float) -> None:
     for part in sorted((rear, cab), key=lambda corners: -corners[0][2] - corners[2][2]):
         seen = canvas.solid(part, paint if part is cab else cargo, ids.TRUCK)
         if part is cab:
-            for name in seen.keys() & {"left", "right", "front"}:
-                face, normal = seen[name]
+            for face, normal in _sides(seen, "left", "right", "front"):
                 canvas.details(face, [(0.1, 0.9, 0.45, 0.85)], [_GLASS], normal)
             _lamps(canvas, {k: v for k, v in seen.items() if k == "front"}, 0.05, 0.2)
         else:
             under: Color = (56, 56, 58)
-            for name in seen.keys() & {"left", "right"}:
-                face, normal = seen[name]
+            for face, normal in _sides(seen, "left", "right"):
                 skirt = [(0.02, 0.98, -0.14, 0.0)]
                 canvas.details(face, skirt, [under], normal)
             _lamps(canvas, {k: v for k, v in seen.items() if k == "rear"}, 0.0, 0.1)
