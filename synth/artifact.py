@@ -44,8 +44,8 @@ def write(
     }
     if nets is not None:
         state = {name: tensor.contiguous() for name, tensor in nets.state_dict().items()}
-        metadata = {"fingerprint": description.fingerprint, "method": description.name}
-        write_bytes(out / WEIGHTS, save(state, metadata))
+        # one key only: safetensors writes several in random order, and bytes would differ by run
+        write_bytes(out / WEIGHTS, save(state, {"fingerprint": description.fingerprint}))
         write_text(out / CURVE, "".join(json.dumps(point) + "\n" for point in curve))
     write_json(out / DESCRIPTION, content)
 
