@@ -35,6 +35,7 @@ from synth.layouts.progressive import (
     enlarge,
     grids,
 )
+from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
 from synth.method import AdamConfig, Drawn, Phase, Progress, Span, rand, randn
 from synth.palette import PaletteModel
@@ -58,7 +59,9 @@ class Config(Params):
     spread_weight: float = Field(1.0, ge=0)
     pixel_norm: PixelNormKind = "rms"
     joint: JointKind = "bias"
+    mask_gain: float = Field(1.0, gt=0)
     blur: Blur = "symmetric"
+    rounding: Rounding = "balanced"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class PartialPalette:
     merged_entropy_weight: float
     spread_weight: float
     blur: Blur
+    rounding: Rounding
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """One generator step, then one critic step on the merged layouts made before it."""
@@ -211,7 +215,9 @@ def build(
     spread_weight: float,
     pixel_norm: PixelNormKind,
     joint: JointKind,
+    mask_gain: float,
     blur: Blur,
+    rounding: Rounding,
 ) -> PartialPalette:
     """Build the method for layouts of `size` (height, width).
 
@@ -233,6 +239,7 @@ def build(
                 num_masks=num_classes + 1,
                 activate=assisted_present,
                 joint=joint,
+                mask_gain=mask_gain,
                 norm=pixel_norm,
                 normalised_stem=False,
             ),
@@ -254,6 +261,7 @@ def build(
         merged_entropy_weight=merged_entropy_weight,
         spread_weight=spread_weight,
         blur=blur,
+        rounding=rounding,
     )
 
 
@@ -273,6 +281,7 @@ def draw(
     places = rand(rngs, (2,)).to(real.device)
     layout = onehot(real, method.num_classes)
     edit = remove(layout, band_of(places, method.size, method.min_band))
-    made = method.sample(nets, edit, rngs).argmax(1)
-    label = torch.where(edit.band, made, real)
-    return Drawn(label=label, target=layout.mean((2, 3)), edited=edit.band, derived=True)
+    target = layout.mean((2, 3))
+    soft = torch.where(edit.band[:, None], method.sample(nets, edit, rngs), layout)
+    label = torch.where(edit.band, round_layout(soft, target, method.rounding), real)
+    return Drawn(label=label, target=target, edited=edit.band, derived=True)

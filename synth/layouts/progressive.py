@@ -178,17 +178,26 @@ class Generator(nn.Module):
         num_masks: int,
         activate: Activate,
         joint: JointKind,
+        mask_gain: float,
         norm: PixelNormKind,
         normalised_stem: bool,
     ) -> None:
-        """Build stem, heads and joints; the last level needs no joint."""
+        """Build stem, heads and joints; the last level needs no joint.
+
+        `mask_gain` multiplies the learning rate of the heads' weights without changing the logits
+        at the start: a small class fills its pixels only with logits far apart, which heads that
+        move by one learning rate per step reach after thousands of steps.
+        """
         super().__init__()
         self.base, self.norm, self.activate = base, norm, activate
         self.normalised_stem = normalised_stem
         cells = base[0] * base[1]
         self.stem = EqualLinear(latent + num_masks, channels[0] * cells, gain=2**0.5 / 4)
         self.blocks = nn.ModuleList(blocks)
-        self.to_mask = nn.ModuleList([EqualConv(c, num_masks, 1, gain=1) for c in channels])
+        heads = [EqualConv(c, num_masks, 1, gain=mask_gain) for c in channels]
+        for head in heads:
+            head.weight.data /= mask_gain
+        self.to_mask = nn.ModuleList(heads)
         self.joints = nn.ModuleList([Joint(num_masks, c, joint) for c in channels[:-1]])
 
     def forward(

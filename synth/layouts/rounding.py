@@ -1,4 +1,4 @@
-"""From a soft layout to a label map: the most probable class, or the best map of a given palette."""
+"""From a soft layout to a label map: the likeliest class, or the best map of a given palette."""
 
 from typing import Literal
 
@@ -27,12 +27,15 @@ def balanced(soft: Tensor, share: Tensor) -> Tensor:
     the classes' offsets, at temperatures that fall from 1 to 0.01, then the argmax. Classes with
     a share below one pixel are left out. Each layout is solved on its own.
     """
-    logits = soft.float().add(EPS).log().flatten(2)
-    wanted = torch.where(share * logits.shape[2] < 1, 0.0, share.float())
-    wanted = (wanted / wanted.sum(1, keepdim=True)).log()  # -inf: never assigned
-    offset = torch.where(wanted.isinf(), wanted, torch.zeros_like(wanted))
+    return torch.stack([_balance(*item) for item in zip(soft, share.float(), strict=True)])
+
+
+def _balance(soft: Tensor, share: Tensor) -> Tensor:
+    present = (share * soft[0].numel() >= 1).nonzero()[:, 0]
+    logits = soft[present].float().add(EPS).log().flatten(1)
+    wanted = (share[present] / share[present].sum()).log()
+    offset = torch.zeros_like(wanted)
     for temperature in TEMPERATURES:
-        filled = ((logits + offset[..., None]) / temperature).softmax(1).mean(2)
-        step = temperature * (wanted - filled.clamp_min(EPS).log())
-        offset = torch.where(wanted.isinf(), wanted, offset + step)
-    return (logits + offset[..., None]).argmax(1).view(len(soft), *soft.shape[2:])
+        filled = ((logits + offset[:, None]) / temperature).softmax(0).mean(1)
+        offset = offset + temperature * (wanted - filled.clamp_min(EPS).log())
+    return present[(logits + offset[:, None]).argmax(0)].view(soft.shape[1:])

@@ -36,6 +36,7 @@ from synth.layouts.progressive import (
     enlarge,
     grids,
 )
+from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
 from synth.method import AdamConfig, Drawn, Phase, Progress, Span, randn
 from synth.palette import PaletteModel
@@ -56,7 +57,9 @@ class Config(Params):
     spread_weight: float = Field(1.0, ge=0)
     pixel_norm: PixelNormKind = "rms"
     joint: JointKind = "bias"
+    mask_gain: float = Field(1.0, gt=0)
     blur: Blur = "symmetric"
+    rounding: Rounding = "balanced"
     filter_palette: bool = False
 
 
@@ -77,6 +80,7 @@ class SemanticPalette:
     entropy_weight: float
     spread_weight: float
     blur: Blur
+    rounding: Rounding
     filter_palette: bool
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
@@ -147,7 +151,9 @@ def build(
     spread_weight: float,
     pixel_norm: PixelNormKind,
     joint: JointKind,
+    mask_gain: float,
     blur: Blur,
+    rounding: Rounding,
     filter_palette: bool,
 ) -> SemanticPalette:
     """Build the method for layouts of `size` (height, width).
@@ -171,6 +177,7 @@ def build(
                 num_masks=num_classes,
                 activate=assisted,
                 joint=joint,
+                mask_gain=mask_gain,
                 norm=pixel_norm,
                 normalised_stem=True,
             ),
@@ -191,6 +198,7 @@ def build(
         entropy_weight=entropy_weight,
         spread_weight=spread_weight,
         blur=blur,
+        rounding=rounding,
         filter_palette=filter_palette,
     )
 
@@ -204,5 +212,5 @@ def draw(
     rngs: Sequence[torch.Generator],
 ) -> Drawn:
     """Draw labels for palettes `[B, C]`; `real` is not looked at, `target` is the palette."""
-    label = method.sample(nets, palette, rngs).argmax(1)
+    label = round_layout(method.sample(nets, palette, rngs), palette, method.rounding)
     return Drawn(label=label, target=palette, edited=None, derived=False)
