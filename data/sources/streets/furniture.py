@@ -64,7 +64,7 @@ def hedge(canvas: Canvas, rng: Rng, *, side: int, line: float, near: float, far:
 def lamp_post(canvas: Canvas, rng: Rng, *, side: int, x: float, z: float) -> None:
     """Draw a street lamp that leans over the road."""
     height, color = rng.uniform(5, 9), vary(rng, pick(rng, _METAL), 0.2)
-    canvas.flat(x, z, rect(-0.09, 0.09, 0.0, height), color, ids.POLE)
+    canvas.flat(x, z, rect(-0.12, 0.12, 0.0, height), color, ids.POLE)
     arm = -side * rng.uniform(0.6, 2.0)
     canvas.flat(x, z, rect(min(0, arm), max(0, arm), height - 0.1, height), color, ids.POLE)
     lit = canvas.light.time == "dusk"
@@ -74,7 +74,7 @@ def lamp_post(canvas: Canvas, rng: Rng, *, side: int, x: float, z: float) -> Non
 
 def post(canvas: Canvas, rng: Rng, *, x: float, z: float, height: float) -> None:
     """Draw a bare pole."""
-    half = rng.uniform(0.04, 0.12)
+    half = rng.uniform(0.07, 0.14)
     color = vary(rng, pick(rng, _METAL), 0.25)
     canvas.flat(x, z, rect(-half, half, 0.0, height), color, ids.POLE)
 
@@ -82,7 +82,7 @@ def post(canvas: Canvas, rng: Rng, *, x: float, z: float, height: float) -> None
 def sign(canvas: Canvas, rng: Rng, *, x: float, z: float) -> None:
     """Draw a traffic sign on its pole."""
     kind, top = pick(rng, _SIGNS), rng.uniform(2.3, 3.2)
-    canvas.flat(x, z, rect(-0.05, 0.05, 0.0, top), vary(rng, pick(rng, _METAL), 0.2), ids.POLE)
+    canvas.flat(x, z, rect(-0.07, 0.07, 0.0, top), vary(rng, pick(rng, _METAL), 0.2), ids.POLE)
     size = rng.uniform(0.36, 0.55)
     white: Color = (226, 226, 222)
     if kind == "board":
@@ -112,17 +112,17 @@ def traffic_light(canvas: Canvas, rng: Rng, *, side: int, x: float, z: float) ->
     if rng.random() < 0.35:
         reach = -side * rng.uniform(2.5, 5)
         mast = 5.6
-        canvas.flat(x, z, rect(-0.09, 0.09, 0.0, mast), metal, ids.POLE)
+        canvas.flat(x, z, rect(-0.12, 0.12, 0.0, mast), metal, ids.POLE)
         canvas.flat(x, z, rect(min(0, reach), max(0, reach), mast - 0.15, mast), metal, ids.POLE)
         heads.append((reach, mast + 0.3))
     else:
-        canvas.flat(x, z, rect(-0.07, 0.07, 0.0, height - 0.8), metal, ids.POLE)
+        canvas.flat(x, z, rect(-0.09, 0.09, 0.0, height - 0.8), metal, ids.POLE)
     lamps = ((235, 40, 30), (240, 170, 40), (60, 220, 120))
     for middle, top in heads:
-        case = rect(middle - 0.19, middle + 0.19, top - 1.0, top)
+        case = rect(middle - 0.24, middle + 0.24, top - 1.1, top)
         canvas.flat(x, z, case, (34, 36, 34), ids.TRAFFIC_LIGHT)
         lamp = (middle, top - 0.18 - 0.32 * state)
-        canvas.disc(x, z, lamp, (0.13, 0.13), lamps[state], None, glow=True)
+        canvas.disc(x, z, lamp, (0.16, 0.16), lamps[state], None, glow=True)
 
 
 def litter_bin(canvas: Canvas, rng: Rng, *, x: float, z: float) -> None:

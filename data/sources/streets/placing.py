@@ -119,7 +119,7 @@ def _traffic(scene: Scene, rng: Rng) -> list[Thing]:
                     at = z + _SIZES[kind][1] - 2
                     things.append(_vehicle(kind, {"x": x, "z": at, "yaw": yaw}))
             z += float(rng.uniform(9, 28))
-    if scene.rails and len(scene.lanes) > 1 and rng.random() < 0.75:
+    if scene.rails and len(scene.lanes) > 1 and rng.random() < 0.85:
         z = float(rng.uniform(16, 45))
         spot = {"x": scene.lanes[-1][0], "z": z, "yaw": _heading(scene, z)}
         things.append(_vehicle(vehicles.tram, spot))

@@ -164,7 +164,7 @@ def draw_scene(rng: Rng, width: int, height: int) -> Scene:
         lots=lots,
         cross=cross,
         end=end,
-        rails=rng.random() < 0.07,
+        rails=rng.random() < 0.1,
         marked_bay=rng.random() < 0.2,
         flow=float(rng.uniform(0.2, 1.6)),
     )
