@@ -32,6 +32,17 @@ def conv(
     return spectral_norm(layer) if spectral else layer
 
 
+@torch.no_grad()
+def set_gain(net: nn.Module, gain: float) -> None:
+    """Turn the initial weights of a fresh network into those of another Xavier gain.
+
+    The gain is a plain factor, on which the vectors of spectral norm do not depend.
+    """
+    for parameter in net.parameters():
+        if parameter.dim() > 1:
+            parameter.mul_(gain / INIT_GAIN)
+
+
 def activate(x: Tensor) -> Tensor:
     """Apply the family's leaky ReLU (slope 0.2)."""
     return F.leaky_relu(x, SLOPE)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from data.batches import Batch, onehot
 from data.params import Params
 from synth.critics import SegmentationCritic, halvings
+from synth.layers import INIT_GAIN, set_gain
 from synth.losses import (
     class_weights,
     fake_cross_entropy,
@@ -45,6 +46,7 @@ class Config(Params):
     class_weight_power: float = Field(1.0, ge=0)
     class_weight_max: float | None = Field(None, gt=0)
     reuse_fake: bool = True
+    init_gain: float = Field(INIT_GAIN, gt=0)
     generator_lr: float = Field(4e-4, gt=0)
     critic_lr: float = Field(4e-4, gt=0)
     betas: tuple[float, float] = (0.0, 0.999)
@@ -168,6 +170,7 @@ def build(
     class_weight_power: float,
     class_weight_max: float | None,
     reuse_fake: bool,
+    init_gain: float,
     generator_lr: float,
     critic_lr: float,
     betas: tuple[float, float],
@@ -189,6 +192,7 @@ def build(
             ),
         }
     )
+    set_gain(nets, init_gain)
     return Oasis(
         nets=nets,
         optimizers={"G": AdamConfig(generator_lr, betas), "D": AdamConfig(critic_lr, betas)},

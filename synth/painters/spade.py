@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from data.batches import Batch, onehot
 from data.params import Params
 from synth.critics import MultiScalePatchCritic
+from synth.layers import INIT_GAIN, set_gain
 from synth.losses import (
     Perceptual,
     feature_matching,
@@ -43,6 +44,7 @@ class Config(Params):
     perceptual_weight: float = Field(10.0, ge=0)
     vgg: Path | None = None
     reuse_fake: bool = True
+    init_gain: float = Field(INIT_GAIN, gt=0)
     generator_lr: float = Field(1e-4, gt=0)
     critic_lr: float = Field(4e-4, gt=0)
     betas: tuple[float, float] = (0.0, 0.9)
@@ -133,6 +135,7 @@ def build(
     perceptual_weight: float,
     vgg: Path | None,
     reuse_fake: bool,
+    init_gain: float,
     generator_lr: float,
     critic_lr: float,
     betas: tuple[float, float],
@@ -158,6 +161,7 @@ def build(
             ),
         }
     )
+    set_gain(nets, init_gain)
     return Spade(
         nets=nets,
         optimizers={"G": AdamConfig(generator_lr, betas), "D": AdamConfig(critic_lr, betas)},
