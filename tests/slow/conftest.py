@@ -78,10 +78,10 @@ class Project:
         with path.open("w") as file:
             yaml.dump(params, file)
 
-    def locked(self, address: str) -> dict[str, Any]:
-        """Return what dvc.lock says of a stage."""
-        lock = YAML(typ="safe", pure=True).load((self.root / "dvc.lock").read_text())
-        return lock["stages"][address]
+    def locked(self) -> dict[str, Any]:
+        """Return what dvc.lock says of every stage."""
+        text = (self.root / "dvc.lock").read_text()
+        return YAML(typ="safe", pure=True).load(text)["stages"]
 
 
 def clone(origin: Path, root: Path) -> Project:

@@ -16,7 +16,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-PATIENCE = 180  # seconds until a server, a worker or a state must be there
+PATIENCE = 400  # seconds until a server, a worker or a state must be there
 
 
 def wait_for(what: str, condition: Callable[[], Any]) -> Any:
