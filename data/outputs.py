@@ -25,7 +25,7 @@ def replacing(out: Path) -> Iterator[Path]:
         remove(partial)
         raise
     remove(out)
-    os.replace(partial, out)
+    partial.replace(out)
 
 
 def remove(path: Path) -> None:
@@ -44,7 +44,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, path)
+    partial.replace(path)
 
 
 def write_text(path: Path, content: str) -> None:

@@ -129,7 +129,7 @@ class ShardWriter:
             file.flush()
             os.fsync(file.fileno())
         content = partial.read_bytes()
-        os.replace(partial, self._out / name)
+        partial.replace(self._out / name)
         self._shards.append(
             {
                 "name": name,
@@ -207,7 +207,7 @@ class PairSet:
         if self._groups:
             return
         start = 0
-        for number, shard in enumerate(self.shards):
+        for number in range(len(self.shards)):
             metadata = self._file(number).metadata
             for group in range(metadata.num_row_groups):
                 self._groups.append((number, group))
