@@ -52,6 +52,7 @@ publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be com
 	@$(PYTHON) -c 'import ensurepip, venv' || \
 		{ echo "error: $(PYTHON) cannot make environments; install python3-venv (Debian, Ubuntu)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv: about 2 GB, some minutes"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	@$(BIN)/python -c 'from data.cli import run; from segment.opencv import check; run(check)'
 	@touch $@
