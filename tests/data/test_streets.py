@@ -196,3 +196,15 @@ def test_the_command_renders_the_splits_of_params(tmp_path: Path, monkeypatch) -
     assert len(list(Path("mine").rglob("*_leftImg8bit.png"))) == 3
     with pytest.raises(UserError, match="mine holds something already"):
         main(out=Path("mine"))
+
+
+def test_classes_can_be_left_out() -> None:
+    rngs = [[np.random.default_rng([3, index]) for index in range(40)] for _ in range(2)]
+    names = ("wall", "motorcycle")
+    with_all, without = (
+        {int(c) for rng in each for c in np.unique(render_street(rng, 32, 64, left_out)[1])}
+        for each, left_out in zip(rngs, ((), names), strict=True)
+    )
+    left_out = {ids.WALL, ids.MOTORCYCLE}
+    assert with_all >= left_out
+    assert not without & left_out

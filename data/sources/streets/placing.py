@@ -1,18 +1,26 @@
 """Place things in a street: what stands where, in which order it is painted."""
 
+from collections.abc import Collection
 from functools import partial
 
 import numpy as np
 
-from data.sources.streets import furniture, people, vehicles
+from data.sources.streets import buildings, furniture, people, vehicles
 from data.sources.streets.light import Rng, pick
 from data.sources.streets.lots import far_away, lots, tree
 from data.sources.streets.scene import Scene
 from data.sources.streets.thing import SEEN, Draw, Thing
 
+# What can be left out, by the name of its class.
+OPTIONAL: dict[str, Draw] = {
+    "wall": buildings.wall,
+    "train": vehicles.tram,
+    "motorcycle": people.motorcycle,
+}
 
-def place(scene: Scene, rng: Rng) -> list[Thing]:
-    """Return everything that stands in the street, farthest first."""
+
+def place(scene: Scene, rng: Rng, without: Collection[str] = ()) -> list[Thing]:
+    """Return everything that stands in the street, farthest first, `without` some classes."""
     things = far_away(scene, rng)
     for side in (-1, 1):
         things += lots(scene, rng, side)
@@ -21,7 +29,9 @@ def place(scene: Scene, rng: Rng) -> list[Thing]:
         things += _walk(scene, rng, side)
     things += _traffic(scene, rng)
     things += _crossing(scene, rng)
-    return sorted(things, key=lambda thing: -thing.depth)
+    left_out = [OPTIONAL[name] for name in without]
+    kept = [t for t in things if not (isinstance(t.draw, partial) and t.draw.func in left_out)]
+    return sorted(kept, key=lambda thing: -thing.depth)
 
 
 def _kerb(scene: Scene, rng: Rng, side: int) -> list[Thing]:

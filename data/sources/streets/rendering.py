@@ -1,5 +1,7 @@
 """Render one street: image and label from a random generator and a size."""
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
@@ -15,15 +17,19 @@ from data.sources.streets.texture import develop
 from data.sources.streets.thing import Thing
 
 
-def render_street(rng: Rng, height: int, width: int) -> tuple[NDArray, NDArray]:
+def render_street(
+    rng: Rng, height: int, width: int, without: Collection[str] = ()
+) -> tuple[NDArray, NDArray]:
     """Return image uint8 [height, width, 3] and label uint8 [height, width] (Cityscapes ids).
+
+    `without` names classes of `placing.OPTIONAL` that are not drawn.
 
     Everything is painted at twice the size; the image is the mean of 2 x 2 pixels, the label one
     of them, so the label stays crisp and the image has soft edges, as a camera's.
     """
     scene = draw_scene(rng, 2 * width, 2 * height)
     light = draw_light(rng)
-    things = place(scene, rng)
+    things = place(scene, rng, without)
     shadow = _shadows(things, scene.camera, light)
     ground, label = paint_ground(scene, light, shadow, rng)
     canvas = Canvas(Image.fromarray(ground), Image.fromarray(label), scene.camera, light)

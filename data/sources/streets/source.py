@@ -1,7 +1,8 @@
 """The source `streets`: render a data set in the Cityscapes layout, then read it as such."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from PIL import Image
@@ -19,11 +20,12 @@ _NUMBERS = {"train": 0, "val": 1, "test": 2}
 
 
 class Config(Params):
-    """How many streets to render per split, and the seed that all of them follow from."""
+    """How many streets to render per split, without which classes, and the seed of them all."""
 
     num_train: int = Field(200, ge=1)
     num_val: int = Field(100, ge=1)
     num_test: int = Field(100, ge=1)
+    without: tuple[Literal["wall", "train", "motorcycle"], ...] = ()
     seed: int = Field(0, ge=0)
 
 
@@ -40,7 +42,14 @@ def prepare(
     `root` is where the renderer itself lies, so that a changed renderer is a changed input.
     """
     counts = {"train": config.num_train, "val": config.num_val, "test": config.num_test}
-    render(scratch, {s: counts[s] for s in splits}, height=size[0], width=size[1], seed=config.seed)
+    render(
+        scratch,
+        {split: counts[split] for split in splits},
+        height=size[0],
+        width=size[1],
+        seed=config.seed,
+        without=config.without,
+    )
     return scratch
 
 
@@ -54,7 +63,15 @@ def read_label(path: Path, config: Config) -> np.ndarray:
     return cityscapes.read_label(path, cityscapes.Config())
 
 
-def render(root: Path, counts: dict[str, int], *, height: int, width: int, seed: int) -> None:
+def render(
+    root: Path,
+    counts: dict[str, int],
+    *,
+    height: int,
+    width: int,
+    seed: int,
+    without: Collection[str] = (),
+) -> None:
     """Write leftImg8bit/ and gtFine/ with the given number of pairs per split under root.
 
     Street i of a split follows from SeedSequence([seed, split number, i]) and the size alone, so
@@ -69,7 +86,8 @@ def render(root: Path, counts: dict[str, int], *, height: int, width: int, seed:
             labels.mkdir(parents=True, exist_ok=True)
             for index in range(count):
                 sequence = np.random.SeedSequence([seed, _NUMBERS[split], index])
-                image, label = render_street(np.random.default_rng(sequence), height, width)
+                rng = np.random.default_rng(sequence)
+                image, label = render_street(rng, height, width, without)
                 stem = f"{city}_{index:06d}_000019"
                 Image.fromarray(image).save(images / f"{stem}_leftImg8bit.png", compress_level=1)
                 Image.fromarray(label).save(labels / f"{stem}_gtFine_labelIds.png")
