@@ -9,11 +9,15 @@ import pytest
 from flows import pipeline
 from flows.pipeline import ExperimentFailed, experiment, ready
 
-# Sleeping stages overlap when something lets them.
+# A cell ends only after the other one of its pair has started, so two are always at work at once.
 CELL = """
-import json, os, sys, time
+import glob, json, os, sys, time
 start = time.monotonic()
-time.sleep(0.5)
+open(sys.argv[1] + ".started", "w").close()
+wanted = 2 if len(glob.glob("*.started")) <= 2 else 4
+while len(glob.glob("*.started")) < wanted and time.monotonic() < start + 60:
+    time.sleep(0.01)
+time.sleep(0.2)
 span = {"gpu": os.environ["CUDA_VISIBLE_DEVICES"], "start": start, "end": time.monotonic()}
 open(sys.argv[1], "w").write(json.dumps(span))
 """
@@ -47,13 +51,16 @@ def test_the_report_becomes_an_artifact_and_progress_reaches_100(toy: Path) -> N
 
 @pytest.mark.usefixtures("server")
 def test_a_failure_stops_only_what_needs_it(toy: Path) -> None:
-    (toy / "b.py").write_text("raise SystemExit('layouts.x is not a known key')\n")
+    (toy / "b.py").write_text(
+        "open('tries', 'a').write('x')\nraise SystemExit('layouts.x is not a known key')\n"
+    )
     state = experiment(root=str(toy), return_state=True)
     assert state.is_failed()
     with pytest.raises(ExperimentFailed, match="failed: b") as caught:
         state.result()
     assert "layouts.x is not a known key" in str(caught.value)
     assert "not run, because they need a failed stage: report" in str(caught.value)
+    assert (toy / "tries").read_text() == "x", "an error is not worth a second try"
     assert (toy / "c.txt").exists()
     assert not (toy / "evaluate" / "report.md").exists()
     assert artifacts("stages")[0].data == 50.0
