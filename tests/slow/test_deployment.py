@@ -92,9 +92,9 @@ def worker(
     project.set(
         recipes={
             "real": {"layouts": "none", "painter": "none", "adapt": "none"},
-            "semi": {"layouts": "real", "painter": "oasis", "adapt": "none"},
+            "semi": {"layouts": "real", "painter": "spade", "adapt": "none"},
         },
-        train={"layouts": ["none", "real"], "painters": ["none", "oasis"]},
+        train={"layouts": ["none", "real"], "painters": ["none", "spade"]},
         report__recipes=["real", "semi"],
     )
     project.commit("two recipes")
@@ -130,7 +130,7 @@ def training_in(root: Path) -> psutil.Process | None:
     for process in psutil.process_iter(["cmdline", "cwd"]):
         line = " ".join(process.info["cmdline"] or [])
         mine = process.info["cwd"] == str(root)
-        if mine and line.startswith("python -m synth.train_painter --method oasis"):
+        if mine and line.startswith("python -m synth.train_painter --method spade"):
             return process
     return None
 
@@ -145,7 +145,7 @@ def test_a_deployed_experiment_ends_with_its_report(worker: Any) -> None:
 
 
 def test_a_cancelled_experiment_leaves_no_training_behind(worker: Any) -> None:
-    worker.set(painters__oasis__num_images=1000000)
+    worker.set(painters__spade__num_images=1000000)
     started = worker.run("prefect", "deployment", "run", "experiment/experiment")
     training = wait_for("the painter's training", lambda: training_in(worker.root))
     run_id = next(line.split()[-1] for line in started.splitlines() if "UUID" in line)
@@ -156,7 +156,7 @@ def test_a_cancelled_experiment_leaves_no_training_behind(worker: Any) -> None:
         lambda: "Cancelled" in worker.run("prefect", "flow-run", "inspect", run_id),
     )
     # Nothing was left locked.
-    worker.set(painters__oasis__num_images=160)
+    worker.set(painters__spade__num_images=160)
     assert "Completed" in worker.run(
         "prefect", "deployment", "run", "experiment/experiment", "--watch"
     )

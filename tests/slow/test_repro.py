@@ -98,12 +98,12 @@ def test_an_experiment_runs_only_what_depends_on_the_changed_number(
 def test_an_experiment_with_an_unknown_key_is_refused(finished: Any, copy: Callable) -> None:
     project = copy(finished)
     # By DVC when it is a slip, by the stage when it was added on purpose.
-    wrong = project.dvc("exp", "run", "--set-param", "painters.oasis.wdth=8", status=255)
+    wrong = project.dvc("exp", "run", "--set-param", "painters.spade.wdth=8", status=255)
     assert "wdth" in wrong
     added = project.dvc(
-        "exp", "run", "--set-param", "+painters.oasis.wdth=8", "painter@oasis", status=255
+        "exp", "run", "--set-param", "+painters.spade.wdth=8", "painter@spade", status=255
     )
-    assert "`painters.oasis.wdth` is not a known key" in added
+    assert "`painters.spade.wdth` is not a known key" in added
 
 
 def test_another_seed_runs_only_its_cells_and_the_report_follows_the_list(
@@ -138,7 +138,7 @@ def test_six_stages_at_once(finished: Any, copy: Callable) -> None:
         "layout@semantic_palette",
         "layout@partial_palette",
         "painter@none",
-        "painter@oasis",
+        "painter@spade",
     ]
     children = [
         project.start("dvc", "--wait-for-lock", "repro", "--single-item", cell) for cell in cells
@@ -153,7 +153,7 @@ def test_six_stages_at_once(finished: Any, copy: Callable) -> None:
 
 TRAININGS = {
     "layout@semantic_palette": "synth.train_layout",
-    "painter@oasis": "synth.train_painter",
+    "painter@spade": "synth.train_painter",
 }
 
 
@@ -187,8 +187,8 @@ def kill_in_the_middle(project: Any, address: str, whole_group: bool) -> str:
     [
         ("layout@semantic_palette", True),
         ("layout@semantic_palette", False),
-        ("painter@oasis", True),
-        ("painter@oasis", False),
+        ("painter@spade", True),
+        ("painter@spade", False),
     ],
 )
 def test_a_killed_training_resumes_and_ends_with_the_same_weights(
@@ -211,15 +211,15 @@ def test_a_killed_training_resumes_and_ends_with_the_same_weights(
 
 def test_a_checkpoint_of_other_numbers_is_not_used(finished: Any, copy: Callable) -> None:
     project = copy(finished)
-    trained = project.locked()["painter@oasis"]["outs"]
-    project.set(painters__oasis__generator_lr=2.0e-4)
-    kill_in_the_middle(project, "painter@oasis", whole_group=False)
-    project.set(painters__oasis__generator_lr=3.0e-4)
-    output = project.dvc("repro", "--single-item", "painter@oasis")
+    trained = project.locked()["painter@spade"]["outs"]
+    project.set(painters__spade__generator_lr=2.0e-4)
+    kill_in_the_middle(project, "painter@spade", whole_group=False)
+    project.set(painters__spade__generator_lr=3.0e-4)
+    output = project.dvc("repro", "--single-item", "painter@spade")
     assert "resumed" not in output
-    assert project.locked()["painter@oasis"]["outs"] != trained
+    assert project.locked()["painter@spade"]["outs"] != trained
     # Back to the first numbers: nothing trains, the run cache has them.
-    project.set(painters__oasis__generator_lr=4.0e-4)
-    output = project.dvc("repro", "--single-item", "painter@oasis")
+    project.set(painters__spade__generator_lr=4.0e-4)
+    output = project.dvc("repro", "--single-item", "painter@spade")
     assert "is cached - skipping run" in output
-    assert project.locked()["painter@oasis"]["outs"] == trained
+    assert project.locked()["painter@spade"]["outs"] == trained
