@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from data.batches import Batch, onehot
 from data.params import Params
-from synth.layers import Condition, ModulatedBlock, Spade
+from synth.layers import Condition, ModulatedBlock, Spade, set_gain
 from synth.layouts.activation import Activation, assisted_present
 from synth.layouts.losses import (
     Blur,
@@ -48,6 +48,7 @@ class Config(Params):
     width: int = Field(512, ge=4)
     taper_from: int = Field(4, ge=1)
     hidden: int = Field(128, ge=1)
+    init_gain: float = Field(1.0, gt=0)  # 0.02 as released: blind to the layout for long
     levels: tuple[Level, ...]
     lr: float = Field(1e-3, gt=0)
     betas: tuple[float, float] = (0.0, 0.99)
@@ -157,10 +158,13 @@ class PartialPalette:
 class EditBlock(nn.Module):
     """One SPADE residual block, conditioned on the layout with its band unknown (section 3.1)."""
 
-    def __init__(self, inputs: int, outputs: int, num_classes: int, hidden: int) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, num_classes: int, hidden: int, init_gain: float
+    ) -> None:
         """Build the block; its norms are batch norms without their own scale."""
         super().__init__()
         self.block = ModulatedBlock(inputs, outputs, lambda c: Spade(c, num_classes, hidden))
+        set_gain(self.block, init_gain)
 
     def forward(self, x: Tensor, layout: Condition) -> Tensor:
         """Features -> features of the same size."""
@@ -204,6 +208,7 @@ def build(
     width: int,
     taper_from: int,
     hidden: int,
+    init_gain: float,
     levels: Sequence[Level],
     lr: float,
     betas: tuple[float, float],
@@ -232,7 +237,7 @@ def build(
     nets = nn.ModuleDict(
         {
             "G": Generator(
-                [EditBlock(a, b, num_classes, hidden) for a, b in pairs],
+                [EditBlock(a, b, num_classes, hidden, init_gain) for a, b in pairs],
                 channels=channels,
                 base=sizes[0],
                 latent=latent,
