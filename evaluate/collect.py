@@ -73,6 +73,17 @@ def read_curve(folder: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def read_measures(artifacts: Path, methods: Sequence[str]) -> dict[str, Json]:
+    """Return what each layout method measured of itself while it was trained."""
+    found = {}
+    for method in methods:
+        path = artifacts / "layouts" / method / "method.json"
+        if not path.is_file():
+            raise UserError(f"layout method {method} is missing: there is no {path}; train it")
+        found[method] = read_json(path)["measures"]
+    return found
+
+
 def class_shares(train: PairSet) -> list[Json]:
     """Return {name, color, eval, share, images} per class; shares of pixels and images, percent."""
     palettes = train.column("palette").astype(np.float64)

@@ -31,12 +31,16 @@ def recipe_numbers(
 
 
 def layout_numbers(
-    scores: Mapping[str, Json], recipes: Sequence[str], table: Mapping[str, Json]
+    scores: Mapping[str, Json],
+    recipes: Sequence[str],
+    table: Mapping[str, Json],
+    measures: Mapping[str, Json],
 ) -> dict[str, Json]:
     """Return KL by layout method; `table` is the `recipes` section of the parameters.
 
     A method that several recipes use is shown as the first of them drew it. KL is None for
-    methods that are not asked for a whole image's palette.
+    methods that are not asked for a whole image's palette. `kl_argmax` is what the generator
+    scored before its layouts were rounded to their palette, from the method's own `measures`.
     """
     result: dict[str, Json] = {}
     for recipe in recipes:
@@ -44,7 +48,8 @@ def layout_numbers(
         if method == "none" or method in result:
             continue
         found = scores[recipe]["layouts"] or {"kl": None, "kl_shuffled": None, "num_pairs": None}
-        result[method] = {"recipe": recipe} | found
+        argmax = measures[method].get("kl_argmax")
+        result[method] = {"recipe": recipe, "kl_argmax": argmax} | found
     return result
 
 

@@ -110,10 +110,13 @@ def _curves(rises: Mapping[str, float | None], shown: Mapping[str, Figure]) -> l
 def _layouts(report: Json) -> list[str]:
     return [
         "## Do layouts keep to the palette that was asked for?",
-        "KL in nats of the asked palette against the hard palette of the generated layout, mean "
-        "over pairs; 0 is exact. Beside it the same layouts with the targets shuffled: what a "
-        "generator would score that draws plausible palettes but ignores the request. Empty for "
-        "methods that are not asked for a whole image's palette.",
+        "KL in nats of the asked palette against the hard palette of the layout, mean over "
+        "layouts; 0 is exact. *Of the argmax*: the generator's most probable classes, which is "
+        "what it has learnt (the poster's figure). *Of the pairs*: after rounding; with "
+        "`rounding: balanced` pixels are assigned so that classes fill their shares, so it is "
+        "near 0 by construction. *Targets shuffled*: what pairs would score whose palettes are "
+        "plausible but not the ones asked for. Empty for methods that are not asked for a whole "
+        "image's palette.",
         tables.layout_kl(report["layouts"]),
     ]
 

@@ -23,7 +23,7 @@ def main(*, artifacts: Path, out: Path) -> None:
     cells = collect.read_cells(artifacts, params.recipes, params.seeds)
     train = PairSet(artifacts / "real" / "train")
     sets = {name: PairSet(artifacts / "pairs" / name) for name in params.recipes}
-    report = numbers(params, scores, train) | {"budget": collect.budget(cells)}
+    report = numbers(params, scores, train, artifacts) | {"budget": collect.budget(cells)}
     curves = collect.val_curves(cells)
     with timed("report"), replacing(out / "figures") as folder:
         drawn = [
@@ -44,10 +44,14 @@ def main(*, artifacts: Path, out: Path) -> None:
         write_text(out / "report.md", text)
 
 
-def numbers(params: ReportParams, scores: dict[str, Any], train: PairSet) -> dict[str, Any]:
+def numbers(
+    params: ReportParams, scores: dict[str, Any], train: PairSet, artifacts: Path
+) -> dict[str, Any]:
     """Return the numbers of report.json and where they come from."""
     used = provenance.used_params(params.recipes)
     source = used["dataset"]["source"]
+    methods = {used["recipes"][recipe]["layouts"] for recipe in params.recipes}
+    measures = collect.read_measures(artifacts, sorted(methods))
     return {
         "revision": provenance.revision(),
         "dataset": source,
@@ -55,7 +59,7 @@ def numbers(params: ReportParams, scores: dict[str, Any], train: PairSet) -> dic
         "preset": provenance.preset(),
         "seeds": list(params.seeds),
         "recipes": recipe_numbers(scores, params.recipes, params.seeds),
-        "layouts": layout_numbers(scores, params.recipes, used["recipes"]),
+        "layouts": layout_numbers(scores, params.recipes, used["recipes"], measures),
         "judge": scores[BASELINE]["judge"],
         "classes": collect.class_shares(train),
         "params": used,

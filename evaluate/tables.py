@@ -79,6 +79,7 @@ def layout_kl(layouts: Mapping[str, Json]) -> str:
         [
             f"`{method}`",
             f"`{entry['recipe']}`",
+            NOTHING if entry["kl_argmax"] is None else f"{entry['kl_argmax']:.3f}",
             NOTHING if entry["kl"] is None else f"{entry['kl']:.3f}",
             NOTHING if entry["kl"] is None else f"{entry['kl_shuffled']:.3f}",
             NOTHING if entry["kl"] is None else str(entry["num_pairs"]),
@@ -86,7 +87,16 @@ def layout_kl(layouts: Mapping[str, Json]) -> str:
         for method, entry in layouts.items()
     ]
     return markdown(
-        ["layout method", "drawn for", "KL", "KL, targets shuffled", "layouts"], rows, num_text=2
+        [
+            "layout method",
+            "drawn for",
+            "KL of the argmax",
+            "KL of the pairs",
+            "targets shuffled",
+            "layouts",
+        ],
+        rows,
+        num_text=2,
     )
 
 

@@ -54,6 +54,8 @@ def train_cell(
     num_workers: int,
     memory_limit_mb: int,
     weights: Path | None,
+    class_weight_power: float,
+    class_weight_max: float,
 ) -> Cell:
     """Train on `sets["train"]`; score the last weights on every other set, test once.
 
@@ -96,6 +98,9 @@ def train_cell(
             precision=precision,
             num_workers=num_workers,
             weights=weights,
+            class_weights=class_weights(
+                train.column("palette")[real], class_weight_power, class_weight_max
+            ),
             work_dir=work_dir,
             watch=watch,
         )
@@ -106,6 +111,21 @@ def train_cell(
     }
     ids = {name: pool.ids() for name, pool in splits.items()}
     return Cell(model, mix.num_real / batch_size, curves, ids, matrices)
+
+
+def class_weights(palettes: np.ndarray, power: float, most: float) -> np.ndarray | None:
+    """Return loss weights `[C]` from the palettes `[N, C]` of the real pairs, or None for power 0.
+
+    Inverse frequency to a power, at most `most` times that of the average pixel; the mean over
+    pixels is 1. The weights follow from the real pairs alone, so they are the same for all recipes.
+    """
+    if power == 0:
+        return None
+    shares = palettes.mean(axis=0, dtype=np.float64)
+    present = np.where(shares > 0, shares, 1.0)
+    raw = np.where(shares > 0, present**-power, 0.0)
+    capped = np.minimum(raw / (raw * shares).sum(), most)
+    return capped / (capped * shares).sum()
 
 
 def rows_of(pairs: PairSet, seed: int, num_slices: int) -> tuple[np.ndarray, np.ndarray]:

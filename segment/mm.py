@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
-from data.classes import ClassTable
+from data.classes import IGNORE, ClassTable
 from data.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
 from segment.mixes import Mix
@@ -37,6 +38,8 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     from mmengine.optim import OptimWrapper
     from mmengine.runner import Runner
     from mmseg.models.decode_heads import decode_head as decode_head_module
+    from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+    from mmseg.models.losses import CrossEntropyLoss
     from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
 
@@ -110,6 +113,40 @@ class WatchHook(Hook):
     ) -> None:
         """Pass on the number of iterations done and the loss."""
         self._watch(batch_idx + 1, outputs["loss"].item(), runner.model)
+
+
+class BalancedCrossEntropy(nn.Module):
+    """Cross entropy with a weight per class, a weighted mean over the supervised pixels.
+
+    MMSegmentation's own loss looks ignored pixels up in the table of weights, and fails.
+    """
+
+    def __init__(self, class_weights: np.ndarray, loss_weight: float, loss_name: str) -> None:
+        super().__init__()
+        self.register_buffer("class_weights", torch.as_tensor(class_weights, dtype=torch.float32))
+        self.loss_weight, self.loss_name = loss_weight, loss_name
+
+    def forward(
+        self, logits: Tensor, label: Tensor, weight: None = None, ignore_index: int = IGNORE
+    ) -> Tensor:
+        """Return the loss of logits `[B, C, H, W]` against labels `[B, H, W]`."""
+        terms = functional.cross_entropy(
+            logits.float(), label, self.class_weights, ignore_index=ignore_index, reduction="sum"
+        )
+        supervised = label[label != ignore_index]
+        return self.loss_weight * terms / self.class_weights[supervised].sum().clamp_min(1e-6)
+
+
+def balance(model: nn.Module, class_weights: np.ndarray) -> None:
+    """Give every head's softmax cross entropy the class weights `[C]`."""
+    for head in (module for module in model.modules() if isinstance(module, BaseDecodeHead)):
+        loss = head.loss_decode
+        if not isinstance(loss, CrossEntropyLoss) or loss.use_sigmoid:
+            raise UserError(
+                f"segment.class_weight_power has no effect on {type(loss).__name__} of this arch; "
+                "set it to 0 or choose an arch with a softmax cross entropy"
+            )
+        head.loss_decode = BalancedCrossEntropy(class_weights, loss.loss_weight, loss.loss_name)
 
 
 def augmentation(size: tuple[int, int], crop: tuple[float, float], flip: float) -> list[dict]:
@@ -207,6 +244,7 @@ def train(
     precision: str,
     num_workers: int,
     weights: Path | None,
+    class_weights: np.ndarray | None,
     work_dir: Path,
     watch: Watch,
 ) -> nn.Module:
@@ -225,8 +263,11 @@ def train(
     )
     iterations = len(mix)
     torch.manual_seed(mix.seed)  # layers draw their first weights while they are built
+    model = build_model(config)
+    if class_weights is not None:
+        balance(model, class_weights)
     runner = Runner(
-        model=build_model(config),
+        model=model,
         work_dir=str(work_dir),
         train_dataloader=loader,
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},

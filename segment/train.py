@@ -41,6 +41,8 @@ class Config(Params):
     num_workers: int = Field(ge=0)
     memory_limit_mb: int = Field(ge=0)
     weights: Path | None
+    class_weight_power: float = Field(ge=0)
+    class_weight_max: float = Field(gt=0)
     archs: dict[str, dict[str, Any]]
 
     @model_validator(mode="after")

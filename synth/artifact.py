@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from safetensors.torch import load_file, save
@@ -32,14 +33,19 @@ def write(
     description: Description,
     nets: nn.ModuleDict | None,
     curve: list[dict[str, float]],
+    measures: Mapping[str, float] = MappingProxyType({}),
 ) -> None:
-    """Write an artifact into an existing folder; `nets` is None for what needs no training."""
+    """Write an artifact into an existing folder; `nets` is None for what needs no training.
+
+    `measures` are numbers that the method takes of itself, for the report.
+    """
     content = {
         "name": description.name,
         "config": description.config,
         "classes": description.classes.to_json(),
         "size": list(description.size),
         "fingerprint": description.fingerprint,
+        "measures": dict(measures),
         "num_parameters": {} if nets is None else {n: _count(net) for n, net in nets.items()},
     }
     if nets is not None:

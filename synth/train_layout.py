@@ -30,6 +30,7 @@ def main(*, method: str, train: Path, palette: Path, out: Path) -> None:
         name=method,
         config=config.model_dump(mode="json"),
         build=build,
+        measure=entry.measures,
         training=read("training", TrainingParams),
         pairs=train,
         inputs=[train, palette],

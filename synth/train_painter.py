@@ -25,6 +25,7 @@ def main(*, method: str, train: Path, out: Path) -> None:
         name=method,
         config=config.model_dump(mode="json"),
         build=build,
+        measure=lambda method, nets: {},
         training=read("training", TrainingParams),
         pairs=train,
         inputs=[train],

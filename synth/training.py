@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from pydantic import Field
+from torch import nn
 
 from data.batches import load_stream
 from data.fingerprint import fingerprint, scratch
@@ -40,6 +41,7 @@ def run_training(
     name: str,
     config: dict[str, Any],
     build: Callable[[PairSet], Method | None],
+    measure: Callable[[Any, nn.ModuleDict], dict[str, float]],
     training: TrainingParams,
     pairs: Path,
     inputs: Sequence[Path],
@@ -47,7 +49,8 @@ def run_training(
 ) -> None:
     """Train one method on the real pairs of a set and write its artifact.
 
-    `build` makes the method for the set's classes and size, or None when it needs no training.
+    `build` makes the method for the set's classes and size, or None when it needs no training;
+    `measure(method, nets)` takes the numbers that are kept beside the weights.
     `inputs` are all the artifacts read; with the parameters and the code they key the scratch
     folder from which an interrupted run resumes.
     """
@@ -73,6 +76,7 @@ def run_training(
             save_every=training.save_every,
             log_every=training.log_every,
         )
-        artifact.write(partial, description, nets.cpu(), curve)
+        measures = measure(method, nets)
+        artifact.write(partial, description, nets.cpu(), curve, measures)
         timing.images = sum(span.num_images for span in method.spans)
     remove(checkpoint_dir)

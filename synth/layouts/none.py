@@ -29,3 +29,8 @@ def draw(
 ) -> Drawn:
     """Raise `UserError`: a recipe without layouts has nothing to draw."""
     raise UserError("layouts `none` draws no layouts; a recipe that makes pairs needs another one")
+
+
+def measures(method: None, nets: None) -> dict[str, float]:
+    """Measure nothing: nothing is trained."""
+    return {}

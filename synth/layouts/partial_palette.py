@@ -290,3 +290,8 @@ def draw(
     soft = torch.where(edit.band[:, None], method.sample(nets, edit, rngs), layout)
     label = torch.where(edit.band, round_layout(soft, target, method.rounding), real)
     return Drawn(label=label, target=target, edited=edit.band, derived=True)
+
+
+def measures(method: PartialPalette, nets: nn.ModuleDict) -> dict[str, float]:
+    """Measure nothing: the editor is asked for a band's palette, not for an image's."""
+    return {}

@@ -40,6 +40,8 @@ segment:
   crop: [1.0, 1.0]
   flip: 0.5
   supervise: all
+  class_weight_power: 0.0
+  class_weight_max: 20.0
   val_every: 10
   precision: float32
   threads: 1
@@ -154,6 +156,9 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
                 cell(artifacts / "segment" / recipe / str(seed), recipe, seed, scored)
         aic = [{"components": count, "aic": (count - 2.0) ** 2} for count in (1, 2, 3)]
         write_json(artifacts / "palette" / "palette.json", {"aic": aic, "components": 2})
+        for method in ("none", "real", "semantic_palette", "partial_palette"):
+            measures = {"kl_argmax": 0.25} if method == "semantic_palette" else {}
+            write_json(artifacts / "layouts" / method / "method.json", {"measures": measures})
         folder = artifacts / "painters" / "oasis"
         folder.mkdir(parents=True)
         points = [

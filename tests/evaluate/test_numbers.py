@@ -67,8 +67,10 @@ def test_layouts_go_by_method_and_by_the_first_recipe_that_uses_it():
         "palette": {"layouts": "semantic_palette"},
         "palette_da": {"layouts": "semantic_palette"},
     }
-    found = layout_numbers(scores, list(scores), table)
+    measures = {"none": {}, "real": {}, "semantic_palette": {"kl_argmax": 0.4}}
+    found = layout_numbers(scores, list(scores), table, measures)
     assert set(found) == {"real", "semantic_palette"}
     assert found["semantic_palette"]["kl"] == 0.2
     assert found["semantic_palette"]["recipe"] == "palette"
-    assert found["real"]["kl"] is None
+    assert found["semantic_palette"]["kl_argmax"] == 0.4
+    assert found["real"]["kl"] is None and found["real"]["kl_argmax"] is None

@@ -110,6 +110,7 @@ def test_numbers_of_the_report_by_hand(reported, monkeypatch):
         assert entry["delta"]["high"] == pytest.approx(gains.mean() + half, abs=1e-4)
     assert found["recipes"]["semi"]["obedience"]["miou"] == 100
     assert found["layouts"]["semantic_palette"]["kl"] == pytest.approx(0, abs=1e-4)
+    assert found["layouts"]["semantic_palette"]["kl_argmax"] == 0.25
     assert found["layouts"]["partial_palette"]["kl"] is None
 
 

@@ -12,6 +12,7 @@ from data.classes import IGNORE
 from data.errors import UserError
 from data.shards import PairSet
 from segment import archs, mm
+from segment.cell import class_weights
 from segment.pool import Pool
 
 
@@ -92,3 +93,26 @@ def test_foreign_pickles_are_not_executed(tmp_path: Path) -> None:
     torch.save({"state_dict": Path("x")}, tmp_path / "odd.pth")  # any object needs code to load
     with pytest.raises(UserError, match="plain tensors"):
         mm.load_backbone(tiny_model(), tmp_path / "odd.pth")
+
+
+def test_class_weights_meet_ignored_pixels_and_weigh_as_torch_does():
+    weights = np.array([1.0, 3.0, 0.5])
+    loss = mm.BalancedCrossEntropy(weights, 0.4, "loss_ce")
+    logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    label = torch.randint(0, 3, (2, 4, 4), generator=torch.Generator().manual_seed(1))
+    label[0, :2] = 255
+    plain = torch.nn.CrossEntropyLoss(torch.tensor(weights).float(), ignore_index=255)
+    assert loss(logits, label).item() == pytest.approx(0.4 * plain(logits, label).item(), rel=1e-5)
+    assert loss(logits, torch.full_like(label, 255)).item() == 0
+
+
+def test_class_weights_follow_the_real_palettes():
+    palettes = np.array([[0.6, 0.4, 0.0, 0.0], [0.38, 0.6, 0.02, 0.0]])
+    weights = class_weights(palettes, 0.5, 20.0)
+    shares = palettes.mean(0)
+    assert (weights * shares).sum() == pytest.approx(1)
+    assert weights[2] / weights[0] == pytest.approx((shares[0] / shares[2]) ** 0.5)
+    assert weights[3] == 0
+    assert class_weights(palettes, 0, 20.0) is None
+    capped = class_weights(palettes, 1.0, 2.0)
+    assert capped.max() / capped[0] < 2.5

@@ -14,6 +14,8 @@ from data.sources.streets.thing import SEEN, Draw, Thing
 # What can be left out, by the name of its class.
 OPTIONAL: dict[str, Draw] = {
     "wall": buildings.wall,
+    "fence": buildings.fence,
+    "truck": vehicles.truck,
     "train": vehicles.tram,
     "motorcycle": people.motorcycle,
 }

@@ -25,7 +25,7 @@ class Config(Params):
     num_train: int = Field(200, ge=1)
     num_val: int = Field(100, ge=1)
     num_test: int = Field(100, ge=1)
-    without: tuple[Literal["wall", "train", "motorcycle"], ...] = ()
+    without: tuple[Literal["wall", "fence", "train", "truck", "motorcycle"], ...] = ()
     seed: int = Field(0, ge=0)
 
 
