@@ -123,7 +123,9 @@ class BalancedCrossEntropy(nn.Module):
 
     def __init__(self, class_weights: np.ndarray, loss_weight: float, loss_name: str) -> None:
         super().__init__()
-        self.register_buffer("class_weights", torch.as_tensor(class_weights, dtype=torch.float32))
+        weights = torch.as_tensor(class_weights, dtype=torch.float32)
+        # not persistent: a saved segmenter is loaded without its loss
+        self.register_buffer("class_weights", weights, persistent=False)
         self.loss_weight, self.loss_name = loss_weight, loss_name
 
     def forward(

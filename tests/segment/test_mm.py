@@ -115,4 +115,5 @@ def test_class_weights_follow_the_real_palettes():
     assert weights[3] == 0
     assert class_weights(palettes, 0, 20.0) is None
     capped = class_weights(palettes, 1.0, 2.0)
-    assert capped.max() / capped[0] < 2.5
+    assert capped[2] / capped[0] == pytest.approx(2.0 * 3 * shares[0])
+    assert (capped * shares).sum() == pytest.approx(1)
