@@ -10,6 +10,7 @@ from data.outputs import write_bytes
 from data.shards import PairSet
 from data.sheets import contact_sheet
 
+SHEETS = Path("artifacts/inspect")
 COLUMNS, ROWS = 6, 4
 SHEET_WIDTH = 1600
 
@@ -55,14 +56,15 @@ def sheet(pairs: PairSet) -> bytes:
 
 
 def main(pairs: Annotated[Path, "a pair set"], *, out: Path | None = None) -> None:
-    """Print the audit of a pair set and, with --out, write a contact sheet (PNG)."""
+    """Print the audit of a pair set and write a contact sheet (PNG) to artifacts/inspect."""
     import typer
 
     found = PairSet(pairs)
     typer.echo(audit(found))
-    if out is not None:
-        write_bytes(out, sheet(found))
-        typer.echo(f"\ncontact sheet: {out}")
+    # not beside the set: that folder may be an output of the pipeline
+    out = SHEETS / f"{pairs.resolve().parent.name}-{pairs.name}.png" if out is None else out
+    write_bytes(out, sheet(found))
+    typer.echo(f"\ncontact sheet: {out}")
 
 
 if __name__ == "__main__":

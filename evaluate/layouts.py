@@ -26,8 +26,8 @@ def kl(target: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def asked_and_obtained(pairs: PairSet, rows: Sequence[int]) -> tuple[np.ndarray, np.ndarray] | None:
     """Return (targets, hard palettes), both [N, C], or None without full-image targets.
 
-    A partially edited pair's target is the palette of its band, not of the image, so a set
-    whose pairs carry an `edited` mask has no full-image targets.
+    A partially edited pair keeps most of its parent, whose palette is its target: its KL would
+    praise the kept pixels, so a set whose pairs carry an `edited` mask has none.
     """
     if not len(rows) or pairs[int(rows[0])].edited is not None:
         return None

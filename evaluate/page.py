@@ -126,8 +126,11 @@ def _obedience(report: Json) -> list[str]:
         "## Do images obey their layouts?",
         f"A segmenter trained on real pairs only (seed {report['judge']['seed']}) labels the "
         "painted images; the layouts are the ground truth. The same number of pairs for every "
-        "recipe, evenly spaced over its set. High obedience means that images look to the "
-        "segmenter like what their layouts say; it does not mean that they teach it something.",
+        "recipe, evenly spaced over its set. The judge was trained on the pairs of `real`, and "
+        "recipes that start from real layouts repaint those it has seen: compare them with that "
+        "row, and `palette`, whose layouts are new, with val. High obedience means that images "
+        "look to the segmenter like what their layouts say; it does not mean that they teach it "
+        "something.",
         tables.obedience(report["recipes"], report["judge"]),
     ]
 
@@ -152,14 +155,17 @@ def _reading(report: Json) -> list[str]:
         f"iterations of {budget['batch_size']} pairs, the real-only baseline included: gains are "
         "not longer training.",
         "Intervals are those of a paired t over seeds. They cover the segmenter's seed and the "
-        "drawing of pairs; a retrained generator, or other real images, may give another answer.",
+        "slice of pairs that a seed reads (a painter without noise makes one image of a layout, so "
+        "slices of `semi` differ in their parents at most); a retrained generator, or other real "
+        "images, may give another answer.",
         f"{count} recipe{'s are' if count > 1 else ' is'} compared with the baseline. Each "
         "interval misses the truth once in 20 times, so a single narrow win among many is weak.",
     ]
     if n < 5:
         advice.append(
             f"With n = {n} intervals are wide. A claim about less than one point needs five or "
-            "more paired seeds: add to `report.seeds` and run again, finished cells are kept."
+            "more paired seeds: add to `report.seeds` (finished cells are kept as long as "
+            "`segment.num_slices` has a slice for every seed)."
         )
     advice.append(
         "If a recipe does not help: look first at its pairs above, then at obedience (a painter "
@@ -172,8 +178,9 @@ def _provenance(report: Json, timings: list[Json]) -> list[str]:
     parts = [
         "## How it was made",
         f"Revision `{report['revision']}`, dataset `{report['dataset']}`, preset "
-        f"`{report['preset'] or 'none'}`. To run it again, with the parameters below in "
-        "`params.yaml`:",
+        f"`{report['preset'] or 'none'}`. To run it again (a key that differs below is set by "
+        "`dvc exp run -S KEY=VALUE`; a revision that ends in `-dirty` had edits that were not "
+        "committed):",
         f"```sh\ngit checkout {report['revision'].removesuffix('-dirty')}\n"
         f"{rerun(report['preset'])}\n```"
         if report["revision"] != "unknown"

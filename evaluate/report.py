@@ -1,11 +1,13 @@
 """STAGE: write the report of all recipes and seeds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from data.cli import run
+from data.errors import UserError
 from data.outputs import replacing, write_json, write_text
-from data.params import read
+from data.params import read, read_raw
 from data.shards import PairSet
 from data.timings import timed
 from evaluate import collect, figures, provenance
@@ -19,6 +21,7 @@ REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published re
 def main(*, artifacts: Path, out: Path) -> None:
     """Write report.md, report.json and figures/ from the artifacts of all stages."""
     params = read("report", ReportParams)
+    check_slices(params.seeds, read_raw("segment.num_slices"))
     scores = collect.read_scores(artifacts, params.recipes)
     cells = collect.read_cells(artifacts, params.recipes, params.seeds)
     train = PairSet(artifacts / "real" / "train")
@@ -42,6 +45,16 @@ def main(*, artifacts: Path, out: Path) -> None:
         text = page(report, drawn, rises, timings)
         write_json(out / "report.json", report)
         write_text(out / "report.md", text)
+
+
+def check_slices(seeds: Sequence[int], num_slices: int) -> None:
+    """Refuse seeds that read the same synthetic pairs: their cells are not independent."""
+    if len({seed % num_slices for seed in seeds}) < len(seeds):
+        raise UserError(
+            f"report.seeds {list(seeds)} share slices of the synthetic pairs, because "
+            f"segment.num_slices is {num_slices}; raise it to the number of seeds or more "
+            "(and produce.num_pairs with it), so that every seed draws its own pairs"
+        )
 
 
 def numbers(

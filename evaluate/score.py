@@ -12,6 +12,7 @@ from evaluate.cells import cell_dir, score_cell, score_matrix
 from evaluate.config import BASELINE, ReportParams
 from evaluate.images import load_judge, obedience, scored_rows
 from evaluate.layouts import layout_fidelity
+from evaluate.rows import spread
 
 
 def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out: Path) -> None:
@@ -29,21 +30,16 @@ def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out:
             "num_pairs": dict(pair_set.manifest["sources"]),
             "cells": {str(seed): score_cell(path, real) for seed, path in folders.items()},
             "judge": {"seed": params.seeds[0]} | score_cell(judge_dir, real)["val"],
+            "layouts": None if recipe == BASELINE else layout_fidelity(pair_set, synthetic),
         }
-        if recipe == BASELINE:
-            result |= {"layouts": None, "obedience": None}
-        else:
-            predict = load_judge(judge_dir, threads=params.threads)
+        # of the baseline: the real pairs that the judge was trained on, the others' yardstick
+        rows = spread(synthetic, min(params.num_scored, len(synthetic)))
+        if recipe != BASELINE:
             rows = scored_rows(synthetic, params.num_scored)
-            result |= {
-                "layouts": layout_fidelity(pair_set, synthetic),
-                "obedience": {"num_pairs": len(rows)}
-                | score_matrix(
-                    obedience(pair_set, rows, predict, batch_size=params.batch_size),
-                    pair_set.classes,
-                ),
-            }
-            timing.images = len(rows)
+        predict = load_judge(judge_dir, threads=params.threads)
+        matrix = obedience(pair_set, rows, predict, batch_size=params.batch_size)
+        result["obedience"] = {"num_pairs": len(rows)} | score_matrix(matrix, pair_set.classes)
+        timing.images = len(rows)
         write_json(out, result)
 
 

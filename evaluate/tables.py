@@ -108,7 +108,7 @@ def obedience(recipes: Mapping[str, Json], judge: Json) -> str:
         if found:
             rows.append(
                 [
-                    f"`{name}`",
+                    f"`{name}`" + (", which the judge was trained on" if name == BASELINE else ""),
                     _number(found["miou"]),
                     _number(found["miou_star"]),
                     str(found["num_pairs"]),

@@ -9,7 +9,7 @@ from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, ONE_SEED, judgement
 
 CONDITIONAL = (
     "All of this is conditional on one trained generator per method: the deviations contain the "
-    "segmenter's seed and the drawing of pairs, not the training of the generators."
+    "segmenter's seed and the slice of pairs it reads, not the training of the generators."
 )
 
 

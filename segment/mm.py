@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from data.classes import IGNORE, ClassTable
+from data.classes import ClassTable
 from data.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
+from segment.losses import BalancedCrossEntropy
 from segment.mixes import Mix
 from segment.pool import Pool
 
@@ -113,30 +113,6 @@ class WatchHook(Hook):
     ) -> None:
         """Pass on the number of iterations done and the loss."""
         self._watch(batch_idx + 1, outputs["loss"].item(), runner.model)
-
-
-class BalancedCrossEntropy(nn.Module):
-    """Cross entropy with a weight per class, a weighted mean over the supervised pixels.
-
-    MMSegmentation's own loss looks ignored pixels up in the table of weights, and fails.
-    """
-
-    def __init__(self, class_weights: np.ndarray, loss_weight: float, loss_name: str) -> None:
-        super().__init__()
-        weights = torch.as_tensor(class_weights, dtype=torch.float32)
-        # not persistent: a saved segmenter is loaded without its loss
-        self.register_buffer("class_weights", weights, persistent=False)
-        self.loss_weight, self.loss_name = loss_weight, loss_name
-
-    def forward(
-        self, logits: Tensor, label: Tensor, weight: None = None, ignore_index: int = IGNORE
-    ) -> Tensor:
-        """Return the loss of logits `[B, C, H, W]` against labels `[B, H, W]`."""
-        terms = functional.cross_entropy(
-            logits.float(), label, self.class_weights, ignore_index=ignore_index, reduction="sum"
-        )
-        supervised = label[label != ignore_index]
-        return self.loss_weight * terms / self.class_weights[supervised].sum().clamp_min(1e-6)
 
 
 def balance(model: nn.Module, class_weights: np.ndarray) -> None:

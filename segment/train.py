@@ -77,7 +77,8 @@ def main(*, recipe: str, seed: int, pairs: Path, real: Path, out: Path) -> None:
         )
         params = {"recipe": recipe, "seed": seed, "model": model_config}
         params |= config.model_dump(mode="json", exclude={"archs"})
-        made_of = fingerprint(params, [entry.path for entry in sets.values()])
+        weights = [] if config.weights is None else [config.weights]
+        made_of = fingerprint(params, [*(entry.path for entry in sets.values()), *weights])
         save_model(folder, cell.model, model_config, made_of)
         save_confusions(folder, cell)
         write_json(folder / "cell.json", summary(recipe, seed, config, cell, made_of))

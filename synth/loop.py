@@ -135,16 +135,18 @@ def _descend(
         net.requires_grad_(name in phase.train)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
         terms = phase.loss()
-    sum(terms.values()).backward()
+    total = sum(terms.values())
+    total.backward()
     stepped = phase.train if phase.step is None else phase.step
     gradients = [p.grad for n in phase.train for p in nets[n].parameters() if p.grad is not None]
-    finite = bool(torch.isfinite(torch.nn.utils.get_total_norm(gradients)))
+    norm = torch.nn.utils.get_total_norm(gradients)
+    finite = bool(torch.isfinite(norm) & torch.isfinite(total.detach()).to(norm.device))
     for name in stepped:
         if finite:
             optimizers[name].step()
         optimizers[name].zero_grad(set_to_none=True)
     values = {name: term.detach() for name, term in terms.items()}
-    return values if finite else values | {"gradient": torch.tensor(torch.nan)}
+    return values if torch.isfinite(norm) else values | {"gradient": norm.detach()}
 
 
 def _record(state: _State, phase: str, terms: dict[str, Tensor]) -> list[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from data.cli import run
-from data.params import check_name, choose, read
+from data.params import Params, check_name, choose, read
 from data.shards import PairSet
 from synth.method import Method
 from synth.painters import PAINTERS
@@ -28,9 +28,14 @@ def main(*, method: str, train: Path, out: Path) -> None:
         measure=lambda method, nets: {},
         training=read("training", TrainingParams),
         pairs=train,
-        inputs=[train],
+        inputs=[train, *weight_files(config)],
         out=out,
     )
+
+
+def weight_files(config: Params) -> list[Path]:
+    """Return the files that a painter reads besides pairs: their content is part of what it is."""
+    return [value for _, value in config if isinstance(value, Path)]
 
 
 if __name__ == "__main__":

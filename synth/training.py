@@ -26,6 +26,7 @@ class TrainingParams(Params):
     flip: bool
     autocast: bool
     channels_last: bool
+    threads: int = Field(ge=1)
     save_every: int = Field(ge=1)
     log_every: int = Field(ge=1)
 
@@ -58,6 +59,7 @@ def run_training(
         real = PairSet(pairs)
         made_of = fingerprint({"config": config, "training": training.model_dump()}, inputs)
         description = artifact.Description(name, config, real.classes, real.size, made_of)
+        torch.set_num_threads(training.threads)  # sums on a CPU depend on it
         torch.manual_seed(training.seed)  # names the draw of initial weights
         method = build(real)
         if method is None:

@@ -1,4 +1,4 @@
-"""Layout methods by name; each module has `Config`, `build` and `draw`."""
+"""Layout methods by name; each module has `Config`, `build`, `draw` and `measures`."""
 
 from synth.layouts import none, partial_palette, real, semantic_palette
 

@@ -54,11 +54,13 @@ def test_the_sheet_shows_image_over_label(pairs, tmp_path, capsys) -> None:
         assert (flat == color).all(1).sum() == pixels * area
 
 
-def test_without_out_nothing_is_written(pairs, tmp_path, capsys) -> None:
-    before = sorted(tmp_path.rglob("*"))
+def test_without_out_the_sheet_is_named_after_the_set(pairs, tmp_path, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
     inspect.main(pairs.path)
     assert "road" in capsys.readouterr().out
-    assert sorted(tmp_path.rglob("*")) == before
+    name = f"{pairs.path.parent.name}-{pairs.path.name}.png"
+    assert (tmp_path / "artifacts/inspect" / name).is_file()
+    assert not list(pairs.path.parent.glob("*.png")), "the folder may be an output of a stage"
 
 
 def test_a_contact_sheet_has_cells_where_they_belong() -> None:

@@ -55,6 +55,12 @@ def score(judge, seeds=(0, 1, 2)) -> None:
         write_json(ARTIFACTS / "scores" / f"{recipe}.json", found)
 
 
+def test_seeds_that_read_the_same_synthetic_pairs_are_refused():
+    report.check_slices([0, 1, 2], 3)
+    with pytest.raises(UserError, match=r"share slices.*num_slices is 3"):
+        report.check_slices([0, 1, 2, 3], 3)
+
+
 @pytest.fixture
 def project(make_project, classes, tmp_path, monkeypatch):
     """A scored project in the working directory, to be spoiled."""

@@ -13,6 +13,7 @@ from data.errors import UserError
 from data.shards import PairSet
 from segment import archs, mm
 from segment.cell import class_weights
+from segment.losses import BalancedCrossEntropy
 from segment.pool import Pool
 
 
@@ -97,7 +98,7 @@ def test_foreign_pickles_are_not_executed(tmp_path: Path) -> None:
 
 def test_class_weights_meet_ignored_pixels_and_weigh_as_torch_does():
     weights = np.array([1.0, 3.0, 0.5])
-    loss = mm.BalancedCrossEntropy(weights, 0.4, "loss_ce")
+    loss = BalancedCrossEntropy(weights, 0.4, "loss_ce")
     logits = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
     label = torch.randint(0, 3, (2, 4, 4), generator=torch.Generator().manual_seed(1))
     label[0, :2] = 255

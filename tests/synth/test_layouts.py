@@ -21,7 +21,7 @@ from synth.method import Progress, generator
 from synth.palette import PaletteModel, fit
 
 C, SIZE = 4, (16, 32)
-TRAINED = ("semantic_palette", "partial_palette")
+TRAINED = tuple(name for name in LAYOUTS if name not in ("none", "real"))
 SMALL = {"latent": 8, "width": 8, "levels": ((0, 16, 8), (8, 8, 4), (8, 8, 4))}
 
 
@@ -376,7 +376,9 @@ def test_wrong_settings_are_refused(wrong):
 
 PARAMS = """
 palette: {max_components: 1}
-training: {seed: 0, flip: true, autocast: false, channels_last: false, save_every: 2, log_every: 2}
+training:
+  {seed: 0, flip: true, autocast: false, channels_last: false, threads: 1, save_every: 2,
+   log_every: 2}
 layouts:
   none: {}
   semantic_palette: {latent: 8, width: 8, levels: [[0, 8, 4], [4, 8, 4]]}

@@ -193,6 +193,23 @@ def test_a_step_that_is_not_finite_is_skipped(tmp_path):
     assert len(curve) == 4
 
 
+def test_a_loss_that_is_not_finite_moves_nothing_although_its_gradient_is(tmp_path):
+    method = Toy(spans=(Span(4, 4),))
+    phases = method.phases
+
+    def infinite(batch, progress):
+        for one in phases(batch, progress):
+            loss = one.loss
+            yield Phase(
+                one.name, lambda loss=loss: {**loss(), "x": torch.tensor(torch.inf)}, one.train
+            )
+
+    before = {name: p.clone() for name, p in method.nets.named_parameters()}
+    method.phases = infinite
+    run(method, tmp_path)
+    assert all(torch.equal(p, before[name]) for name, p in method.nets.named_parameters())
+
+
 def test_training_that_stays_broken_stops_naming_phase_and_term(tmp_path):
     with pytest.raises(Diverged, match=r"G/hinge.*not finite in 3 steps"):
         run(Toy(poison=range(2, 99)), tmp_path, max_skipped=2)

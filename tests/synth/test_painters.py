@@ -1,6 +1,7 @@
 """A contract for every trainable painter, and what each paper pins down."""
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from synth.method import Progress, generator
 from synth.painters import PAINTERS
 from synth.painters.oasis import draw_noise
 from synth.painters.pyramid import oasis_stages, spade_stages
+from synth.train_painter import weight_files
 
 SIZE, CLASSES, BATCH = (16, 32), 5, 3
 PYRAMID = {"num_doublings": 3, "width": 4, "max_channels": 12, "hidden": 8}
@@ -216,3 +218,9 @@ def test_a_painter_learns_one_picture(tmp_path):
 
 def _count(net):
     return sum(p.numel() for p in net.parameters())
+
+
+def test_weight_files_are_inputs_of_a_painter():
+    config = PAINTERS["spade"].Config(num_images=8, vgg=Path("weights/vgg19.safetensors"))
+    assert weight_files(config) == [Path("weights/vgg19.safetensors")]
+    assert weight_files(PAINTERS["spade"].Config(num_images=8)) == []
