@@ -1,6 +1,9 @@
 """dvc.yaml declares what its commands import; params.yaml parses into the classes that read it."""
 
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -184,3 +187,17 @@ def test_writing_params_back_changes_nothing() -> None:
     text = (ROOT / "params.yaml").read_text()
     name = YAML(typ="safe", pure=True).load(text)["preset"]
     assert preset.merged(text, "", name) == text, "a preset or `dvc exp run -S` would reformat it"
+
+
+def test_make_publish_gives_the_command_what_it_takes(root, tmp_path):
+    make = ["make", "--dry-run", "publish", "NAME=camvid"]
+    shown = subprocess.run(make, cwd=root, capture_output=True, text=True, check=True).stdout
+    line = next(line for line in shown.splitlines() if "evaluate.publish" in line)
+    done = subprocess.run(
+        [sys.executable, *line.split()[1:]],
+        cwd=tmp_path,  # no report there
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr[:7]) == (2, "error: "), done.stderr
