@@ -124,13 +124,16 @@ def late_rise(iterations: np.ndarray, values: np.ndarray) -> float | None:
 
 
 def read_aic(palette: Path) -> tuple[list[tuple[int, float]], int] | None:
-    """Return ((components, AIC) of every fitted mixture, components of the one in use)."""
+    """Return ((components, AIC) of every fitted mixture, components of the one in use).
+
+    None without a palette, and for palettes that never vary: no mixture is fitted to those.
+    """
     path = palette / "palette.json"
     if not path.is_file():
         return None
     content = read_json(path)
     curve = [(int(entry["components"]), float(entry["aic"])) for entry in content["aic"]]
-    return curve, int(content["components"])
+    return (curve, int(content["components"])) if curve else None
 
 
 def read_curves(artifacts: Path, table: Mapping[str, Json]) -> dict[tuple[str, str], list[Json]]:

@@ -12,7 +12,7 @@ import pytest
 from data.errors import UserError
 from data.outputs import read_json, write_json
 from data.shards import PairSet
-from evaluate import provenance, report
+from evaluate import collect, provenance, report
 from evaluate.cells import cell_dir, score_cell, score_matrix
 from evaluate.images import obedience, scored_rows
 from evaluate.layouts import layout_fidelity
@@ -53,6 +53,11 @@ def score(judge, seeds=(0, 1, 2)) -> None:
             "val"
         ]
         write_json(ARTIFACTS / "scores" / f"{recipe}.json", found)
+
+
+def test_palettes_that_never_vary_have_no_aic_curve(tmp_path):
+    write_json(tmp_path / "palette.json", {"aic": [], "components": 0})
+    assert collect.read_aic(tmp_path) is None
 
 
 def test_seeds_that_read_the_same_synthetic_pairs_are_refused():
