@@ -1,8 +1,9 @@
 """The flow `experiment`: every stage of `dvc.yaml` in the order of its dependencies.
 
-From the root: `python -m flows.pipeline`, or deployed on a work pool with `prefect.yaml`.
+From the root: `python -m flows.pipeline --workers 2`, or deployed on a work pool with `prefect.yaml`.
 """
 
+import argparse
 import queue
 from collections.abc import Mapping
 from pathlib import Path
@@ -97,5 +98,14 @@ def _explain(failed: Mapping[str, BaseException], left_out: list[str]) -> str:
     return "\n".join(lines)
 
 
+def main() -> None:
+    """Run the flow here and now, without a work pool."""
+    parser = argparse.ArgumentParser(description="bring every stage of dvc.yaml up to date")
+    parser.add_argument("--workers", type=int, default=1, help="stages at a time (default: 1)")
+    parser.add_argument("--gpus", type=int, nargs="+", help="one stage at a time on each of these")
+    arguments = parser.parse_args()
+    experiment(workers=arguments.workers, gpus=arguments.gpus)
+
+
 if __name__ == "__main__":
-    experiment()
+    main()

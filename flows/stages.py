@@ -21,6 +21,8 @@ STAGE = re.compile(r"^[a-z0-9_]+(@[a-z0-9_]+(-[a-z0-9_]+)*)?$")
 NUM_LAST_LINES = 20
 NUM_RETRIES = 2
 SIGKILL = 9
+SHELL_SIGNAL = 128
+MAX_SIGNAL = 64
 
 _NODE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;$')
 _EXIT = re.compile(r"exited with (-?\d+)")
@@ -46,7 +48,7 @@ class StageFailed(RuntimeError):
     @property
     def killed(self) -> bool:
         """True for SIGKILL only: out of memory, a lost machine. Never for errors or SIGTERM."""
-        return self.status in (-SIGKILL, 128 + SIGKILL)
+        return self.status == -SIGKILL
 
 
 def command(stage: str) -> list[str]:
@@ -140,11 +142,16 @@ def run_stage(stage: str, root: str, gpu: int | None = None) -> None:
 
 
 def _status_of_stage(status: int, lines: deque[str]) -> int:
-    """Return the status of the stage's own command where DVC reports it, else DVC's."""
+    """Return the status of the stage's own command where DVC reports it, else DVC's.
+
+    A signal is the negative of its number. A shell that stays in between (dash does, bash does not)
+    reports 128 plus the number.
+    """
     for line in reversed(lines):
         if found := _EXIT.search(line):
-            return int(found[1])
-    return status
+            status = int(found[1])
+            break
+    return SHELL_SIGNAL - status if SHELL_SIGNAL < status <= SHELL_SIGNAL + MAX_SIGNAL else status
 
 
 def _environment(env: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -60,6 +60,7 @@ def test_run_streams_the_log_and_leaves_advice_out(toy: Path) -> None:
     assert not [line for line in log if "git add" in line or "dvc push" in line or not line.strip()]
 
 
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
 @pytest.mark.parametrize(
     ("ending", "status", "killed"),
     [
@@ -69,12 +70,12 @@ def test_run_streams_the_log_and_leaves_advice_out(toy: Path) -> None:
     ],
 )
 def test_only_a_killed_child_is_worth_a_retry(
-    toy: Path, ending: str, status: int, killed: bool
+    toy: Path, ending: str, status: int, killed: bool, shell: str
 ) -> None:
     stages.run("a", toy, Lines(), {})
     (toy / "b.py").write_text(f"print('last words', flush=True)\n{ending}\n")
     with pytest.raises(StageFailed) as caught:
-        stages.run("b", toy, logging.getLogger("test"), {})
+        stages.run("b", toy, logging.getLogger("test"), {"SHELL": shell})
     assert (caught.value.stage, caught.value.status, caught.value.killed) == (
         "b",
         status,
