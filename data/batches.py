@@ -24,13 +24,16 @@ class Stream:
 
     `images` uint8 `[N, 3, H, W]`, `labels` uint8 `[N, H, W]`. Every epoch visits each pair once,
     in an order that depends on (seed, epoch) only; with `flip`, each visit is mirrored left to
-    right with probability 1/2.
+    right with probability 1/2, and a label of class c then becomes `mirrored[c]`.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, *, seed: int, flip: bool) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor, *, seed: int, flip: bool, mirrored: Sequence[int]
+    ) -> None:
         """Hold the tensors; nothing is copied."""
         self.images, self.labels = images, labels
         self._seed, self._flip = seed, flip
+        self._mirrored = torch.as_tensor(mirrored)
         self._order: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def batch(self, position: int, size: int) -> Batch:
@@ -45,7 +48,7 @@ class Stream:
         image = self.images[rows].float() / 127.5 - 1
         label = self.labels[rows].long()
         image = torch.where(mirror[:, None, None, None], image.flip(-1), image)
-        label = torch.where(mirror[:, None, None], label.flip(-1), label)
+        label = torch.where(mirror[:, None, None], self._mirrored[label.flip(-1)], label)
         return Batch(image, label)
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -60,7 +63,7 @@ class Stream:
 def load_stream(pairs: PairSet, *, seed: int, flip: bool, source: str = "real") -> Stream:
     """Decode all pairs of one source into memory and return their stream."""
     images, labels = load_tensors(pairs, pairs.select(source))
-    return Stream(images, labels, seed=seed, flip=flip)
+    return Stream(images, labels, seed=seed, flip=flip, mirrored=pairs.classes.mirrored)
 
 
 def load_tensors(pairs: PairSet, rows: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:

@@ -15,11 +15,16 @@ IGNORE = 255
 
 @dataclass(frozen=True)
 class ClassInfo:
-    """One class; `eval` says whether it counts in mIoU (void-like classes do not)."""
+    """One class; `eval` says whether it counts in mIoU (void-like classes do not).
+
+    `mirror` is the class that a picture mirrored left to right shows instead (a left eye becomes a
+    right one); None for the many that stay what they are.
+    """
 
     name: str
     color: tuple[int, int, int]
     eval: bool = True
+    mirror: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,12 @@ class ClassTable:
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise UserError(f"class names occur twice: {', '.join(sorted(repeated))}")
+        for entry in self.classes:
+            if entry.mirror is not None and self._named(entry.mirror).mirror != entry.name:
+                raise UserError(
+                    f"class {entry.name!r} mirrors {entry.mirror!r}, which does not mirror "
+                    f"{entry.name!r}; give both classes each other's name"
+                )
 
     @property
     def num_classes(self) -> int:
@@ -50,6 +61,14 @@ class ClassTable:
     def eval_ids(self) -> tuple[int, ...]:
         """Ids of the classes that count in mIoU."""
         return tuple(index for index, entry in enumerate(self.classes) if entry.eval)
+
+    @cached_property
+    def mirrored(self) -> tuple[int, ...]:
+        """Id that each class has in a picture mirrored left to right, C of them."""
+        return tuple(
+            index if entry.mirror is None else self.index(entry.mirror)
+            for index, entry in enumerate(self.classes)
+        )
 
     def index(self, name: str) -> int:
         """Return the id of a class; an unknown name lists what there is."""
@@ -68,11 +87,21 @@ class ClassTable:
 
     def to_json(self) -> list[dict[str, Any]]:
         """Return the table as plain JSON data."""
-        return [{"name": c.name, "color": list(c.color), "eval": c.eval} for c in self.classes]
+        return [
+            {"name": c.name, "color": list(c.color), "eval": c.eval}
+            | ({} if c.mirror is None else {"mirror": c.mirror})
+            for c in self.classes
+        ]
 
     @staticmethod
     def from_json(entries: Sequence[Mapping[str, Any]]) -> "ClassTable":
         """Build a table from what `to_json` returned."""
         return ClassTable(
-            tuple(ClassInfo(e["name"], tuple(e["color"]), bool(e["eval"])) for e in entries)
+            tuple(
+                ClassInfo(e["name"], tuple(e["color"]), bool(e["eval"]), e.get("mirror"))
+                for e in entries
+            )
         )
+
+    def _named(self, name: str) -> ClassInfo:
+        return self.classes[self.index(name)]

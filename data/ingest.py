@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -72,8 +72,9 @@ def main(*, out: Path) -> None:
             },
             [],
         )
+        origin = {"dataset": dataset.source, "licence": source.LICENCE}
         with replacing(out) as partial:
-            write(source, config, raw, size=size, fingerprint=made_by, out=partial)
+            write(source, config, raw, size=size, fingerprint=made_by, origin=origin, out=partial)
         timing.images = len(raw)
 
 
@@ -98,7 +99,7 @@ def check(
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
             image = read_image(pair.image)
-            label = source.read_label(pair.label, config)
+            label = source.read_label(pair, config)
             _same_size(pair, image, label)
             digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
             _other_split(seen.setdefault(digest, pair), pair, "are the same image")
@@ -142,6 +143,7 @@ def write(
     *,
     size: tuple[int, int],
     fingerprint: str,
+    origin: Mapping[str, str],
     out: Path,
 ) -> None:
     """Write checked pairs, resized to size (height, width), as one pair set per split under out.
@@ -153,7 +155,11 @@ def write(
     with progress(len(raw), "writing", "pairs") as advance:
         for split in dict.fromkeys(pair.split for pair in raw):
             with ShardWriter(
-                out / split, classes=classes, size=size, fingerprint=fingerprint
+                out / split,
+                classes=classes,
+                size=size,
+                fingerprint=fingerprint,
+                origin={"real": origin},
             ) as writer:
                 for pair in raw:
                     if pair.split == split:
@@ -165,7 +171,7 @@ def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, 
     """Return a raw pair at size (height, width)."""
     shape = (size[1], size[0])
     image = read_image(pair.image).resize(shape, Image.Resampling.BICUBIC)
-    label = Image.fromarray(source.read_label(pair.label, config))
+    label = Image.fromarray(source.read_label(pair, config))
     label = label.resize(shape, Image.Resampling.NEAREST)
     return Pair(id=pair.id, image=np.asarray(image), label=np.asarray(label), source="real")
 

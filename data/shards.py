@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 from collections import Counter, OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,7 +35,8 @@ class ShardWriter:
 
     `size` is (height, width); `prefix` names the shards, `<prefix>-00000.parquet`. The folder
     must be empty or absent. Shards get their name when they are complete and the manifest comes
-    last, so a folder without one is unfinished. Equal pairs give equal bytes.
+    last, so a folder without one is unfinished. Equal pairs give equal bytes. `origin` says of
+    each source, in words, what made it; the manifest keeps it.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ShardWriter:
         fingerprint: str,
         prefix: str = "real",
         rows_per_shard: int = 1024,
+        origin: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         """Refuse a folder that holds something."""
         if out.is_dir() and any(out.iterdir()):
@@ -58,6 +60,7 @@ class ShardWriter:
         self._rows: list[dict[str, Any]] = []
         self._shards: list[dict[str, Any]] = []
         self._sources: Counter[str] = Counter()
+        self._origin = {source: dict(facts) for source, facts in (origin or {}).items()}
         self._ids: set[str] = set()
 
     def __enter__(self) -> "ShardWriter":
@@ -80,6 +83,7 @@ class ShardWriter:
                 "shards": self._shards,
                 "num_pairs": len(self._ids),
                 "sources": dict(sorted(self._sources.items())),
+                "origin": self._origin,
                 "fingerprint": self._fingerprint,
             }
             write_json(self._out / MANIFEST, manifest | {"sha256": _self_hash(manifest)})
@@ -102,6 +106,7 @@ class ShardWriter:
             shutil.copyfile(other.path / entry["name"], self._out / entry["name"])
             self._shards.append(dict(entry))
         self._sources.update(other.manifest["sources"])
+        self._origin = other.origin | self._origin
 
     def _claim(self, ids: Sequence[str]) -> None:
         repeated = self._ids.intersection(ids)
@@ -155,6 +160,7 @@ class PairSet:
         self.classes = ClassTable.from_json(self.manifest["classes"])
         self.size: tuple[int, int] = tuple(self.manifest["size"])
         self.num_pairs: int = self.manifest["num_pairs"]
+        self.origin: dict[str, dict[str, str]] = self.manifest["origin"]
         self.shards = [path / entry["name"] for entry in self.manifest["shards"]]
         for shard, entry in zip(self.shards, self.manifest["shards"], strict=True):
             if not shard.is_file() or shard.stat().st_size != entry["bytes"]:

@@ -1,6 +1,6 @@
 """The flow `experiment`: every stage of `dvc.yaml` in the order of its dependencies.
 
-From the root: `python -m flows.pipeline --workers 2`, or deployed on a work pool with `prefect.yaml`.
+From the root: `python -m flows.pipeline --workers 2`; on a work pool, see `prefect.yaml`.
 """
 
 import argparse

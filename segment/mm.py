@@ -127,14 +127,18 @@ def balance(model: nn.Module, class_weights: np.ndarray) -> None:
         head.loss_decode = BalancedCrossEntropy(class_weights, loss.loss_weight, loss.loss_name)
 
 
-def augmentation(size: tuple[int, int], crop: tuple[float, float], flip: float) -> list[dict]:
+def augmentation(
+    size: tuple[int, int], crop: tuple[float, float], flip: float, mirrored: Sequence[int]
+) -> list[dict]:
     """Return the training transforms for crops of `size` (height, width).
 
     The crop's side is a share of the image's side, uniform in zoom between the two of `crop`; it
-    is scaled back to `size`. A share above 1 shows the image smaller, padded with `IGNORE`.
+    is scaled back to `size`. A share above 1 shows the image smaller, padded with `IGNORE`. With
+    probability `flip` the crop is mirrored, and class c becomes `mirrored[c]`.
     """
     height, width = size
     smallest, largest = crop
+    swapped = [(a, b) for a, b in enumerate(mirrored) if a < b]
     return [
         {
             "type": "RandomResize",
@@ -143,7 +147,7 @@ def augmentation(size: tuple[int, int], crop: tuple[float, float], flip: float) 
             "keep_ratio": True,
         },
         {"type": "RandomCrop", "crop_size": (height, width)},
-        {"type": "RandomFlip", "prob": flip},
+        {"type": "RandomFlip", "prob": flip, "swap_seg_labels": swapped or None},
         {"type": "PackSegInputs"},
     ]
 
@@ -231,7 +235,7 @@ def train(
     `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments
     give equal weights.
     """
-    dataset = PairDataset(pool, classes, augmentation(size, crop, flip), mix.seed)
+    dataset = PairDataset(pool, classes, augmentation(size, crop, flip, classes.mirrored), mix.seed)
     loader = DataLoader(
         dataset,
         batch_sampler=mix,

@@ -38,7 +38,14 @@ def main(
     )
     with timed(f"produce@{recipe}") as timing, replacing(out) as partial:
         writer = ShardWriter(
-            partial, classes=real.classes, size=real.size, fingerprint=made_of, prefix=recipe
+            partial,
+            classes=real.classes,
+            size=real.size,
+            fingerprint=made_of,
+            prefix=recipe,
+            origin=None
+            if ready is None
+            else {recipe: {"layouts": row.layouts, "painter": row.painter}},
         )
         with writer:
             writer.add_shards_of(real)

@@ -25,6 +25,7 @@ _CLASSES = (
     ("bicyclist", (0, 128, 192), True),
     ("void", (0, 0, 0), False),
 )
+LICENCE = "CamVid: research data, non-commercial; cite Brostow et al. 2008 and 2009"
 _TABLE = {value: value for value in range(len(_CLASSES))}
 
 
@@ -62,6 +63,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     return pairs
 
 
-def read_label(path: Path, config: Config) -> np.ndarray:
+def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read an annotation as class ids uint8 [H, W]; 11 is void."""
-    return to_ids(read_values(path), _TABLE, path, "CamVid label ids are 0 to 10, and 11 for void")
+    known = "CamVid label ids are 0 to 10, and 11 for void"
+    return to_ids(read_values(pair.label), _TABLE, pair.label, known)

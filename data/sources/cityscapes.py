@@ -13,6 +13,8 @@ from data.sources.files import RawPair, by_stem, match, read_values, require_fol
 LICENSE_PLATE = 34
 _IMAGE, _LABEL = "_leftImg8bit", "_gtFine_labelIds"
 
+LICENCE = "Cityscapes: non-commercial, no redistribution; see cityscapes-dataset.com/license"
+
 # name, colour, counts in mIoU (trainId 0..18): cityscapesScripts, helpers/labels.py.
 _CLASSES = (
     ("unlabeled", (0, 0, 0), False),
@@ -95,6 +97,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     return pairs
 
 
-def read_label(path: Path, config: Config) -> np.ndarray:
+def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a *_labelIds.png as class ids uint8 [H, W]; 255 and -1 become 34, license plate."""
-    return to_ids(read_values(path), _TABLE, path, "Cityscapes label ids are 0 to 33, -1 and 255")
+    known = "Cityscapes label ids are 0 to 33, -1 and 255"
+    return to_ids(read_values(pair.label), _TABLE, pair.label, known)

@@ -18,12 +18,22 @@ MAX_SHOWN = 4
 
 @dataclass(frozen=True)
 class RawPair:
-    """An image file and its label file as they lie on disk; `id` is unique in the dataset."""
+    """An image file and its label file as they lie on disk; `id` is unique in the dataset.
+
+    Where a label is spread over several files, `parts` are all of them in the order in which they
+    are painted, and `label` is what messages name. `aspect` is width by height of the region that
+    is kept of both, None for everything; it lies at `place` of what is left over, 0 for the top or
+    left end, 1 for the other. `group` is what may not be split: a city, a video, a scene.
+    """
 
     id: str
     split: str
     image: Path
     label: Path
+    parts: tuple[Path, ...] = ()
+    aspect: float | None = None
+    place: float = 0.0
+    group: str = ""
 
 
 def require_folder(path: Path, holds: str) -> Path:

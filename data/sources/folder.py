@@ -21,6 +21,7 @@ from data.sources.files import (
 )
 
 VOID = "void"
+LICENCE = "your own images: nothing is known of their licence"
 Rgb = tuple[int, int, int]
 
 
@@ -91,7 +92,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     return pairs
 
 
-def read_label(path: Path, config: Config) -> np.ndarray:
+def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a mask as class ids uint8 [H, W]; unlabelled values become `void`."""
     coded = isinstance(config.classes[0].value, tuple)
     ids = {_key(entry.value): index for index, entry in enumerate(config.classes)}
@@ -100,10 +101,10 @@ def read_label(path: Path, config: Config) -> np.ndarray:
     table = {_key(value): void for value in _void_values(config)} | ids
     known = "add the value to dataset.folder.classes or to dataset.folder.unlabelled"
     if not coded:
-        return to_ids(read_values(path), table, path, known)
-    colors = read_colors(path).astype(np.int32)
+        return to_ids(read_values(pair.label), table, pair.label, known)
+    colors = read_colors(pair.label).astype(np.int32)
     packed = (colors[..., 0] << 16) + (colors[..., 1] << 8) + colors[..., 2]
-    return to_ids(packed, table, path, known, show=_unpack)
+    return to_ids(packed, table, pair.label, known, show=_unpack)
 
 
 def _key(value: int | Rgb) -> int:

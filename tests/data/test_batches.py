@@ -8,7 +8,7 @@ from data.batches import Stream, onehot
 def make_stream(seed=0, flip=True, num_pairs=10):
     images = torch.arange(num_pairs * 3 * 2 * 4).reshape(num_pairs, 3, 2, 4).to(torch.uint8)
     labels = torch.arange(num_pairs * 8).reshape(num_pairs, 2, 4).to(torch.uint8)
-    return Stream(images, labels, seed=seed, flip=flip)
+    return Stream(images, labels, seed=seed, flip=flip, mirrored=range(255))
 
 
 def rows_of(batch):
@@ -46,9 +46,19 @@ def test_image_and_label_are_mirrored_together():
     )
 
 
+def test_left_classes_become_right_ones_where_a_pair_is_mirrored():
+    label = torch.tensor([[[0, 0, 1, 2]]], dtype=torch.uint8).expand(10, 1, 4)
+    images = torch.zeros(10, 3, 1, 4, dtype=torch.uint8)
+    batch = Stream(images, label, seed=0, flip=True, mirrored=[0, 2, 1]).batch(0, 10)
+    seen = {tuple(row[0].tolist()) for row in batch.label}
+    assert seen == {(0, 0, 1, 2), (1, 2, 0, 0)}
+
+
 def test_images_are_scaled_to_minus_one_and_one():
     images = torch.tensor([0, 255], dtype=torch.uint8).expand(1, 3, 1, 2)
-    batch = Stream(images, torch.zeros(1, 1, 2, dtype=torch.uint8), seed=0, flip=False).batch(0, 1)
+    batch = Stream(
+        images, torch.zeros(1, 1, 2, dtype=torch.uint8), seed=0, flip=False, mirrored=range(255)
+    ).batch(0, 1)
     assert batch.image.unique().tolist() == [-1, 1]
 
 

@@ -10,6 +10,7 @@ from data.shards import PairSet
 from data.sources import SOURCES
 from data.sources import camvid as camvid_source
 from data.sources import cityscapes as cityscapes_source
+from data.sources.files import RawPair
 from data.sources.streets.source import render
 
 EVAL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -59,7 +60,7 @@ def test_cityscapes_licence_plates_become_34(cityscapes) -> None:
     config = cityscapes_source.Config()
     pair = cityscapes_source.find(cityscapes, ["train"], config)[0]
     raw = cityscapes_source.read_values(pair.label)
-    label = cityscapes_source.read_label(pair.label, config)
+    label = cityscapes_source.read_label(pair, config)
     assert (raw == 255).any()
     assert (label[raw == 255] == 34).all()
     assert (label[raw != 255] == raw[raw != 255]).all()
@@ -79,7 +80,7 @@ def test_camvid_void_is_a_class_that_does_not_count(camvid) -> None:
     table = camvid_source.class_table(camvid_source.Config())
     assert table.num_classes == 12 and table.eval_ids == tuple(range(11))
     pair = camvid_source.find(camvid, ["train"], camvid_source.Config())[0]
-    label = camvid_source.read_label(pair.label, camvid_source.Config())
+    label = camvid_source.read_label(pair, camvid_source.Config())
     assert set(np.unique(label)) == set(range(12)) and table.names[11] == "void"
 
 
@@ -106,14 +107,16 @@ def test_cityscapes_without_annotations_says_what_is_there(cityscapes) -> None:
 def test_colour_labels_are_refused_where_ids_are_due(cityscapes) -> None:
     color = next(cityscapes.rglob("*_color.png"))
     with pytest.raises(UserError, match="is a colour image, but labels are single-channel"):
-        cityscapes_source.read_label(color, cityscapes_source.Config())
+        cityscapes_source.read_label(
+            RawPair("p", "train", color, color), cityscapes_source.Config()
+        )
 
 
 def test_streets_are_read_by_the_cityscapes_parser(tmp_path: Path) -> None:
     render(tmp_path, {"train": 2, "val": 1}, height=32, width=64, seed=1)
     pairs = cityscapes_source.find(tmp_path, ["train", "val"], cityscapes_source.Config())
     assert [pair.split for pair in pairs] == ["train", "train", "val"]
-    label = cityscapes_source.read_label(pairs[0].label, cityscapes_source.Config())
+    label = cityscapes_source.read_label(pairs[0], cityscapes_source.Config())
     assert label.shape == (32, 64)
 
 

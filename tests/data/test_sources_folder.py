@@ -6,6 +6,11 @@ from pydantic import ValidationError
 
 from data.errors import UserError
 from data.sources import folder as source
+from data.sources.files import RawPair
+
+
+def labelled(path):
+    return RawPair("p", "train", path, path)
 
 
 def configured(files, **changes):
@@ -18,7 +23,7 @@ def test_unlabelled_values_become_void(folder, files) -> None:
     assert table.names == ("rest", "leaf", "void")
     assert table.eval_ids == (0, 1)
     assert table.classes[1].color == (0, 200, 0)
-    label = source.read_label(folder / "masks" / "p00_mask.png", config)
+    label = source.read_label(labelled(folder / "masks" / "p00_mask.png"), config)
     assert set(np.unique(label)) == {0, 1, 2}
 
 
@@ -27,14 +32,14 @@ def test_0_and_255_masks_need_no_void(folder, files, tmp_path) -> None:
     config = configured(files, classes=classes)
     assert source.class_table(config).names == ("rest", "defect")
     files.save(tmp_path / "m.png", files.labels(0, [0, 255]))
-    assert set(np.unique(source.read_label(tmp_path / "m.png", config))) == {0, 1}
+    assert set(np.unique(source.read_label(labelled(tmp_path / "m.png"), config))) == {0, 1}
 
 
 def test_a_void_class_of_the_user_takes_the_unlabelled(folder, files) -> None:
     own = {"value": 9, "name": "void", "eval": False}
     config = configured(files, classes=[own, *files.folder["classes"]])
     assert source.class_table(config).names == ("void", "rest", "leaf")
-    label = source.read_label(folder / "masks" / "p00_mask.png", config)
+    label = source.read_label(labelled(folder / "masks" / "p00_mask.png"), config)
     assert set(np.unique(label)) == {0, 1, 2}
 
 
@@ -45,10 +50,10 @@ def test_rgb_masks(files, tmp_path) -> None:
     colors = np.array([[0, 0, 0], [250, 10, 0], [1, 2, 3]], np.uint8)
     label = files.labels(0, [0, 1, 2])
     files.save(tmp_path / "m.png", colors[label])
-    assert (source.read_label(tmp_path / "m.png", config) == label).all()
+    assert (source.read_label(labelled(tmp_path / "m.png"), config) == label).all()
     files.save(tmp_path / "bad.png", np.full((4, 5, 3), (9, 8, 7), np.uint8))
     with pytest.raises(UserError, match=r"bad\.png has label values .*: rgb\(9, 8, 7\) \(20 pix"):
-        source.read_label(tmp_path / "bad.png", config)
+        source.read_label(labelled(tmp_path / "bad.png"), config)
 
 
 def test_a_value_without_a_class_is_named_with_its_count(folder, files) -> None:
@@ -57,7 +62,7 @@ def test_a_value_without_a_class_is_named_with_its_count(folder, files) -> None:
     bad[:2, :3] = 7
     files.save(path, bad)
     with pytest.raises(UserError, match=r"p03_mask\.png has .*: 7 \(6 pixels\); add the value to"):
-        source.read_label(path, configured(files))
+        source.read_label(labelled(path), configured(files))
 
 
 def test_default_colours_differ(files) -> None:

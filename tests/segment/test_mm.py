@@ -1,5 +1,6 @@
 """Augmentation, labelling and backbone weights on MMSegmentation."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data.classes import IGNORE
+from data.classes import IGNORE, ClassTable
 from data.errors import UserError
 from data.shards import PairSet
 from segment import archs, mm
@@ -26,7 +27,9 @@ def tiny_model(width: int = 8) -> torch.nn.Module:
 def dataset(artifacts: Path, crop: tuple[float, float], flip: float = 0.5) -> mm.PairDataset:
     pairs = PairSet(artifacts / "real/val")
     pool = Pool(pairs, range(len(pairs)), memory_limit_mb=100)
-    return mm.PairDataset(pool, pairs.classes, mm.augmentation(pairs.size, crop, flip), seed=5)
+    return mm.PairDataset(
+        pool, pairs.classes, mm.augmentation(pairs.size, crop, flip, pairs.classes.mirrored), seed=5
+    )
 
 
 def label_of(item: dict[str, Any]) -> np.ndarray:
@@ -52,6 +55,21 @@ def test_image_and_label_move_together(artifacts: Path) -> None:
         assert image.shape == (32, 48, 3)
         nearest = ((image[..., None, :] - colors) ** 2).sum(-1).argmin(-1)
         assert (nearest == label_of(item)).mean() > 0.9
+
+
+def test_left_classes_become_right_ones_where_a_pair_is_mirrored(artifacts: Path) -> None:
+    pairs = PairSet(artifacts / "real/val")
+    names = pairs.classes.names
+    first, second, *rest = pairs.classes.classes
+    swapped = ClassTable((replace(first, mirror=names[1]), replace(second, mirror=names[0]), *rest))
+    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=100)
+    plain = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, pairs.classes.mirrored)
+    aware = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, swapped.mirrored)
+    before = label_of(mm.PairDataset(pool, pairs.classes, plain, seed=5)[0, 0])
+    after = label_of(mm.PairDataset(pool, swapped, aware, seed=5)[0, 0])
+    ids = np.array([1, 0, *range(2, 256)])
+    assert {0, 1} <= set(np.unique(before))
+    assert np.array_equal(after, ids[before])
 
 
 def test_a_share_above_one_is_padded_with_ignore(artifacts: Path) -> None:

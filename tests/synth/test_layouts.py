@@ -59,7 +59,7 @@ def palettes(labels):
 @pytest.fixture
 def stream(labels):
     images = torch.zeros(24, 3, *SIZE, dtype=torch.uint8)
-    return Stream(images, torch.from_numpy(labels), seed=0, flip=True)
+    return Stream(images, torch.from_numpy(labels), seed=0, flip=True, mirrored=range(255))
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def make_stream():
     rng = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (6, 3, 4, 8), generator=rng, dtype=torch.uint8)
     labels = torch.randint(0, 3, (6, 4, 8), generator=rng, dtype=torch.uint8)
-    return Stream(images, labels, seed=0, flip=True)
+    return Stream(images, labels, seed=0, flip=True, mirrored=range(255))
 
 
 def run(method, folder, **options):

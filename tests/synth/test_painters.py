@@ -133,7 +133,7 @@ def test_average_of_a_constant_network_equals_the_network(name, tmp_path):
     method = _build(name, **(TINY[name] | still))
     batch = _batch()
     images = ((batch.image + 1) * 127.5).byte()
-    stream = Stream(images, batch.label.byte(), seed=0, flip=False)
+    stream = Stream(images, batch.label.byte(), seed=0, flip=False, mirrored=range(255))
     averaged, _ = train(
         method, stream, seed=0, checkpoint_dir=tmp_path, label=name, device=torch.device("cpu")
     )
@@ -208,7 +208,7 @@ def test_a_painter_learns_one_picture(tmp_path):
     images = colors[label].permute(0, 3, 1, 2).contiguous()
     fields = TINY["spade"] | {"num_images": 360, "batch_size": 6, "ema": 0.9}
     method = _build("spade", num_classes=3, **(fields | {"generator_lr": 2e-3}))
-    stream = Stream(images, label.byte(), seed=0, flip=False)
+    stream = Stream(images, label.byte(), seed=0, flip=False, mirrored=range(255))
     nets, _ = train(
         method, stream, seed=0, checkpoint_dir=tmp_path, label="spade", device=torch.device("cpu")
     )

@@ -15,6 +15,7 @@ from data.sources import cityscapes
 from data.sources.files import RawPair
 from data.sources.streets.rendering import render_street
 
+LICENCE = "rendered by scene-palette, no third party's rights"
 _CITIES = {"train": "aldmoor", "val": "brennick", "test": "cawdale"}
 _NUMBERS = {"train": 0, "val": 1, "test": 2}
 
@@ -58,9 +59,9 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     return cityscapes.find(root, splits, cityscapes.Config())
 
 
-def read_label(path: Path, config: Config) -> np.ndarray:
+def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a label as those of Cityscapes are read."""
-    return cityscapes.read_label(path, cityscapes.Config())
+    return cityscapes.read_label(pair, cityscapes.Config())
 
 
 def render(
