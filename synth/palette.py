@@ -84,6 +84,21 @@ class PaletteModel:
         shares[shares < self.min_share] = 0
         return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
 
+    def log_density(self, shares: np.ndarray) -> np.ndarray:
+        """Return the log density of palettes `[n, C]` under the mixture, float64 `[n]`.
+
+        Only the varying classes count; 0 for all when every class is constant. Densities of
+        palettes are comparable with each other, not across models.
+        """
+        if self.rest is None:
+            return np.zeros(len(shares))
+        terms = []
+        for weight, mean, factor in zip(self.weights, self.means, self.factors, strict=True):
+            away = np.linalg.solve(factor, (shares[:, self.varying] - mean).T)
+            scale = np.log(np.diag(factor)).sum() + len(mean) / 2 * np.log(2 * np.pi)
+            terms.append(np.log(weight) - scale - (away**2).sum(0) / 2)
+        return np.logaddexp.reduce(terms, axis=0)
+
     def save(self, out: Path, report: Mapping[str, Any]) -> None:
         """Write `palette.npz` (the model) and `palette.json` (settings and `report`) into `out`."""
         out.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ from data.progress import log, progress
 from data.shards import PairSet, ShardWriter
 from data.timings import timed
 from synth import recipes
+from synth.controls import describe
 from synth.training import default_device
 
 
@@ -32,8 +33,17 @@ def main(
         painter=painter,
         device=default_device(),
     )
+    if ready is not None and ready.control is not None:
+        # every palette before any painting: controls that cannot be kept are found at once
+        for index in range(numbers.num_pairs):
+            recipes.draw_palette(ready, index, numbers.seed)
     made_of = fingerprint(
-        {"produce": numbers.model_dump(), "layouts": row.layouts, "painter": row.painter},
+        {
+            "produce": numbers.model_dump(),
+            "layouts": row.layouts,
+            "painter": row.painter,
+            "controls": row.controls.model_dump(),
+        },
         [train, palette, layout, painter],
     )
     with timed(f"produce@{recipe}") as timing, replacing(out) as partial:
@@ -43,9 +53,7 @@ def main(
             size=real.size,
             fingerprint=made_of,
             prefix=recipe,
-            origin=None
-            if ready is None
-            else {recipe: {"layouts": row.layouts, "painter": row.painter}},
+            origin=None if ready is None else {recipe: _origin(row)},
         )
         with writer:
             writer.add_shards_of(real)
@@ -53,6 +61,11 @@ def main(
                 _write(writer, ready, numbers)
                 timing.images = numbers.num_pairs
     log.info(f"{out}: {len(PairSet(out))} pairs")
+
+
+def _origin(row: recipes.RecipeParams) -> dict[str, str]:
+    asked = describe(row.controls)
+    return {"layouts": row.layouts, "painter": row.painter} | ({"controls": asked} if asked else {})
 
 
 def _write(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams) -> None:

@@ -15,6 +15,7 @@ from data.pairs import Pair
 from data.params import Params, choose
 from data.shards import PairSet
 from synth import artifact
+from synth.controls import Control, Controls, control
 from synth.layouts import LAYOUTS
 from synth.method import Drawn, Method, generator
 from synth.painters import PAINTERS
@@ -25,11 +26,15 @@ PARENT, PALETTE, LAYOUT, PAINTER = 0, 1, 2, 3
 
 
 class RecipeParams(Params):
-    """A row of `recipes`: a layout method, a painter, and how the segmenter adapts."""
+    """A row of `recipes`: a layout method, a painter, how the segmenter adapts, and `controls`.
+
+    Controls are for layout methods that follow a palette.
+    """
 
     layouts: str
     painter: str
     adapt: str
+    controls: Controls = Controls()
 
 
 class ProduceParams(Params):
@@ -52,6 +57,7 @@ class Recipe:
     painter: Method
     painter_nets: nn.ModuleDict
     palettes: PaletteModel
+    control: Control | None
     real_labels: torch.Tensor  # uint8 [N, H, W]
     real_ids: tuple[str, ...]
     device: torch.device
@@ -82,6 +88,14 @@ def load(
     if row.layouts == "none":
         return None
     palettes = PaletteModel.load(palette)
+    asked = None
+    if row.controls != Controls():
+        if not LAYOUTS[row.layouts].FOLLOWS_PALETTE:
+            raise UserError(
+                f"recipe {name!r} has controls, but its layouts {row.layouts!r} follow no palette; "
+                f"use {_that_follow()} or remove the controls"
+            )
+        asked = control(row.controls, real.classes, palettes, real.column("palette"))
     layout_method, layout_nets = _layouts(layout, row.layouts, real, palettes, device)
     painter_method, painter_nets = _painter(painter, row.painter, real, device)
     _, labels = load_tensors(real, range(len(real)))
@@ -93,6 +107,7 @@ def load(
         painter_method,
         painter_nets,
         palettes,
+        asked,
         labels,
         tuple(real.ids()),
         device,
@@ -107,7 +122,7 @@ def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int) -> list[Pair]:
     of items in the batch and of threads, which is why both are parameters.
     """
     rows = [parent_row(seed, index, len(recipe.real_ids)) for index in indices]
-    palettes = [recipe.palettes.sample(1, _seed(seed, PALETTE, index))[0] for index in indices]
+    palettes = [draw_palette(recipe, index, seed) for index in indices]
     drawn: Drawn = LAYOUTS[recipe.layouts].draw(
         recipe.layout_method,
         recipe.layout_nets,
@@ -134,10 +149,22 @@ def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int) -> list[Pair]:
     ]
 
 
+def draw_palette(recipe: Recipe, index: int, seed: int) -> np.ndarray:
+    """Draw the palette of pair `index`, float32 `[C]`; controls hold where there are any."""
+    key = _seed(seed, PALETTE, index)
+    if recipe.control is None:
+        return recipe.palettes.sample(1, key)[0]
+    return recipe.control.sample(key)
+
+
 def parent_row(seed: int, index: int, num_real: int) -> int:
     """Return the real pair that pair `index` is given: every epoch visits each real pair once."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, PARENT, index // num_real]))
     return int(rng.permutation(num_real)[index % num_real])
+
+
+def _that_follow() -> str:
+    return ", ".join(name for name, entry in LAYOUTS.items() if entry.FOLLOWS_PALETTE)
 
 
 def _layouts(

@@ -1,4 +1,8 @@
-"""Layout methods by name; each module has `Config`, `build`, `draw` and `measures`."""
+"""Layout methods by name.
+
+Each module has `Config`, `build`, `draw`, `measures`, and `FOLLOWS_PALETTE`: whether its layouts
+have the palette they are asked for, so that a recipe may control it.
+"""
 
 from synth.layouts import none, partial_palette, real, semantic_palette
 

@@ -10,6 +10,8 @@ from data.params import Params
 from synth.method import Drawn
 from synth.palette import PaletteModel
 
+FOLLOWS_PALETTE = False
+
 
 class Config(Params):
     """Section `layouts.none` of `params.yaml`: empty."""

@@ -40,6 +40,8 @@ from synth.layouts.schedule import Level, spans_of
 from synth.method import AdamConfig, Drawn, Phase, Progress, Span, rand, randn
 from synth.palette import PaletteModel
 
+FOLLOWS_PALETTE = False
+
 
 class Config(Params):
     """Section `layouts.partial_palette` of `params.yaml`."""

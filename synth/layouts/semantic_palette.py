@@ -44,6 +44,9 @@ from synth.palette import PaletteModel
 NUM_MEASURED = 256
 
 
+FOLLOWS_PALETTE = True
+
+
 class Config(Params):
     """Section `layouts.semantic_palette` of `params.yaml`."""
 

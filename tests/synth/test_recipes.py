@@ -12,6 +12,7 @@ from data.errors import UserError
 from data.pairs import Pair, palette_of
 from data.shards import PairSet, ShardWriter
 from synth import artifact, palette, recipes
+from synth.controls import Controls
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 
@@ -188,3 +189,20 @@ def test_an_artifact_of_other_classes_is_refused(folder, tmp_path):
             painter=tmp_path,
             device=torch.device("cpu"),
         )
+
+
+def test_controls_reach_the_palettes_that_layouts_are_asked_for(folder):
+    row = ROWS["palette"].model_copy(update={"controls": Controls(at_least={"car": 0.2})})
+    made = recipes.make_pairs(load(folder, "palette", row), range(4), seed=5)
+    plain = recipes.make_pairs(load(folder, "palette"), range(4), seed=5)
+    assert min(pair.target[2] for pair in made) >= 0.2 - 1e-6
+    assert max(pair.target[2] for pair in plain) < 0.2
+    achieved = [palette_of(pair.label, 4)[2] for pair in made]
+    assert min(achieved) > 0.15
+
+
+@pytest.mark.parametrize("name", ["semi", "partial"])
+def test_controls_are_refused_where_layouts_follow_no_palette(folder, name):
+    row = ROWS[name].model_copy(update={"controls": Controls(absent=["void"])})
+    with pytest.raises(UserError, match=r"follow no palette; use .*semantic_palette"):
+        load(folder, name, row)
