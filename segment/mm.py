@@ -282,13 +282,31 @@ def label_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
     """Label images uint8 `[B, H, W, 3]` with the most probable class, uint8 `[B, H, W]`."""
     training = model.training
     model.eval()
-    channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    inputs = model.data_preprocessor({"inputs": list(channels_first)}, False)["inputs"]
+    inputs = _inputs(model, images)
     shape = tuple(inputs.shape[2:])
     metas = [{"ori_shape": shape, "img_shape": shape, "pad_shape": shape} for _ in images]
-    logits = model.inference(inputs.contiguous(memory_format=torch.channels_last), metas)
+    logits = model.inference(inputs, metas)
     model.train(training)
     return logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+
+
+@torch.no_grad()
+def describe_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
+    """Describe images uint8 `[B, H, W, 3]` by the last map of the backbone, float32 `[B, D]`.
+
+    The map is averaged over the image, so D is its number of channels.
+    """
+    training = model.training
+    model.eval()
+    features = model.backbone(_inputs(model, images))[-1].mean(dim=(2, 3))
+    model.train(training)
+    return features.float().cpu().numpy()
+
+
+def _inputs(model: nn.Module, images: np.ndarray) -> torch.Tensor:
+    channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    inputs = model.data_preprocessor({"inputs": list(channels_first)}, False)["inputs"]
+    return inputs.contiguous(memory_format=torch.channels_last)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import safe_open
@@ -19,6 +20,21 @@ def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
 
     Batch and progress are the caller's; memory grows with B times the number of classes.
     """
+    model = _model(cell)
+    from segment import mm
+
+    return lambda images: mm.label_images(model, images)
+
+
+def load_features(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the backbone of a cell: uint8 images `[B, H, W, 3]` -> float32 features `[B, D]`."""
+    model = _model(cell)
+    from segment import mm
+
+    return lambda images: mm.describe_images(model, images)
+
+
+def _model(cell: Path) -> Any:
     file = cell / WEIGHTS
     if not file.is_file():
         raise UserError(f"{file} is missing: no segmenter was trained there; run its segment stage")
@@ -29,5 +45,4 @@ def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
         about = json.loads(weights.metadata()[METADATA])
         model = mm.build_model(about["model"])
         model.load_state_dict({name: weights.get_tensor(name) for name in weights.keys()})  # noqa: SIM118
-    model.eval()
-    return lambda images: mm.label_images(model, images)
+    return model.eval()
