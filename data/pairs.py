@@ -2,12 +2,28 @@
 
 import hashlib
 import io
+import struct
+import warnings
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from data.classes import IGNORE
+from data.errors import UserError
+
+# What Pillow raises for content that is no image, besides its own errors.
+_UNREADABLE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    struct.error,
+    zlib.error,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+)
 
 
 @dataclass(frozen=True)
@@ -50,18 +66,42 @@ def encode_png(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def decode_image(content: bytes) -> np.ndarray:
-    """Decode an encoded image to uint8 `[H, W, 3]`."""
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image.convert("RGB"))
+def decode_image(content: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a PNG, JPEG or WebP image of 3 channels to uint8 `[H, W, 3]`.
+
+    With `size` (height, width) given, one whose header says another is refused before anything is
+    decoded: a small file may claim a large memory. Raises `UserError` with what is wrong.
+    """
+    return _decode(content, size, ("PNG", "JPEG", "WEBP"), "RGB")
 
 
-def decode_label(content: bytes) -> np.ndarray:
-    """Decode an encoded label map to uint8 `[H, W]`."""
-    with Image.open(io.BytesIO(content)) as image:
-        return np.asarray(image)
+def decode_label(content: bytes, size: tuple[int, int] | None = None) -> np.ndarray:
+    """Decode a label map or a mask, an 8-bit grey PNG, to uint8 `[H, W]`; see `decode_image`."""
+    return _decode(content, size, ("PNG",), "L")
 
 
 def content_hash(image: bytes, label: bytes) -> str:
     """Return the sha256 of image bytes followed by label bytes."""
     return hashlib.sha256(image + label).hexdigest()
+
+
+def _decode(
+    content: bytes, size: tuple[int, int] | None, formats: tuple[str, ...], mode: str
+) -> np.ndarray:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            opened = Image.open(io.BytesIO(content), formats=formats)
+        with opened as image:
+            if size is not None and image.size != size[::-1]:
+                raise UserError(
+                    f"is {image.width}x{image.height} pixels, the set {size[1]}x{size[0]}"
+                )
+            if image.mode != mode:
+                raise UserError(f"has the mode {image.mode}, it must be {mode}")
+            return np.asarray(image)
+    except UserError:
+        raise
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())[:100]
+        raise UserError(f"is no intact {' or '.join(formats)} ({reason})") from None
