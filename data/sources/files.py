@@ -1,16 +1,19 @@
-"""What sources share: find files, match images with labels, decode them, or say what is wrong."""
+"""What sources share: find files, match images with labels, map values to ids, or complain."""
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from data.errors import UserError
-
-T = TypeVar("T")
+from data.sources.decode import bands
+from data.sources.decode import read_colors as read_colors
+from data.sources.decode import read_image as read_image
+from data.sources.decode import read_size as read_size
+from data.sources.decode import read_values as read_values
 
 IMAGES = (".png", ".jpg", ".jpeg")
 MAX_SHOWN = 4
@@ -51,16 +54,45 @@ def require_folder(path: Path, holds: str) -> Path:
     )
 
 
-def by_stem(files: Iterable[Path], suffix: str = "") -> dict[str, Path]:
+def glob_files(root: Path, pattern: str, key: str) -> list[Path]:
+    """Return the files below root that match a pattern, sorted; hidden files are left out.
+
+    The ending is matched whatever its case: `*.jpg` finds IMG.JPG. `key` is what messages call the
+    pattern; one that leaves root, or finds nothing, is a `UserError`.
+    """
+    ending = re.search(r"\.(\w+)$", pattern)
+    cased = pattern
+    if ending is not None:
+        letters = (f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in ending[1])
+        cased = pattern[: ending.start(1)] + "".join(letters)
+    try:
+        if ".." in Path(pattern).parts:
+            raise ValueError("it leaves the root")
+        files = sorted(file for file in root.glob(cased) if file.is_file())
+    except (ValueError, NotImplementedError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{key} = {pattern!r} is no pattern of files below {root} ({reason}); write one such "
+            "as photos/*.jpg"
+        ) from None
+    files = [file for file in files if not file.name.startswith(".")]
+    if not files:
+        raise UserError(f"no file matches {pattern!r} in {root}; correct {key}")
+    return files
+
+
+def by_stem(files: Iterable[Path], suffix: str = "", below: Path | None = None) -> dict[str, Path]:
     """Return stem -> file, without `suffix` at the stem's end; a stem may occur once.
 
+    With `below`, the path under that folder, without extension, takes the place of the stem.
     Hidden files, such as those that some systems lay beside every file, are left out.
     """
     found: dict[str, Path] = {}
     for file in sorted(files):
         if file.name.startswith("."):
             continue
-        stem = file.stem.removesuffix(suffix)
+        name = file.stem if below is None else file.relative_to(below).with_suffix("").as_posix()
+        stem = name.removesuffix(suffix)
         if stem in found:
             raise UserError(f"{found[stem]} and {file} have the same stem {stem!r}; rename one")
         found[stem] = file
@@ -90,44 +122,6 @@ def _more(count: int) -> str:
     return f" (and {count - 1} others)" if count > 1 else ""
 
 
-def read_image(path: Path) -> Image.Image:
-    """Decode an image file to RGB, upright by its EXIF orientation."""
-    return _decode(path, lambda file: ImageOps.exif_transpose(file).convert("RGB"))
-
-
-def read_values(path: Path) -> np.ndarray:
-    """Decode a label file to its raw values, integers [H, W]; palette images give their indices."""
-
-    def convert(file: Image.Image) -> np.ndarray:
-        values = np.asarray(file)
-        if values.ndim == 3:
-            if (values[..., :3] != values[..., :1]).any():
-                raise UserError(
-                    f"{path} is a colour image, but labels are single-channel class ids here; "
-                    "use the id files, or the source `folder` with RGB values"
-                )
-            values = values[..., 0]
-        return values.astype(np.int32)
-
-    return _decode(path, convert)
-
-
-def read_colors(path: Path) -> np.ndarray:
-    """Decode a colour-coded label file, uint8 [H, W, 3]."""
-    return _decode(path, lambda file: np.asarray(file.convert("RGB")))
-
-
-def _decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
-    try:
-        with Image.open(path) as file:
-            return convert(file)
-    except UserError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{path} is not readable ({reason}); replace or remove it") from None
-
-
 def to_ids(
     values: np.ndarray,
     table: Mapping[int, int],
@@ -139,7 +133,7 @@ def to_ids(
 
     Raises `UserError` with the offending values and how many pixels have them.
     """
-    found, where, counts = _distinct(values)
+    found, counts = distinct(values)
     wrong = [
         (show(value), count)
         for value, count in zip(found.tolist(), counts.tolist(), strict=True)
@@ -148,20 +142,37 @@ def to_ids(
     if wrong:
         raise UserError(f"{path} {_describe(wrong)}; {known}")
     ids = np.array([table[value] for value in found.tolist()], np.uint8)
-    return ids[where].reshape(values.shape)
+    out = np.empty(values.shape, np.uint8)
+    low, high = int(found[0]), int(found[-1])
+    if high - low > 2**16:
+        for rows in bands(values):
+            out[rows] = ids[np.searchsorted(found, values[rows])]
+        return out
+    place = np.zeros(high - low + 1, np.uint8)
+    place[found - low] = ids
+    for rows in bands(values):
+        out[rows] = place[values[rows] - low]
+    return out
 
 
-def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the distinct values, the place of each pixel's among them, and how many it has."""
+def distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct values of integers [H, W], ascending, and how many pixels each has."""
+    total: Counter[int] = Counter()
+    for rows in bands(values):
+        found, counts = _distinct(values[rows])
+        total.update(dict(zip(found.tolist(), counts.tolist(), strict=True)))
+    ascending = sorted(total)
+    return np.array(ascending), np.array([total[value] for value in ascending])
+
+
+def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     low, high = int(values.min()), int(values.max())
     if high - low > 2**16:
-        return np.unique(values, return_inverse=True, return_counts=True)
+        return np.unique(values, return_counts=True)
     # Counting is ten times faster than the sort in np.unique.
     counts = np.bincount((values - low).ravel())
     present = np.flatnonzero(counts)
-    place = np.zeros(len(counts), np.intp)
-    place[present] = np.arange(len(present))
-    return present + low, place[values - low], counts[present]
+    return present + low, counts[present]
 
 
 def _describe(wrong: list[tuple[str, int]]) -> str:

@@ -1,8 +1,9 @@
 """The user's own images and masks: two globs, a class table and a rule for the splits."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import Field
@@ -10,39 +11,43 @@ from pydantic import Field
 from data.classes import ClassInfo, ClassTable
 from data.errors import UserError
 from data.params import Params
-from data.sources.files import (
-    RawPair,
-    by_stem,
-    match,
-    read_colors,
-    read_values,
-    require_folder,
-    to_ids,
-)
+from data.sources.decode import pack_colors, read_colors, read_orientation, read_size, read_values
+from data.sources.files import RawPair, by_stem, glob_files, match, require_folder, to_ids
+from data.sources.splits import by_group, by_list, by_share, group_of
 
 VOID = "void"
 LICENCE = "your own images: nothing is known of their licence"
-Rgb = tuple[int, int, int]
+Channel = Annotated[int, Field(ge=0, le=255)]
+Rgb = tuple[Channel, Channel, Channel]
 
 
 class FolderClass(Params):
-    """One class: its value in the masks (an id, or red green blue), name, colour, and `eval`."""
+    """One class: its value in the masks (an id, or red green blue), name, colour, and `eval`.
+
+    `mirror` names the class that it becomes in a picture mirrored left to right.
+    """
 
     value: int | Rgb
     name: str
     color: Rgb | None = None
     eval: bool = True
+    mirror: str | None = None
 
 
 class Config(Params):
     """Where images and masks are, which mask belongs to which image, classes and splits.
 
-    A mask belongs to the image of the same stem (file name without folder and extension), after
-    `image_suffix` and `mask_suffix` are taken off the ends of the stems. Mask values are ids in
-    one channel (0/255 masks too) when class values are numbers, colours when they are triples.
-    `unlabelled` values that are no class become the class `void`, which is then appended and does
-    not count in mIoU. Splits are by `list` (text files under the root, one stem a line), by
-    `share` (seeded; shares of all pairs) or by `glob` (one image glob per split).
+    A file that `masks` matches is never an image. A mask belongs to the image of the same stem
+    (file name without folder and extension), after `image_suffix` and `mask_suffix` are taken off
+    the ends of the stems; where images and masks both repeat stems in several folders, of the same
+    path below the patterns' fixed parts. Mask values are ids in one channel (0/255 masks too) when
+    class values are numbers, colours when they are triples. `unlabelled` values that are no class
+    become the class `void`, which is then appended and does not count in mIoU.
+
+    Splits are by `list` (text files under the root, one stem a line), by `share` (seeded; shares of
+    all pairs), by `glob` (one image glob per split) or by `group`: `group_by` is `parent` (the
+    image's folder) or a regular expression with one group in parentheses, searched in the image's
+    path without extension; whole groups then go to one split, near the shares of `share`.
     """
 
     images: str
@@ -51,17 +56,19 @@ class Config(Params):
     image_suffix: str = ""
     mask_suffix: str = ""
     unlabelled: tuple[int | Rgb, ...] = (255,)
-    split: Literal["list", "share", "glob"] = "share"
+    split: Literal["list", "share", "glob", "group"] = "share"
     list: dict[str, str] = Field(default_factory=dict)
     share: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
     glob: dict[str, str] = Field(default_factory=dict)
+    group_by: str | None = None
     seed: int = Field(0, ge=0)
 
 
 def class_table(config: Config) -> ClassTable:
     """Return the configured classes, then `void` when some unlabelled value is no class."""
+    _check_values(config)
     classes = [
-        ClassInfo(entry.name, entry.color or _color(index), entry.eval)
+        ClassInfo(entry.name, entry.color or _color(index), entry.eval, entry.mirror)
         for index, entry in enumerate(config.classes)
     ]
     if _void_values(config) and VOID not in [entry.name for entry in classes]:
@@ -79,32 +86,97 @@ def prepare(
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     """Find the pairs of some splits by the rules of `Config`; ids are paths under the root."""
     require_folder(root, "your images and masks")
-    images = by_stem(_files(root, config.images, "images"), config.image_suffix)
-    masks = by_stem(_files(root, config.masks, "masks"), config.mask_suffix)
-    matched = match(images, masks, f"{config.masks} (see dataset.folder.mask_suffix)")
-    parts = _split(root, splits, config, images)
+    matched = pair_files(root, config.images, config.masks, config.image_suffix, config.mask_suffix)
+    images = {key: image for key, image, _ in matched}
+    groups = {}
+    if config.group_by is not None:
+        groups = {
+            key: group_of(image.relative_to(root), config.group_by, config.image_suffix)
+            for key, image in images.items()
+        }
+    parts = _split(root, splits, config, images, groups)
     pairs = []
     for split in splits:
-        for stem, image, mask in matched:
-            if stem in parts[split]:
+        for key, image, mask in matched:
+            if key in parts[split]:
                 name = image.relative_to(root).with_suffix("").as_posix().replace("/", "-")
-                pairs.append(RawPair(name, split, image, mask))
+                pairs.append(RawPair(name, split, image, mask, group=groups.get(key, "")))
     return pairs
 
 
+def pair_files(
+    root: Path, images: str, masks: str, image_suffix: str, mask_suffix: str
+) -> list[tuple[str, Path, Path]]:
+    """Return (key, image, mask) of all pairs by the rules of `Config`, sorted by key."""
+    mask_files = glob_files(root, masks, "dataset.folder.masks")
+    taken = set(mask_files)
+    found = glob_files(root, images, "dataset.folder.images")
+    image_files = [file for file in found if file not in taken]
+    if not image_files:
+        raise UserError(
+            f"every file that {images!r} matches in {root} is a mask of {masks!r} too; correct "
+            "dataset.folder.images or dataset.folder.masks"
+        )
+    repeat = _repeats(image_files, image_suffix) and _repeats(mask_files, mask_suffix)
+    below = [root / fixed_part(pattern) if repeat else None for pattern in (images, masks)]
+    return match(
+        by_stem(image_files, image_suffix, below[0]),
+        by_stem(mask_files, mask_suffix, below[1]),
+        f"{masks} (see dataset.folder.mask_suffix)",
+    )
+
+
+def fixed_part(pattern: str) -> Path:
+    """Return the folders of a pattern that come before its first wildcard."""
+    parts = Path(pattern).parts[:-1]
+    wild = [index for index, part in enumerate(parts) if any(c in part for c in "*?[")]
+    return Path(*parts[: wild[0] if wild else len(parts)])
+
+
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
-    """Read a mask as class ids uint8 [H, W]; unlabelled values become `void`."""
+    """Read a mask as class ids uint8 [H, W]; unlabelled values become `void`.
+
+    Raises `UserError` when the image is turned by its EXIF orientation, and the mask is not or
+    cannot be told to be.
+    """
     coded = isinstance(config.classes[0].value, tuple)
     ids = {_key(entry.value): index for index, entry in enumerate(config.classes)}
     names = [entry.name for entry in config.classes]
     void = names.index(VOID) if VOID in names else len(names)
     table = {_key(value): void for value in _void_values(config)} | ids
     known = "add the value to dataset.folder.classes or to dataset.folder.unlabelled"
-    if not coded:
-        return to_ids(read_values(pair.label), table, pair.label, known)
-    colors = read_colors(pair.label).astype(np.int32)
-    packed = (colors[..., 0] << 16) + (colors[..., 1] << 8) + colors[..., 2]
-    return to_ids(packed, table, pair.label, known, show=_unpack)
+    values = pack_colors(read_colors(pair.label)) if coded else read_values(pair.label)
+    check_turned(pair.image, pair.label, values.shape)
+    return to_ids(values, table, pair.label, known, show=show_color if coded else str)
+
+
+def check_turned(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
+    """Raise `UserError` unless an image lies as its mask of shape (H, W) does, once upright.
+
+    Cameras note how they were held; the picture is then turned when it is read. Masks rarely say
+    so: one drawn on the turned picture has its size, one drawn on the pixels as stored does not.
+    Where both sizes are equal (half turns, mirror images, squares) nothing tells them apart.
+    """
+    turned = read_orientation(image)
+    if turned == 1 or read_orientation(mask) != 1:
+        return
+    width, height = read_size(image)
+    fix = "save the image without the orientation tag, lying as its mask does"
+    if turned < 5 or width == height:
+        raise UserError(
+            f"{image} is turned by its EXIF orientation ({turned}), and its size does not tell "
+            f"whether {mask} was drawn before or after turning; {fix}"
+        )
+    if shape == (width, height):
+        raise UserError(
+            f"{image} is {width}x{height} once turned by its EXIF orientation ({turned}), but "
+            f"{mask} is {height}x{width}, drawn on the picture as it is stored; {fix}"
+        )
+
+
+def show_color(key: int) -> str:
+    """Return a packed colour as words for a message."""
+    return f"rgb({key >> 16}, {key >> 8 & 255}, {key & 255})"
 
 
 def _key(value: int | Rgb) -> int:
@@ -114,8 +186,18 @@ def _key(value: int | Rgb) -> int:
     return (value[0] << 16) + (value[1] << 8) + value[2]
 
 
-def _unpack(key: int) -> str:
-    return f"rgb({key >> 16}, {key >> 8 & 255}, {key & 255})"
+def _check_values(config: Config) -> None:
+    values = [entry.value for entry in config.classes]
+    if len({type(value) for value in values}) > 1:
+        raise UserError(
+            "dataset.folder.classes mixes ids and colours; give all classes a number, or all a "
+            "triple [red, green, blue]"
+        )
+    value, count = Counter(values).most_common(1)[0]
+    if count > 1:
+        raise UserError(
+            f"dataset.folder.classes has {count} classes of value {value}; a value is one class"
+        )
 
 
 def _void_values(config: Config) -> list[int | Rgb]:
@@ -136,57 +218,42 @@ def _color(index: int) -> Rgb:
     return (channels[0], channels[1], channels[2])
 
 
-def _files(root: Path, pattern: str, key: str) -> list[Path]:
-    files = sorted(file for file in root.glob(pattern) if file.is_file())
-    if not files:
-        raise UserError(f"no file matches {pattern!r} in {root}; correct dataset.folder.{key}")
-    return files
+def _repeats(files: Sequence[Path], suffix: str) -> bool:
+    return len({file.stem.removesuffix(suffix) for file in files}) < len(files)
 
 
 def _split(
-    root: Path, splits: Sequence[str], config: Config, images: dict[str, Path]
+    root: Path,
+    splits: Sequence[str],
+    config: Config,
+    images: Mapping[str, Path],
+    groups: Mapping[str, str],
 ) -> dict[str, set[str]]:
-    rule = {"list": config.list, "share": config.share, "glob": config.glob}[config.split]
+    key = "share" if config.split == "group" else config.split
+    rule = {"list": config.list, "share": config.share, "glob": config.glob}[key]
     for split in splits:
         if split not in rule:
             there = ", ".join(rule) or "nothing"
             raise UserError(
-                f"dataset.folder.{config.split} has {there}, not {split!r}; add it, or take it "
-                "out of dataset.splits"
+                f"dataset.folder.{key} has {there}, not {split!r}; add it, or take it out of "
+                "dataset.splits"
             )
     if config.split == "share":
-        return _by_share(config, sorted(images))
+        return by_share(sorted(images), config.share, config.seed)
+    if config.split == "group":
+        if not groups:
+            raise UserError(
+                "dataset.folder.split is group, but dataset.folder.group_by is not set; write "
+                "`parent`, or a pattern with one group in parentheses"
+            )
+        return by_group(groups, config.share, config.seed)
     if config.split == "glob":
-        named = {file: stem for stem, file in images.items()}
-        found = {split: [f for f in root.glob(rule[split]) if f in named] for split in splits}
-        return {split: {named[file] for file in files} for split, files in found.items()}
-    return {split: _by_list(root / rule[split], config, images) for split in splits}
-
-
-def _by_share(config: Config, stems: list[str]) -> dict[str, set[str]]:
-    total = sum(config.share.values())
-    if min(config.share.values()) <= 0 or total > 1 + 1e-6:
-        raise UserError(f"dataset.folder.share adds up to {total:g}; shares are > 0, together <= 1")
-    order = np.random.default_rng(config.seed).permutation(len(stems))
-    parts, start, reached = {}, 0, 0.0
-    for split, share in config.share.items():
-        reached += share
-        stop = round(reached * len(stems))
-        parts[split] = {stems[i] for i in order[start:stop]}
-        start = stop
-    return parts
-
-
-def _by_list(path: Path, config: Config, images: dict[str, Path]) -> set[str]:
-    if not path.is_file():
-        raise UserError(f"{path} is missing; dataset.folder.list names it")
-    stems = set()
-    for line in path.read_text(encoding="utf-8").split("\n"):
-        name = line.strip()
-        if not name:
-            continue
-        stem = name if name in images else Path(name).stem.removesuffix(config.image_suffix)
-        if stem not in images:
-            raise UserError(f"{path} lists {name!r}, which is no image of {config.images}")
-        stems.add(stem)
-    return stems
+        named = {file: key for key, file in images.items()}
+        where = "dataset.folder.glob.{}".format
+        found = {split: glob_files(root, rule[split], where(split)) for split in splits}
+        return {split: {named[f] for f in files if f in named} for split, files in found.items()}
+    written = {image.relative_to(root).as_posix(): key for key, image in images.items()}
+    if not _repeats(list(images.values()), ""):
+        written |= {image.stem: key for key, image in images.items()}
+    written |= {key: key for key in images}
+    return {split: by_list(root / rule[split], written, config.images) for split in splits}
