@@ -8,28 +8,31 @@ from synth.layers import activate, conv
 
 
 class PatchCritic(nn.Module):
-    """Score overlapping patches (pix2pixHD's PatchGAN with SPADE's norms).
+    """Score overlapping patches (the PatchGAN of pix2pixHD and SPADE).
 
-    Kernel 4, padding 2, channels doubling from `width`, strides 2, 2, 2 and 1; instance and
-    spectral norm on the inner layers only. `num_layers` 4 is SPADE's, 3 leaves out the stride-1
-    layer (Semantic Palette).
+    Kernel 4, padding 2, channels doubling from `width`, strides 2, 2, 2 and 1; instance norm on the
+    inner layers only, and there spectral norm too when it is SPADE's (`spectral`). `num_layers` 4
+    is the papers', 3 leaves out the stride-1 layer (Semantic Palette).
     """
 
-    def __init__(self, in_channels: int, width: int, num_layers: int) -> None:
+    def __init__(
+        self, in_channels: int, width: int, num_layers: int, *, spectral: bool = True
+    ) -> None:
         super().__init__()
         layers = [conv(in_channels, width, 4, stride=2, padding=2)]
         channels = width
         for index in range(1, num_layers):
             out = min(2 * channels, 8 * width)
             # SPADE's convolutions before an instance norm carry no bias: the norm would remove it.
+            # Those of pix2pixHD do, as released.
             layers.append(
                 nn.Sequential(
                     conv(
                         channels,
                         out,
                         4,
-                        spectral=True,
-                        bias=False,
+                        spectral=spectral,
+                        bias=not spectral,
                         stride=2 if index < 3 else 1,
                         padding=2,
                     ),
@@ -52,10 +55,19 @@ class PatchCritic(nn.Module):
 class MultiScalePatchCritic(nn.Module):
     """Judge an image with its layout at full size, half size and so on, one critic each."""
 
-    def __init__(self, in_channels: int, *, width: int, num_layers: int, num_scales: int) -> None:
+    def __init__(
+        self,
+        in_channels: int,
+        *,
+        width: int,
+        num_layers: int,
+        num_scales: int,
+        spectral: bool = True,
+    ) -> None:
         super().__init__()
         self.scales = nn.ModuleList(
-            PatchCritic(in_channels, width, num_layers) for _ in range(num_scales)
+            PatchCritic(in_channels, width, num_layers, spectral=spectral)
+            for _ in range(num_scales)
         )
 
     def forward(self, image: Tensor, layout: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:

@@ -78,16 +78,20 @@ class Pyramid(nn.Module):
         return torch.tanh(self.rgb(activate(x)).float())
 
 
-def check_size(size: tuple[int, int], num_doublings: int) -> None:
-    """Refuse a size (H,W) that does not halve often enough, naming the nearest good ones."""
+def check_size(size: tuple[int, int], num_doublings: int, *, smallest: int = 1) -> None:
+    """Refuse a size (H,W) that does not halve often enough, naming the nearest good ones.
+
+    `smallest` is the least height and width of the base grid.
+    """
     step = 2**num_doublings
-    if all(side % step == 0 for side in size):
+    if all(side % step == 0 and side >= smallest * step for side in size):
         return
-    below = [max(side // step, 1) * step for side in size]
-    above = [-(-side // step) * step for side in size]
+    below = [max(side // step, smallest) * step for side in size]
+    above = [max(-(-side // step), smallest) * step for side in size]
     good = dict.fromkeys(f"{h}x{w}" for h, w in (below, above))
+    least = "" if smallest == 1 else f", at least {smallest * step}"
     raise UserError(
         f"a painter with {num_doublings} doublings cannot paint {size[0]}x{size[1]}: both sides "
-        f"must be multiples of {step}; set dataset.height and dataset.width to "
+        f"must be multiples of {step}{least}; set dataset.height and dataset.width to "
         f"{' or '.join(good)}, or lower its num_doublings"
     )
