@@ -91,8 +91,7 @@ class PairSet:
         A picture that is damaged or has another size, and a label with ids that are no class, is
         a `UserError` that names shard and pair.
         """
-        shard, group, index = self._locate(row)
-        encoded = self._encoded(shard, group, index, PICTURES[:2])
+        encoded = self._pictures(row, PICTURES[:2])
         image = self._decoded(row, "image", decode_image, encoded[0])
         label = self._decoded(row, "label", decode_label, encoded[1])
         num_classes = self.classes.num_classes

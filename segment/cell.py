@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -65,11 +66,10 @@ def train_cell(
     train, classes = sets["train"], sets["train"].classes
     real, synthetic = rows_of(train, seed, num_slices)
     supervised = classes.eval_ids if supervise == "eval" else None
-    pool = Pool(train, [*real, *synthetic], memory_limit_mb=memory_limit_mb, supervised=supervised)
+    pool_of = partial(Pool, memory_limit_mb=memory_limit_mb, scratch=work_dir.parent)
+    pool = pool_of(train, [*real, *synthetic], supervised=supervised)
     splits = {
-        name: Pool(split, range(len(split)), memory_limit_mb=memory_limit_mb)
-        for name, split in sets.items()
-        if name != "train"
+        name: pool_of(split, range(len(split))) for name, split in sets.items() if name != "train"
     }
     mix = make_mix(
         range(len(real)),

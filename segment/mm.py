@@ -7,7 +7,6 @@ import contextlib
 import difflib
 import io
 import pickle
-import random
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,11 +17,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from data.classes import ClassTable
 from data.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
+from segment.loading import PairDataset, make_loader, plain_errors
 from segment.losses import BalancedCrossEntropy
 from segment.mixes import Mix
 from segment.pool import Pool
@@ -48,42 +48,6 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
 CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
 
 Watch = Callable[[int, float, nn.Module], None]
-
-
-class PairDataset(Dataset):
-    """Pairs through MMSegmentation's transforms; an item is asked for as (index, draw).
-
-    The augmentation is a pure function of (seed, draw), whatever the number of workers.
-    """
-
-    def __init__(self, pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> None:
-        self._pool, self._seed = pool, seed
-        self._transforms = Compose(pipeline)
-        self.metainfo = {
-            "classes": classes.names,
-            "palette": [entry.color for entry in classes.classes],
-        }
-
-    def __len__(self) -> int:
-        return len(self._pool)
-
-    def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
-        index, draw = item
-        # the transforms draw from the global generators
-        state = int(np.random.SeedSequence([self._seed, draw]).generate_state(1)[0])
-        np.random.seed(state)
-        random.seed(state)
-        image, label = self._pool[index]
-        shape = image.shape[:2]
-        return self._transforms(
-            {
-                "img": image,
-                "gt_seg_map": label,
-                "seg_fields": ["gt_seg_map"],
-                "img_shape": shape,
-                "ori_shape": shape,
-            }
-        )
 
 
 class AutocastOptimWrapper(OptimWrapper):
@@ -150,6 +114,19 @@ def augmentation(
         {"type": "RandomFlip", "prob": flip, "swap_seg_labels": swapped or None},
         {"type": "PackSegInputs"},
     ]
+
+
+def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> PairDataset:
+    """Return the pairs of a pool through the transforms of `pipeline`, packed for a model."""
+    return PairDataset(pool, classes, Compose(pipeline), seed)
+
+
+def loader(
+    pool: Pool, mix: Mix, classes: ClassTable, pipeline: Sequence[Any], num_workers: int
+) -> DataLoader:
+    """Return the batches of `mix`, every item through the transforms of `pipeline`."""
+    items = dataset(pool, classes, pipeline, mix.seed)
+    return make_loader(items, mix, num_workers=num_workers, collate=pseudo_collate)
 
 
 def shipped(name: str) -> Mapping[str, Any]:
@@ -235,14 +212,7 @@ def train(
     `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments
     give equal weights.
     """
-    dataset = PairDataset(pool, classes, augmentation(size, crop, flip, classes.mirrored), mix.seed)
-    loader = DataLoader(
-        dataset,
-        batch_sampler=mix,
-        num_workers=num_workers,
-        collate_fn=pseudo_collate,
-        multiprocessing_context="fork" if num_workers else None,
-    )
+    pipeline = augmentation(size, crop, flip, classes.mirrored)
     iterations = len(mix)
     torch.manual_seed(mix.seed)  # layers draw their first weights while they are built
     model = build_model(config)
@@ -251,7 +221,7 @@ def train(
     runner = Runner(
         model=model,
         work_dir=str(work_dir),
-        train_dataloader=loader,
+        train_dataloader=loader(pool, mix, classes, pipeline, num_workers),
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},
         optim_wrapper={
             "type": AutocastOptimWrapper if precision == "bfloat16" else OptimWrapper,
@@ -272,7 +242,7 @@ def train(
     )
     # convolutions on a CPU are a quarter faster with channels last
     runner.model.to(memory_format=torch.channels_last)
-    with _without_accuracy():
+    with _without_accuracy(), plain_errors():
         runner.train()
     return runner.model.eval()
 

@@ -27,7 +27,7 @@ def tiny_model(width: int = 8) -> torch.nn.Module:
 def dataset(artifacts: Path, crop: tuple[float, float], flip: float = 0.5) -> mm.PairDataset:
     pairs = PairSet(artifacts / "real/val")
     pool = Pool(pairs, range(len(pairs)), memory_limit_mb=100)
-    return mm.PairDataset(
+    return mm.dataset(
         pool, pairs.classes, mm.augmentation(pairs.size, crop, flip, pairs.classes.mirrored), seed=5
     )
 
@@ -65,8 +65,8 @@ def test_left_classes_become_right_ones_where_a_pair_is_mirrored(artifacts: Path
     pool = Pool(pairs, range(len(pairs)), memory_limit_mb=100)
     plain = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, pairs.classes.mirrored)
     aware = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, swapped.mirrored)
-    before = label_of(mm.PairDataset(pool, pairs.classes, plain, seed=5)[0, 0])
-    after = label_of(mm.PairDataset(pool, swapped, aware, seed=5)[0, 0])
+    before = label_of(mm.dataset(pool, pairs.classes, plain, seed=5)[0, 0])
+    after = label_of(mm.dataset(pool, swapped, aware, seed=5)[0, 0])
     ids = np.array([1, 0, *range(2, 256)])
     assert {0, 1} <= set(np.unique(before))
     assert np.array_equal(after, ids[before])

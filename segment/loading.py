@@ -1,0 +1,84 @@
+"""From a pool of pairs to the batches of a training, by any number of worker processes."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from data.classes import ClassTable
+from data.errors import UserError
+from segment.mixes import Mix
+from segment.pool import Pool
+
+Sample = dict[str, Any]
+
+
+class PairDataset(Dataset):
+    """Pairs through MMSegmentation's transforms; an item is asked for as (index, draw).
+
+    The augmentation is a pure function of (seed, draw), whatever the number of workers.
+    """
+
+    def __init__(
+        self, pool: Pool, classes: ClassTable, transforms: Callable[[Sample], Sample], seed: int
+    ) -> None:
+        self._pool, self._transforms, self._seed = pool, transforms, seed
+        self.metainfo = {
+            "classes": classes.names,
+            "palette": [entry.color for entry in classes.classes],
+        }
+
+    def __len__(self) -> int:
+        return len(self._pool)
+
+    def __getitem__(self, item: tuple[int, int]) -> Sample:
+        index, draw = item
+        # the transforms draw from the global generators
+        state = int(np.random.SeedSequence([self._seed, draw]).generate_state(1)[0])
+        np.random.seed(state)
+        random.seed(state)
+        image, label = self._pool[index]
+        shape = image.shape[:2]
+        return self._transforms(
+            {
+                "img": image,
+                "gt_seg_map": label,
+                "seg_fields": ["gt_seg_map"],
+                "img_shape": shape,
+                "ori_shape": shape,
+            }
+        )
+
+
+def make_loader(
+    dataset: PairDataset,
+    mix: Mix,
+    *,
+    num_workers: int,
+    collate: Callable[[list[Sample]], Any],
+) -> DataLoader:
+    """Return the batches of `mix`; the same ones whatever the number of workers.
+
+    Workers are forked, so that they share what the pool keeps.
+    """
+    return DataLoader(
+        dataset,
+        batch_sampler=mix,
+        num_workers=num_workers,
+        collate_fn=collate,
+        multiprocessing_context="fork" if num_workers else None,
+    )
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Give a `UserError` of a worker process back its one line; torch wraps it in a traceback."""
+    try:
+        yield
+    except UserError as error:
+        last = str(error).rstrip().splitlines()[-1]
+        prefix = f"{UserError.__module__}.{UserError.__qualname__}: "
+        raise UserError(last.removeprefix(prefix)) from None
