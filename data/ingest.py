@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
+from data import duplicates
 from data.classes import ClassTable
 from data.cli import run
 from data.errors import UserError
@@ -21,10 +22,14 @@ from data.params import Params, choose, read
 from data.progress import progress
 from data.shards import ShardWriter
 from data.sources import SOURCES
+from data.sources.ade20k import Config as Ade20k
 from data.sources.camvid import Config as CamVid
+from data.sources.celebamask import Config as CelebAMask
 from data.sources.cityscapes import Config as Cityscapes
+from data.sources.cityscapes_25k import Config as Cityscapes25k
 from data.sources.files import RawPair, read_image
 from data.sources.folder import Config as Folder
+from data.sources.idd import Config as Idd
 from data.sources.streets.source import Config as Streets
 from data.timings import timed
 
@@ -41,7 +46,11 @@ class DatasetParams(Params):
     splits: tuple[Split, ...] = ("train", "val", "test")
     streets: Streets = Streets()
     cityscapes: Cityscapes = Cityscapes()
+    cityscapes_25k: Cityscapes25k = Cityscapes25k()
     camvid: CamVid = CamVid()
+    idd: Idd = Idd()
+    celebamask: CelebAMask = CelebAMask()
+    ade20k: Ade20k = Ade20k()
     folder: Folder | None = None
 
 
@@ -95,28 +104,51 @@ def check(
     seen: dict[str, RawPair] = {}
     named: dict[str, RawPair] = {}
     totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
-    content = []
+    content, looks = [], []
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
-            image = read_image(pair.image)
-            label = source.read_label(pair, config)
-            _same_size(pair, image, label)
+            image, label = decoded(source, config, pair)
+            # of the whole picture: one image cut at two places is the same image
             digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
             _other_split(seen.setdefault(digest, pair), pair, "are the same image")
             _other_split(named.setdefault(pair.id, pair), pair, "have the same id")
-            totals[pair.split] += np.bincount(label.ravel(), minlength=classes.num_classes)
             content += [pair.id, digest, hashlib.sha256(label.tobytes()).hexdigest()]
+            left, top, right, bottom = box = kept(pair, image.size)
+            if pair.aspect is not None:
+                content.append(repr(box))
+            seen_part = label[top:bottom, left:right]
+            totals[pair.split] += np.bincount(seen_part.ravel(), minlength=classes.num_classes)
+            looks.append((pair.split, pair.id, duplicates.picture_hash(image)))
             advance()
     _scorable(totals, classes)
+    duplicates.warn(looks)
     return content
 
 
-def _same_size(pair: RawPair, image: Image.Image, label: np.ndarray) -> None:
+def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
+    """Return image and label (class ids, uint8 [H, W]) of a raw pair, whole and of one size."""
+    image = read_image(pair.image)
+    label = source.read_label(pair, config)
     if image.size != label.shape[::-1]:
         raise UserError(
             f"{pair.image} is {image.width}x{image.height}, its label {pair.label} is "
             f"{label.shape[1]}x{label.shape[0]}; both must have one size"
         )
+    return image, label
+
+
+def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box (left, top, right, bottom) that is kept of a pair of size (width, height).
+
+    It is the largest of the pair's aspect, at its place of what is left over; 0 is top or left.
+    """
+    width, height = size
+    if pair.aspect is None:
+        return 0, 0, width, height
+    across = max(1, min(width, round(height * pair.aspect)))
+    down = max(1, min(height, round(width / pair.aspect)))
+    left, top = round((width - across) * pair.place), round((height - down) * pair.place)
+    return left, top, left + across, top + down
 
 
 def _other_split(first: RawPair, pair: RawPair, fact: str) -> None:
@@ -148,8 +180,8 @@ def write(
 ) -> None:
     """Write checked pairs, resized to size (height, width), as one pair set per split under out.
 
-    Images are resized with an antialiasing bicubic filter, labels to the nearest pixel; the
-    aspect ratio is not kept.
+    Image and label are cut to the same box, where a source asks for one; then images are resized
+    with an antialiasing bicubic filter, labels to the nearest pixel, and the aspect is not kept.
     """
     classes = source.class_table(config)
     with progress(len(raw), "writing", "pairs") as advance:
@@ -168,11 +200,12 @@ def write(
 
 
 def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, int]) -> Pair:
-    """Return a raw pair at size (height, width)."""
+    """Return the part of a raw pair that is kept, at size (height, width)."""
     shape = (size[1], size[0])
-    image = read_image(pair.image).resize(shape, Image.Resampling.BICUBIC)
-    label = Image.fromarray(source.read_label(pair, config))
-    label = label.resize(shape, Image.Resampling.NEAREST)
+    image, label = decoded(source, config, pair)
+    box = kept(pair, image.size)
+    image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
+    label = Image.fromarray(label).crop(box).resize(shape, Image.Resampling.NEAREST)
     return Pair(id=pair.id, image=np.asarray(image), label=np.asarray(label), source="real")
 
 

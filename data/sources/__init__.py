@@ -2,12 +2,16 @@
 
 from types import ModuleType
 
-from data.sources import camvid, cityscapes, folder
+from data.sources import ade20k, camvid, celebamask, cityscapes, cityscapes_25k, folder, idd
 from data.sources.streets import source as streets
 
 SOURCES: dict[str, ModuleType] = {
     "streets": streets,
     "cityscapes": cityscapes,
+    "cityscapes_25k": cityscapes_25k,
     "camvid": camvid,
+    "idd": idd,
+    "celebamask": celebamask,
+    "ade20k": ade20k,
     "folder": folder,
 }

@@ -1,4 +1,12 @@
-"""CamVid in the SegNet layout: SPLIT/ with images and SPLITannot/ with label ids 0..11."""
+"""CamVid in the SegNet layout: SPLIT/ with images and SPLITannot/ with label ids 0..11.
+
+Known traps:
+
+* 11 is void and no class of SegNet's; the original release has 32 classes as colours instead.
+* The 701 frames come from a few videos at a frame a second: neighbours are near-duplicates, and a
+  random split would score what was trained on. The split is that of the folders; `RawPair.group`
+  is the video, the part of a frame's name before its number (0001TP, 0006R0, 0016E5, Seq05VD).
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -59,7 +67,10 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
                 f"{image_folder} has no image ({', '.join(IMAGES)}); unpack CamVid here"
             )
         matched = match(images, labels, f"{label_folder} (*.png)")
-        pairs += [RawPair(stem, split, image, label) for stem, image, label in matched]
+        pairs += [
+            RawPair(stem, split, image, label, group=stem.partition("_")[0])
+            for stem, image, label in matched
+        ]
     return pairs
 
 

@@ -1,6 +1,17 @@
-"""Cityscapes, fine annotations: leftImg8bit/ and gtFine/ with the 35 official label ids."""
+"""Cityscapes, fine annotations: leftImg8bit/ and gtFine/ with the 35 official label ids.
 
-from collections.abc import Sequence
+Known traps:
+
+* Beside CITY/*_gtFine_labelIds.png lie *_instanceIds.png (16 bits: id * 1000 + number) and
+  *_color.png; neither is read.
+* A licence plate has the id -1, which 8-bit files hold as 255: it is a class, not "unlabelled".
+* Train ids (0 to 18) are another numbering with the same small numbers; only label ids are read.
+* The labels of `test` are withheld: its files are there, but hold void classes only. `ingest`
+  refuses such a split.
+* A city is one drive, its neighbouring frames look alike: `RawPair.group` is the city.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +22,8 @@ from data.params import Params
 from data.sources.files import RawPair, by_stem, match, read_values, require_folder, to_ids
 
 LICENSE_PLATE = 34
-_IMAGE, _LABEL = "_leftImg8bit", "_gtFine_labelIds"
+IMAGE = "_leftImg8bit"
+_LABEL = "_gtFine_labelIds"
 
 LICENCE = "Cityscapes: non-commercial, no redistribution; see cityscapes-dataset.com/license"
 
@@ -84,17 +96,30 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         holds = "leftImg8bit/ and gtFine/"
         require_folder(root / "leftImg8bit", holds)
         require_folder(root / "gtFine", holds)
-        image_folder = require_folder(root / "leftImg8bit" / split, holds)
-        label_folder = require_folder(root / "gtFine" / split, holds)
-        images = by_stem(image_folder.glob(f"*/*{_IMAGE}.png"), _IMAGE)
-        labels = by_stem(label_folder.glob(f"*/*{_LABEL}.png"), _LABEL)
-        if not images:
-            raise UserError(
-                f"{image_folder} has no CITY/*{_IMAGE}.png; unpack leftImg8bit_trainvaltest.zip"
-            )
-        matched = match(images, labels, f"{label_folder} (CITY/*{_LABEL}.png)")
-        pairs += [RawPair(stem, split, image, label) for stem, image, label in matched]
+        images = find_images(root, split, holds, "leftImg8bit_trainvaltest.zip")
+        folder = require_folder(root / "gtFine" / split, holds)
+        labels = by_stem(folder.glob(f"*/*{_LABEL}.png"), _LABEL)
+        pairs += paired(split, images, labels, f"{folder} (CITY/*{_LABEL}.png)")
     return pairs
+
+
+def find_images(root: Path, folder: str, holds: str, archive: str) -> dict[str, Path]:
+    """Return stem -> image of leftImg8bit/FOLDER/CITY; a folder without one is a `UserError`."""
+    image_folder = require_folder(root / "leftImg8bit" / folder, holds)
+    images = by_stem(image_folder.glob(f"*/*{IMAGE}.png"), IMAGE)
+    if not images:
+        raise UserError(f"{image_folder} has no CITY/*{IMAGE}.png; unpack {archive}")
+    return images
+
+
+def paired(
+    split: str, images: Mapping[str, Path], labels: Mapping[str, Path], looked_in: str
+) -> list[RawPair]:
+    """Match images with labels by stem, whatever their folders sort like; the city is the group."""
+    return [
+        RawPair(stem, split, image, label, group=image.parent.name)
+        for stem, image, label in match(images, labels, looked_in)
+    ]
 
 
 def read_label(pair: RawPair, config: Config) -> np.ndarray:

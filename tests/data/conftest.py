@@ -60,7 +60,7 @@ def cityscapes(tmp_path: Path) -> Path:
             folder = root / "gtFine" / split / city
             save(folder / f"{stem}_gtFine_labelIds.png", label)
             # The release has these beside the ids; they must not be taken for labels.
-            save(folder / f"{stem}_gtFine_instanceIds.png", label)
+            save(folder / f"{stem}_gtFine_instanceIds.png", label.astype(np.uint16) * 1000)
             save(folder / f"{stem}_gtFine_color.png", picture(key))
     return root
 
@@ -113,3 +113,120 @@ def run_ingest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
 def plain(value: Any) -> Any:
     """Return a value that YAML can hold."""
     return str(value) if isinstance(value, Path) else value
+
+
+@pytest.fixture
+def cityscapes_25k(cityscapes: Path) -> Path:
+    """Cityscapes fine and 3 extra pairs of two cities as unpacked, with what else lies there."""
+    auto = cityscapes / "refinement_final" / "train_extra"
+    for index, stem in enumerate(EXTRA):
+        city, image = stem.split("_")[0], f"{stem}_leftImg8bit.png"
+        save(cityscapes / "leftImg8bit" / "train_extra" / city / image, picture(300 + index))
+        save(auto / city / image, labels(300 + index, [7, 8, 11, 23, 26, 33]))
+        # The release has these beside the labels: the probability of each prediction times 255.
+        sure = np.full((40, 60), 255, np.uint8)
+        sure[:10] = 100
+        save(auto / city / f"{stem}_leftImg8bit_prob.png", sure)
+    save(auto / "tmp" / f"{EXTRA[0]}_leftImg8bit.png", labels(0, [7]))
+    # The broken frame: one channel, black.
+    broken = "troisdorf_000000_000073_leftImg8bit.png"
+    black = np.zeros((40, 60), np.uint8)
+    save(cityscapes / "leftImg8bit" / "train_extra" / "troisdorf" / broken, black)
+    save(auto / "troisdorf" / broken, black + 7)
+    return cityscapes
+
+
+EXTRA = ("augsburg_000000_000000", "augsburg_000000_000001", "troisdorf_000000_000072")
+
+
+@pytest.fixture
+def idd(tmp_path: Path) -> Path:
+    """IDD: 4 train frames of two drives, 2 val frames, with ids drawn by AutoNUE's tool.
+
+    PNG frames of the first part, JPEG frames of the second; a name that two drives share; 16:9 in
+    two sizes; polygons, 16-bit instances and labels of another numbering beside the ids.
+    """
+    root = tmp_path / "idd"
+    frames = [
+        ("train", "0", "024541", ".png", (72, 128)),
+        ("train", "0", "frame0029", ".png", (72, 128)),
+        ("train", "201", "frame0029", ".jpg", (36, 64)),
+        ("train", "201", "frame0119", ".jpg", (36, 64)),
+        ("val", "119", "903127", ".png", (72, 128)),
+        ("val", "206", "frame1199", ".jpg", (36, 64)),
+    ]
+    for index, (split, drive, frame, end, shape) in enumerate(frames):
+        image = root / "leftImg8bit" / split / drive / f"{frame}_leftImg8bit{end}"
+        save(image, picture(hash_of(split, index), shape))
+        beside = root / "gtFine" / split / drive / f"{frame}_gtFine"
+        label = labels(hash_of(split, index), [0, 3, 6, 12, 29, 33, 35, 39], shape)
+        save(beside.with_name(f"{beside.name}_labelids.png"), label)
+        save(beside.with_name(f"{beside.name}_labellevel3Ids.png"), label // 2)
+        save(beside.with_name(f"{beside.name}_instanceids.png"), label.astype(np.uint16) * 1000)
+        beside.with_name(f"{beside.name}_polygons.json").write_text('{"objects": []}')
+    return root
+
+
+# Number of a face, its name in CelebA, the split that follows from it.
+FACES = (
+    (0, "119614.jpg", "train"),
+    (1, "162770.jpg", "train"),
+    (2, "162771.jpg", "val"),
+    (1999, "182637.jpg", "val"),
+    (2000, "182638.jpg", "test"),
+    (2001, "000615.jpg", "train"),
+)
+
+
+@pytest.fixture
+def celebamask(tmp_path: Path) -> Path:
+    """CelebAMask-HQ: 6 faces twice as wide as their masks, which lie 2000 faces to a folder."""
+    root = tmp_path / "CelebAMask-HQ"
+    lines = ["idx         orig_idx    orig_file"]
+    for number, name, _ in FACES:
+        save(root / "CelebA-HQ-img" / f"{number}.jpg", picture(number, (64, 64)))
+        masks = root / "CelebAMask-HQ-mask-anno" / str(number // 2000)
+        for part, (rows, columns) in PARTS.items():
+            mask = np.zeros((32, 32), np.uint8)
+            mask[rows, columns] = 255
+            # As released: three equal channels; one part grey, as some copies are.
+            stored = mask if part == "nose" else np.repeat(mask[..., None], 3, 2)
+            save(masks / f"{number:05d}_{part}.png", stored)
+        original = int(name.removesuffix(".jpg"))
+        lines.append(f"{number:<12}{original - 1:<12}{name}")
+    (root / "CelebA-HQ-to-CelebA-mapping.txt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+# Parts of every face of the fixture: rows and columns, some over others. No hat, no earring.
+PARTS = {
+    "skin": (slice(4, 28), slice(4, 28)),
+    "nose": (slice(12, 18), slice(14, 18)),
+    "l_eye": (slice(10, 12), slice(8, 12)),
+    "r_eye": (slice(10, 12), slice(20, 24)),
+    "u_lip": (slice(20, 21), slice(12, 20)),
+    "l_lip": (slice(21, 22), slice(12, 20)),
+    "hair": (slice(2, 9), slice(4, 28)),
+    "neck": (slice(26, 32), slice(10, 22)),
+    "cloth": (slice(30, 32), slice(0, 32)),
+}
+
+
+@pytest.fixture
+def ade20k(tmp_path: Path) -> Path:
+    """ADEChallengeData2016: 4 train, 3 val JPEG images of different sizes, one grey; 0 = other."""
+    root = tmp_path / "ADEChallengeData2016"
+    lines = []
+    for split, folder, scenes in (
+        ("train", "training", ["airport_terminal", "bedroom", "street", "bedroom"]),
+        ("val", "validation", ["bedroom", "street", "kitchen"]),
+    ):
+        for index, scene in enumerate(scenes):
+            stem, shape = f"ADE_{split}_{index + 1:08d}", (40 + 4 * index, 60)
+            image = picture(hash_of(split, index), shape)
+            save(root / "images" / folder / f"{stem}.jpg", image[..., 0] if index == 2 else image)
+            label = labels(hash_of(split, index), [0, 1, 6, 150], shape)
+            save(root / "annotations" / folder / f"{stem}.png", label)
+            lines.append(f"{stem} {scene}")
+    (root / "sceneCategories.txt").write_text("\n".join(lines) + "\n")
+    return root

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from data.errors import UserError
+from data.ingest import DatasetParams
 from data.shards import PairSet
 from data.sources import SOURCES
 from data.sources import camvid as camvid_source
@@ -17,11 +18,38 @@ EVAL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32
 
 
 def section(name, request, files):
+    """Return the `dataset` section of a source's fixture: a source without one fails here."""
     if name == "streets":
         config = {"num_train": 3, "num_val": 2, "num_test": 1, "seed": 5}
         return {"root": "data/sources/streets", "streets": config}
     root = request.getfixturevalue(name)
     return {"root": root} | ({"folder": files.folder} if name == "folder" else {})
+
+
+def test_every_source_has_its_parameters_and_no_other_has() -> None:
+    fields = set(DatasetParams.model_fields) - {"source", "root", "height", "width", "splits"}
+    assert fields == set(SOURCES)
+
+
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets", "folder"}))
+def test_a_public_dataset_lists_its_traps_and_its_licence(name) -> None:
+    assert "\nKnown traps:\n\n* " in SOURCES[name].__doc__
+    assert len(SOURCES[name].LICENCE) > 20
+
+
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets"}))
+def test_finding_decodes_nothing(name, request, files) -> None:
+    dataset = section(name, request, files)
+    config = SOURCES[name].Config(**dataset.get(name, {}))
+
+    def found():
+        return SOURCES[name].find(dataset["root"], ["val", "train"], config)
+
+    before = found()
+    emptied = [p for p in dataset["root"].rglob("*") if p.suffix in (".png", ".jpg")]
+    for path in emptied:
+        path.write_bytes(b"")
+    assert emptied and found() == before and {p.split for p in before} == {"train", "val"}
 
 
 @pytest.mark.parametrize("name", SOURCES)
@@ -33,6 +61,7 @@ def test_every_source_becomes_pair_sets(name, request, files, run_ingest) -> Non
     assert len(set(ids)) == len(ids)
     for pairs in sets.values():
         assert pairs.size == (20, 30)
+        assert pairs.origin["real"]["dataset"] == name
         assert set(pairs.column("source")) == {"real"}
         for pair in pairs.pairs():
             assert pair.image.shape == (20, 30, 3) and pair.label.shape == (20, 30)
@@ -123,3 +152,22 @@ def test_streets_are_read_by_the_cityscapes_parser(tmp_path: Path) -> None:
 def test_hidden_files_are_no_images(camvid) -> None:
     (camvid / "train" / "._0001TP_006690.jpg").write_bytes(b"x")
     assert len(camvid_source.find(camvid, ["train"], camvid_source.Config())) == 3
+
+
+def test_frames_of_one_drive_or_video_are_a_group(cityscapes, camvid) -> None:
+    pairs = cityscapes_source.find(cityscapes, ["train", "val"], cityscapes_source.Config())
+    assert [pair.group for pair in pairs] == ["aachen", "aachen", "bochum", "munster", "munster"]
+    pairs = camvid_source.find(camvid, ["train", "val"], camvid_source.Config())
+    assert [pair.group for pair in pairs] == ["0001TP", "0001TP", "0006R0", "0016E5", "0016E5"]
+
+
+def test_the_withheld_labels_of_cityscapes_test_are_no_labels(
+    cityscapes, files, run_ingest
+) -> None:
+    stem = "berlin_000000_000019"
+    folder = cityscapes / "gtFine" / "test" / "berlin"
+    files.save(folder / f"{stem}_gtFine_labelIds.png", files.labels(0, [1, 2, 3]))
+    image = cityscapes / "leftImg8bit" / "test" / "berlin" / f"{stem}_leftImg8bit.png"
+    files.save(image, files.picture(900))
+    with pytest.raises(UserError, match=r"split 'test' has no pixel of a class .*withheld"):
+        run_ingest(source="cityscapes", root=cityscapes, splits=["train", "val", "test"])
