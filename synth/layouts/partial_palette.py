@@ -2,14 +2,15 @@
 
 A progressive generator of SPADE blocks sees the layout with the band unknown and the palette of
 what was removed; one more class, "keep", re-emits the input. Whatever it does to the kept pixels,
-a drawn pair has the real label outside the band.
+a drawn pair has the real label outside the band. Trained with `masks` for it, the editor also
+removes classes and lets classes grow (`synth/editing.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from data.batches import Batch, onehot
@@ -25,6 +26,15 @@ from synth.layouts.losses import (
     real_layout,
     soften,
     spread,
+)
+from synth.layouts.masks import (
+    Edit,
+    MaskKind,
+    band_of,
+    merge,
+    novelty,
+    remove,
+    training_edit,
 )
 from synth.layouts.progressive import (
     Critic,
@@ -56,29 +66,24 @@ class Config(Params):
     betas: tuple[float, float] = (0.0, 0.99)
     ema_decay: float = Field(0.99, ge=0, lt=1)
     min_band: float = Field(0.5, gt=0, le=1)
+    masks: dict[MaskKind, float] = Field({"band": 1.0})  # shares of the training samples
     penalty_weight: float = Field(10.0, ge=0)
     entropy_weight: float = Field(1.0, ge=0)
     merged_entropy_weight: float = Field(1.0, ge=0)
     spread_weight: float = Field(1.0, ge=0)
+    novelty_weight: float = Field(1.0, ge=0)  # only with `switch` among the masks
     pixel_norm: PixelNormKind = "rms"
     joint: JointKind = "bias"
     mask_gain: float = Field(1.0, gt=0)
     blur: Blur = "symmetric"
     rounding: Rounding = "balanced"
 
-
-@dataclass(frozen=True)
-class Edit:
-    """What the editor is asked for.
-
-    `layout` `[B, C, h, w]` is one-hot outside the band and 1/C inside; `share` `[B, C + 1]` is the
-    removed histogram as share of the whole image, then what is kept; it sums to 1. `band` is bool
-    `[B, h, w]`.
-    """
-
-    layout: Tensor
-    share: Tensor
-    band: Tensor
+    @field_validator("masks")
+    @classmethod
+    def _shares(cls, masks: dict[MaskKind, float]) -> dict[MaskKind, float]:
+        if min(masks.values(), default=-1) < 0 or abs(sum(masks.values()) - 1) > 1e-6:
+            raise ValueError("shares of band, classes and switch are 0 or more and sum to 1")
+        return masks
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,14 @@ class PartialPalette:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
     num_classes: int
     latent: int
+    palettes: PaletteModel
     min_band: float
+    masks: Mapping[MaskKind, float]
     penalty_weight: float
     entropy_weight: float
     merged_entropy_weight: float
     spread_weight: float
+    novelty_weight: float
     blur: Blur
     rounding: Rounding
 
@@ -119,12 +127,18 @@ class PartialPalette:
             ]
             made.append(merged[-1].soft.detach())
             weight = self.merged_entropy_weight
-            return {
+            terms = {
                 "adversarial": -D(merged[-1].soft, level=level, alpha=alpha).float().mean(),
                 "entropy": self.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
                 "merged_entropy": weight * over_scales(merged, lambda s: entropy(s.soft)),
                 "spread": self.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
             }
+            if self.masks.get("switch", 0):
+                wasted = over_scales(
+                    scales, lambda s: novelty(s.soft, condition.at(s.soft.shape[-2:]), edit)
+                )
+                terms["novelty"] = self.novelty_weight * wasted
+            return terms
 
         def critic_loss() -> dict[str, Tensor]:
             line = blur_line(min(self.sizes[level]), kind=self.blur)
@@ -140,21 +154,25 @@ class PartialPalette:
         yield Phase("D", critic_loss, train=("D",))
 
     def condition(self, batch: Batch, rng: torch.Generator) -> Edit:
-        """Take a random band out of every layout of a batch, at full size."""
+        """Edit every layout of a batch as in training, at full size."""
         return self._edit(onehot(batch.label, self.num_classes), rng)
 
     def sample(
         self, nets: nn.ModuleDict, condition: Edit, rngs: Sequence[torch.Generator]
     ) -> Tensor:
         """Draw merged soft layouts `[B, C, H, W]` for full-size edits, one generator each."""
-        z = randn(rngs, (self.latent,)).to(condition.layout.device)
-        layout, level = Condition(condition.layout), len(self.sizes) - 1
-        raw = nets["G"](z, condition.share, level=level, layout=layout)[-1].soft
-        return merge(enlarge(raw, self.size), condition.layout)
+        return merge(self.raw(nets, condition, randn(rngs, (self.latent,))), condition.layout)
+
+    def raw(self, nets: nn.ModuleDict, edit: Edit, z: Tensor) -> Tensor:
+        """Make soft layouts `[B, C + 1, H, W]`, the last class is "keep", from z `[B, latent]`."""
+        layout, level = Condition(edit.layout), len(self.sizes) - 1
+        z = z.to(edit.layout.device)
+        return enlarge(nets["G"](z, edit.share, level=level, layout=layout)[-1].soft, self.size)
 
     def _edit(self, layout: Tensor, rng: torch.Generator) -> Edit:
-        places = torch.rand(len(layout), 2, generator=rng, device=rng.device).to(layout.device)
-        return remove(layout, band_of(places, layout.shape[2:], self.min_band))
+        return training_edit(
+            layout, self.masks, min_band=self.min_band, palettes=self.palettes, rng=rng
+        )
 
 
 class EditBlock(nn.Module):
@@ -173,34 +191,6 @@ class EditBlock(nn.Module):
         return self.block(x, layout)
 
 
-def band_of(places: Tensor, size: tuple[int, int], min_band: float) -> Tensor:
-    """Turn uniform numbers `[B, 2]` into full-height vertical bands, bool `[B, H, W]`.
-
-    Width round((m + (1 - m) u) W), start round((W - width) u').
-    """
-    height, width = size
-    widths = ((min_band + (1 - min_band) * places[:, 0]) * width).round().clamp(min=1)
-    starts = ((width - widths) * places[:, 1]).round()
-    column = torch.arange(width, device=places.device)
-    inside = (column >= starts[:, None]) & (column < (starts + widths)[:, None])
-    return inside[:, None, :].expand(-1, height, -1)
-
-
-def remove(layout: Tensor, band: Tensor) -> Edit:
-    """Take a band `[B, h, w]` out of one-hot layouts `[B, C, h, w]`."""
-    inside = band[:, None]
-    target = (layout * inside).mean((2, 3))
-    share = torch.cat([target, 1 - target.sum(1, keepdim=True)], 1).clamp(min=0)
-    unknown = torch.full_like(layout, 1 / layout.shape[1])
-    share = share / share.sum(1, keepdim=True)
-    return Edit(torch.where(inside, unknown, layout), share, band)
-
-
-def merge(raw: Tensor, layout: Tensor) -> Tensor:
-    """Give "keep" back to what is there: raw_c + raw_keep * layout_c; sums to 1 over c."""
-    return raw[:, :-1] + raw[:, -1:] * layout
-
-
 def build(
     *,
     num_classes: int,
@@ -216,10 +206,12 @@ def build(
     betas: tuple[float, float],
     ema_decay: float,
     min_band: float,
+    masks: Mapping[MaskKind, float],
     penalty_weight: float,
     entropy_weight: float,
     merged_entropy_weight: float,
     spread_weight: float,
+    novelty_weight: float,
     pixel_norm: PixelNormKind,
     joint: JointKind,
     mask_gain: float,
@@ -228,9 +220,9 @@ def build(
 ) -> PartialPalette:
     """Build the method for layouts of `size` (height, width).
 
-    `palettes` is not looked at: the target is the true histogram of the removed band. Raises
-    `UserError` for a size that does not halve to a base grid. With fewer `levels` than the size
-    has, layouts are grown up to the last one and enlarged from there.
+    Only the switches among the `masks` look at `palettes`: the target of a band is the histogram of
+    what was removed. Raises `UserError` for a size that does not halve to a base grid. With fewer
+    `levels` than the size has, layouts are grown up to the last one and enlarged from there.
     """
     spans = spans_of(levels, len(grids(size)))
     sizes = grids(size)[: len(levels)]
@@ -262,11 +254,14 @@ def build(
         sizes=tuple(sizes),
         num_classes=num_classes,
         latent=latent,
+        palettes=palettes,
         min_band=min_band,
+        masks=masks,
         penalty_weight=penalty_weight,
         entropy_weight=entropy_weight,
         merged_entropy_weight=merged_entropy_weight,
         spread_weight=spread_weight,
+        novelty_weight=novelty_weight,
         blur=blur,
         rounding=rounding,
     )
@@ -280,18 +275,27 @@ def draw(
     real: Tensor,
     rngs: Sequence[torch.Generator],
 ) -> Drawn:
-    """Remake a band of each real label `[B, H, W]`; outside it the label stays, pixel for pixel.
-
-    `palette` is not looked at. `target` `[B, C]` is for the whole image: what is kept plus what
-    was removed, hence the palette of the real label. `edited` is the band.
-    """
+    """Remake a random band of each real label `[B, H, W]`; `palette` is not looked at."""
     places = rand(rngs, (2,)).to(real.device)
+    band = band_of(places, method.size, method.min_band)
+    return draw_band(method, nets, real=real, band=band, z=randn(rngs, (method.latent,)))
+
+
+def draw_band(
+    method: PartialPalette, nets: nn.ModuleDict, *, real: Tensor, band: Tensor, z: Tensor
+) -> Drawn:
+    """Remake `band`, bool `[B, H, W]`, from noise z; outside the label stays, pixel for pixel.
+
+    `target` `[B, C]` is for the whole image: what is kept plus what was removed, hence the palette
+    of the real label. `edited` is the band.
+    """
     layout = onehot(real, method.num_classes)
-    edit = remove(layout, band_of(places, method.size, method.min_band))
+    edit = remove(layout, band)
     target = layout.mean((2, 3))
-    soft = torch.where(edit.band[:, None], method.sample(nets, edit, rngs), layout)
-    label = torch.where(edit.band, round_layout(soft, target, method.rounding), real)
-    return Drawn(label=label, target=target, edited=edit.band, derived=True)
+    merged = merge(method.raw(nets, edit, z), edit.layout)
+    soft = torch.where(band[:, None], merged, layout)
+    label = torch.where(band, round_layout(soft, target, method.rounding), real)
+    return Drawn(label=label, target=target, edited=band, derived=True)
 
 
 def measures(method: PartialPalette, nets: nn.ModuleDict) -> dict[str, float]:

@@ -13,7 +13,7 @@ from data.batches import onehot
 from data.pairs import palette_of
 from synth.layouts.activation import assisted, assisted_present, without_traces
 from synth.layouts.losses import entropy, spread
-from synth.layouts.partial_palette import band_of, merge, remove
+from synth.layouts.masks import band_of, merge, remove
 
 
 @pytest.fixture
@@ -123,10 +123,10 @@ def test_merge_returns_what_is_kept():
     raw = torch.rand(4, 6, 8, 16).softmax(1)
     keep = torch.zeros(4, 6, 8, 16)
     keep[:, -1] = 1
-    raw = torch.where(edit.band[:, None], raw, keep)
+    raw = torch.where(edit.removed[:, None], raw, keep)
     merged = merge(raw, edit.layout)
     torch.testing.assert_close(merged.sum(1), torch.ones(4, 8, 16))
-    outside = ~edit.band[:, None].expand_as(layout)
+    outside = ~edit.removed[:, None].expand_as(layout)
     torch.testing.assert_close(merged[outside], layout[outside], atol=0, rtol=0)
-    inside = merged[:, 2][edit.band]
-    torch.testing.assert_close(inside, (raw[:, 2] + raw[:, 5] / 5)[edit.band])
+    inside = merged[:, 2][edit.removed]
+    torch.testing.assert_close(inside, (raw[:, 2] + raw[:, 5] / 5)[edit.removed])
