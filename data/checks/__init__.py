@@ -1,0 +1,1 @@
+"""What must hold of a stored pair set; nothing here trusts what wrote it."""

@@ -1,0 +1,66 @@
+"""What the folder formats share: encoded pairs in order, and the table of all pairs."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+from PIL import Image
+
+from data.outputs import write_text
+from data.shards import PairSet
+
+COLUMNS = ["id", "image", "label", "source", "parent", "seed"]
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A pair as it is stored: PNG bytes of image and label, and where the pair came from."""
+
+    id: str
+    image: bytes
+    label: bytes
+    source: str
+    parent: str | None
+    seed: int | None
+
+
+def encoded(pairs: PairSet) -> Iterator[Encoded]:
+    """Yield the pairs of a set in order; bytes are those of the shards, images always PNG."""
+    for shard in pairs.shards:
+        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):
+                for row in file.read_row_group(group, COLUMNS, use_threads=False).to_pylist():
+                    yield Encoded(
+                        row["id"],
+                        _png(row["image"]["bytes"]),
+                        row["label"]["bytes"],
+                        row["source"],
+                        row["parent"],
+                        row["seed"],
+                    )
+
+
+def write_table(out: Path, splits: Mapping[str, PairSet], names: Mapping[str, str]) -> None:
+    """Write `pairs.csv`: for every pair its split, file name, id, source, parent, seed, sha256."""
+    columns = ("id", "source", "parent", "seed", "sha256")
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(["split", "name", *columns])
+    for split, pairs in splits.items():
+        for row in zip(*(pairs.column(column) for column in columns), strict=True):
+            table.writerow([split, names[row[0]], *("" if v is None else v for v in row)])
+    write_text(out / "pairs.csv", buffer.getvalue())
+
+
+def _png(content: bytes) -> bytes:
+    """Return an image of another format as PNG, without loss."""
+    if content.startswith(PNG):
+        return content
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        image.convert("RGB").save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

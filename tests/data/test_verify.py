@@ -1,0 +1,419 @@
+"""Every fault of a pair set is found and named, whatever file, pair or byte it is in."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from data import verify
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.pairs import Pair, content_hash, encode_png
+from data.schema import COMPRESSION
+from data.shards import MANIFEST, PairSet, ShardWriter
+
+SIZE = (16, 32)
+CLASSES = ClassTable(
+    (
+        ClassInfo("road", (128, 64, 128)),
+        ClassInfo("sky", (70, 130, 180)),
+        ClassInfo("void", (0, 0, 0), eval=False),
+    )
+)
+ORIGIN = {
+    "real": {"dataset": "folder", "licence": "mine"},
+    "partial": {"layouts": "partial_palette", "painter": "spade"},
+}
+
+
+def write(out: Path) -> Path:
+    """Write 6 real pairs in two shards, and 3 with a band that was made anew in a third."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (6, *SIZE), dtype=np.uint8)
+    pictures = iter(rng.integers(0, 256, (9, *SIZE, 3), dtype=np.uint8))
+    writer = {"classes": CLASSES, "size": SIZE, "fingerprint": "f", "rows_per_shard": 4}
+    real = out.parent / "real"
+    with ShardWriter(real, **writer, origin={"real": ORIGIN["real"]}) as shards:
+        for index, label in enumerate(labels):
+            shards.write(Pair(f"r{index}", next(pictures), label, "real"))
+    with ShardWriter(out, **writer, prefix="partial", origin=ORIGIN) as shards:
+        shards.add_shards_of(PairSet(real))
+        for index in range(3):
+            edited = np.zeros(SIZE, bool)
+            edited[4:8] = True
+            label = np.where(edited, np.uint8(1), labels[index])
+            target = np.array([0.25, 0.5, 0.25], np.float32)
+            pair = Pair(f"p{index}", next(pictures), label, "partial", target, f"r{index}", edited)
+            shards.write(pair)
+    return out
+
+
+@pytest.fixture(scope="module")
+def pristine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A set that no test changes."""
+    return write(tmp_path_factory.mktemp("sets") / "set")
+
+
+@pytest.fixture
+def pairs(pristine: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(pristine, tmp_path / "set"))
+
+
+def found(path: Path) -> list[str]:
+    return list(verify.faults(path))
+
+
+def seal(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change a manifest as a forger would: with a hash that fits."""
+    manifest = json.loads((path / MANIFEST).read_text())
+    change(manifest)
+    del manifest["sha256"]
+    digest = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+    content = json.dumps(manifest | {"sha256": digest}, indent=1, sort_keys=True) + "\n"
+    (path / MANIFEST).write_text(content)
+
+
+def reseal(path: Path, name: str) -> None:
+    """Make the manifest fit a shard again."""
+    content = (path / name).read_bytes()
+
+    def change(manifest: dict[str, Any]) -> None:
+        entry = next(entry for entry in manifest["shards"] if entry["name"] == name)
+        entry |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+    seal(path, change)
+
+
+def forge(path: Path, name: str, change: Callable[[list[dict[str, Any]]], Any], **options) -> None:
+    """Change the rows of a shard as a forger would: all lengths and file hashes fit."""
+    table = pq.read_table(path / name)
+    rows = table.to_pylist()
+    change(rows)
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema=table.schema),
+        path / name,
+        **{"compression": COMPRESSION, "use_dictionary": ["source"], "write_statistics": ["id"]}
+        | options,
+    )
+    reseal(path, name)
+
+
+REAL, PARTIAL = "real-00000.parquet", "partial-00000.parquet"
+
+
+def test_an_intact_set_has_no_fault(pairs, capsys) -> None:
+    verify.main([pairs, pairs.parent / "set"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [f"{pairs}: 9 pairs in 3 shards, all intact"] * 2
+
+
+def test_200_flipped_bytes_are_found_and_named(pairs) -> None:
+    rng = np.random.default_rng(2026)
+    files = sorted(pairs.iterdir())
+    assert len(files) == 4
+    for number in range(200):
+        file = files[number % len(files)]
+        content = file.read_bytes()
+        spoilt = bytearray(content)
+        spoilt[rng.integers(len(content))] ^= int(rng.integers(1, 256))
+        file.write_bytes(spoilt)
+        faults = found(pairs)
+        assert faults and faults[0].startswith(f"{file.name}: "), (file.name, number, faults)
+        file.write_bytes(content)
+    assert found(pairs) == []
+
+
+def test_no_byte_of_the_manifest_is_free(pairs) -> None:
+    # white space and the order of keys are not covered by the hash inside
+    file = pairs / MANIFEST
+    content = file.read_bytes()
+    for position in range(len(content)):
+        spoilt = bytearray(content)
+        spoilt[position] ^= 1
+        file.write_bytes(spoilt)
+        assert verify.read(file)[1], f"byte {position}, {content[position - 9 : position + 9]!r}"
+    for other in (content + b"\n", content[:-1], b"", b"[]", b"[" * 10**6, b"null", b"\xff"):
+        file.write_bytes(other)
+        assert verify.read(file)[1], other[:20]
+
+
+@pytest.mark.parametrize("length", [0, 3, 11, -1])
+def test_a_shard_cut_short_is_named(pairs, length) -> None:
+    file = pairs / REAL
+    file.write_bytes(file.read_bytes()[:length])
+    (fault,) = found(pairs)
+    assert fault.startswith(f"{REAL}: has ") and "the manifest says" in fault
+
+
+def set_value(row: int, **values: Any) -> Callable[[list[dict[str, Any]]], None]:
+    return lambda rows: rows[row].update(values)
+
+
+def repaint(row: int, change: Callable[[np.ndarray], Any], rehash: bool = True):
+    """Change the label of a row; its sha256 follows, its palette does not."""
+
+    def edit(rows: list[dict[str, Any]]) -> None:
+        label = np.asarray(Image.open(io.BytesIO(rows[row]["label"]["bytes"]))).copy()
+        change(label)
+        rows[row]["label"]["bytes"] = encode_png(label)
+        if rehash:
+            content = (rows[row]["image"]["bytes"], rows[row]["label"]["bytes"])
+            rows[row]["sha256"] = content_hash(*content)
+
+    return edit
+
+
+def encoded(array: np.ndarray, kind: str = "PNG") -> dict[str, Any]:
+    buffer = io.BytesIO()
+    Image.fromarray(array).save(buffer, kind)
+    return {"bytes": buffer.getvalue(), "path": "x"}
+
+
+def bomb() -> dict[str, Any]:
+    """A PNG of a few bytes that says it is 50000 x 50000 pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
+
+    header = struct.pack(">IIBBBBB", 50000, 50000, 8, 0, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    content = chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return {"bytes": b"\x89PNG\r\n\x1a\n" + content, "path": "x"}
+
+
+def swap(rows: list[dict[str, Any]]) -> None:
+    rows[0]["image"], rows[1]["image"] = rows[1]["image"], rows[0]["image"]
+
+
+# shard, what the forger does, the pair that is named, what is said of it
+FORGED = {
+    "image swapped": (REAL, swap, "r0", "sha256 is not that of its image and label"),
+    "label": (REAL, repaint(1, lambda x: x.fill(2), False), "r1", "sha256 is not that"),
+    "palette": (REAL, repaint(1, lambda x: x.fill(2)), "r1", "palette is not the class shares"),
+    "palette bits": (
+        REAL,
+        lambda rows: rows[2]["palette"].__setitem__(0, rows[2]["palette"][0] + 1e-6),
+        "r2",
+        "palette is not the class shares",
+    ),
+    "no class": (REAL, repaint(0, lambda x: x.fill(3)), "r0", r"no class \(3\); there are 3"),
+    "ignored": (REAL, repaint(0, lambda x: x.fill(255)), "r0", r"no class \(255\)"),
+    "id twice": (REAL, set_value(3, id="r1"), "r1", "occurs twice"),
+    "no image": (REAL, set_value(0, image=None), "r0", "image is null"),
+    "no id": (REAL, set_value(0, id=None), None, "id is null"),
+    "image size": (
+        REAL,
+        set_value(0, image=encoded(np.zeros((16, 16, 3), np.uint8))),
+        "r0",
+        "image is 16x16 pixels, the set 32x16",
+    ),
+    "image text": (
+        REAL,
+        set_value(0, image={"bytes": b"GIF89a", "path": ""}),
+        "r0",
+        "image is no intact PNG or JPEG or WEBP",
+    ),
+    "label bomb": (REAL, set_value(0, label=bomb()), "r0", "label is"),
+    "label colour": (
+        REAL,
+        set_value(0, label=encoded(np.zeros((*SIZE, 3), np.uint8))),
+        "r0",
+        "label has the mode RGB, it must be L",
+    ),
+    "label jpeg": (
+        REAL,
+        set_value(0, label=encoded(np.zeros(SIZE, np.uint8), "JPEG")),
+        "r0",
+        "label is no intact PNG",
+    ),
+    "source": (REAL, set_value(0, source="web"), "r0", "does not know its source 'web'"),
+    "target": (PARTIAL, set_value(0, target=[0.5, 0.4, 0.0]), "p0", "add up to 0.9000"),
+    "target length": (PARTIAL, set_value(0, target=[0.5, 0.5]), "p0", "has 2 shares"),
+    "target NaN": (PARTIAL, set_value(0, target=[float("nan")] * 3), "p0", "is no palette"),
+    "parent": (PARTIAL, set_value(1, parent="r99"), "p1", "'r99' is no pair of the set"),
+    "parent not real": (PARTIAL, set_value(1, parent="p0"), "p1", "'p0' is a synthetic pair"),
+    "edited values": (
+        PARTIAL,
+        set_value(2, edited=encoded(np.ones(SIZE, np.uint8))),
+        "p2",
+        "edited has values other than 0 and 255",
+    ),
+    "edited size": (
+        PARTIAL,
+        set_value(2, edited=encoded(np.zeros((8, 8), np.uint8))),
+        "p2",
+        "edited is 8x8 pixels, the set 32x16",
+    ),
+    "edited orphan": (PARTIAL, set_value(2, parent=None), "p2", "is edited but has no parent"),
+    "outside edited": (
+        PARTIAL,
+        set_value(2, edited=encoded(np.zeros(SIZE, np.uint8))),
+        "p2",
+        r"differs from its parent 'r2' in \d+ pixels outside `edited`",
+    ),
+    "other parent": (PARTIAL, set_value(0, parent="r5"), "p0", "differs from its parent 'r5'"),
+}
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_what_is_wrong_with_a_pair_is_said_of_the_pair(pairs, case) -> None:
+    shard, change, pair, message = FORGED[case]
+    forge(pairs, shard, change)
+    faults = found(pairs)
+    named = re.escape(f"{shard}: pair {pair!r}: ")
+    assert any(re.match(f"{named}.*{message}", fault) for fault in faults), faults
+
+
+def test_a_filter_may_ignore_pixels_of_synthetic_labels(pairs) -> None:
+    def ignore(rows: list[dict[str, Any]]) -> None:
+        repaint(0, lambda label: label[10:].fill(255))(rows)
+        label = np.asarray(Image.open(io.BytesIO(rows[0]["label"]["bytes"])))
+        shares = np.bincount(label[:10].ravel(), minlength=3) / 320
+        rows[0]["palette"] = shares.astype(np.float32)
+
+    forge(pairs, PARTIAL, ignore)
+    assert found(pairs) == []
+
+
+def test_faults_of_several_shards_are_collected(pairs, capsys) -> None:
+    forge(pairs, REAL, set_value(0, sha256="0" * 64))
+    forge(pairs, PARTIAL, lambda rows: [row.update(target=[1.0, 1.0, 0.0]) for row in rows])
+    (pairs / "real-00001.parquet").unlink()
+    with pytest.raises(SystemExit) as left:
+        verify.main([pairs])
+    assert left.value.code == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.removeprefix(f"{pairs}: ")[:26] for line in lines] == [
+        "real-00001.parquet: is missing"[:26],
+        f"{REAL}: pair 'r0'"[:26],
+        *[f"{PARTIAL}: pair"[:26]] * 3,
+        "5 faults",
+    ]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../real/real-00000.parquet", "/etc/passwd", "..", "a/b.parquet", "manifest.json", "", "a\0b"],
+)
+def test_a_manifest_that_points_outside_its_folder(pairs, name) -> None:
+    seal(pairs, lambda manifest: manifest["shards"][0].update(name=name))
+    assert any(f"points outside its folder: {name!r}" in fault for fault in found(pairs))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda m: m.update(num_pairs=8), "counts 9 pairs in its shards, but num_pairs is 8"),
+        (lambda m: m["sources"].update(real=5), "counts 8 pairs in its sources"),
+        (lambda m: m["sources"].update(real=5, partial=4), "the shards hold"),
+        (lambda m: m["origin"].pop("partial"), "does not say what made the source 'partial'"),
+        (lambda m: m.update(version=2), "has version 2, this program reads 1"),
+        (lambda m: m["classes"][0].update(name="lane"), "scene_palette metadata is not"),
+        (lambda m: m.update(size=[32, 16]), "scene_palette metadata is not"),
+        (lambda m: m["shards"].append(m["shards"][0]), "names the shard 'partial"),
+        (lambda m: m["classes"][0].update(name="sky"), "occur twice"),
+        (lambda m: m.update(classes=[]), "0 classes"),
+        (lambda m: m["shards"][0].update(rows="4"), "shards.0.rows"),
+        (lambda m: m.pop("origin"), "origin: "),
+        (lambda m: m["shards"][0].update(rows=5), "holds 3 pairs, the manifest says 5"),
+    ],
+)
+def test_a_forged_manifest(pairs, change, message) -> None:
+    seal(pairs, lambda m: m["shards"].sort(key=lambda entry: entry["name"]))
+    seal(pairs, change)
+    assert any(message in fault for fault in found(pairs)), found(pairs)
+
+
+def test_links_and_strangers(pairs) -> None:
+    outside = (pairs / REAL).rename(pairs.parent / "elsewhere")
+    (pairs / REAL).symlink_to(outside)
+    (pairs / ".partial").mkdir()
+    (pairs / "notes.txt").write_text("x")
+    faults = found(pairs)
+    assert faults == [
+        "'.partial': is no part of the set; the manifest does not know it",
+        "'notes.txt': is no part of the set; the manifest does not know it",
+        f"{REAL}: is a symbolic link; a set holds its own files",
+    ]
+
+
+def test_a_pipe_in_place_of_a_shard_does_not_hang(pairs) -> None:
+    (pairs / REAL).unlink()
+    os.mkfifo(pairs / REAL)
+    assert found(pairs) == [f"{REAL}: is missing"]
+
+
+@pytest.mark.parametrize(
+    "content", [b"PAR1" + b"\0" * 100 + b"PAR1", b"x", b"PAR1\xff\xff\xff\x7fPAR1"]
+)
+def test_a_shard_that_is_no_parquet(pairs, content) -> None:
+    (pairs / REAL).write_bytes(content)
+    reseal(pairs, REAL)
+    (fault,) = found(pairs)
+    assert fault.startswith(f"{REAL}: ") and "\n" not in fault
+
+
+def test_a_damaged_page_under_a_hash_that_fits(pairs) -> None:
+    forge(pairs, REAL, lambda rows: None, write_page_checksum=True)
+    content = bytearray((pairs / REAL).read_bytes())
+    content[content.index(b"IDAT") + 20] ^= 1
+    (pairs / REAL).write_bytes(content)
+    reseal(pairs, REAL)
+    (fault,) = found(pairs)
+    assert fault.startswith(f"{REAL}: ") and "CRC" in fault
+
+
+def test_a_shard_that_could_unpack_to_any_size(pairs) -> None:
+    forge(pairs, REAL, lambda rows: None, use_dictionary=True)
+    assert f"{REAL}: keeps id as a dictionary; only source is one" in found(pairs)
+
+
+def test_other_columns_and_other_metadata(pairs) -> None:
+    table = pq.read_table(pairs / REAL)
+    for spoilt, message in (
+        (table.drop_columns(["seed"]), "other columns"),
+        (table.replace_schema_metadata({}), "scene_palette metadata"),
+        (
+            table.replace_schema_metadata(table.schema.metadata | {b"huggingface": b"{}"}),
+            "huggingface metadata",
+        ),
+    ):
+        pq.write_table(spoilt, pairs / REAL, use_dictionary=["source"])
+        reseal(pairs, REAL)
+        (fault,) = found(pairs)
+        assert fault.startswith(f"{REAL}: ") and message in fault
+
+
+def test_what_is_no_set_is_a_user_error(pairs, tmp_path) -> None:
+    (pairs / MANIFEST).unlink()
+    with pytest.raises(UserError, match=r"has no manifest\.json.*did not finish"):
+        verify.main([pairs])
+    with pytest.raises(UserError, match="is no folder"):
+        verify.main([tmp_path / "absent"])
+
+
+def test_the_command_ends_with_a_status(pairs, root) -> None:
+    (pairs / PARTIAL).unlink()
+    done = subprocess.run(
+        [sys.executable, "-m", "data.verify", pairs], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode == 1 and done.stderr == ""
+    assert f"{pairs}: {PARTIAL}: is missing" in done.stdout.splitlines()
