@@ -338,7 +338,7 @@ def test_partial_conditions_on_the_band_alone(build, labels):
     nets = method.nets.eval()
     label = torch.from_numpy(labels).long()[:1]
     condition = method.condition(Batch(torch.zeros(1, 3, *SIZE), label), generator(4))
-    columns = condition.band[0, 0].nonzero()[:, 0]
+    columns = condition.removed[0, 0].nonzero()[:, 0]
     shuffled = label.clone()
     shuffled[0][:, columns] = label[0][:, columns.flip(0)]
     again = method.condition(Batch(torch.zeros(1, 3, *SIZE), shuffled), generator(4))
