@@ -65,7 +65,7 @@ class PairSet:
         image, label = self.arrays(row)
         shard, group, index = self._locate(row)
         plain = self._plain_rows(shard, group)[index]
-        edited = self._encoded(shard, group, index, PICTURES[2:])[0]
+        edited = self.encoded(row, ("edited",))[0]
         target = plain["target"]
         return Pair(
             id=plain["id"],
@@ -91,13 +91,32 @@ class PairSet:
         A picture that is damaged or has another size, and a label with ids that are no class, is
         a `UserError` that names shard and pair.
         """
-        encoded = self._pictures(row, PICTURES[:2])
+        encoded = self.encoded(row, ("image", "label"))
         image = self._decoded(row, "image", decode_image, encoded[0])
         label = self._decoded(row, "label", decode_label, encoded[1])
         num_classes = self.classes.num_classes
         if label.max() >= num_classes and (label[label != IGNORE] >= num_classes).any():
             raise self._wrong(row, f"label has ids that are none of the {num_classes} classes")
         return image, label
+
+    def encoded(self, row: int, names: Sequence[str] = PICTURES) -> list[bytes | None]:
+        """Return the stored bytes of the named pictures of one pair, None for one that is null."""
+        shard, group, index = self._locate(row)
+        if (shard, group) not in self._places:
+            with self._reading(shard) as file:
+                self._places[shard, group] = _places(file, self.shards[shard], group)
+        places = self._places[shard, group][index]
+        found: list[bytes | None] = []
+        with self._damage(shard), self.shards[shard].open("rb", buffering=0) as file:
+            for start, length in (places[PICTURES.index(name)].tolist() for name in names):
+                content = None
+                if start >= 0:
+                    file.seek(start)
+                    content = file.read(length)
+                    if len(content) < length:
+                        raise EOFError("it became shorter")
+                found.append(content)
+        return found
 
     def ids(self) -> list[str]:
         """Return all ids in order; one that occurs twice is a `UserError`."""
@@ -139,23 +158,6 @@ class PairSet:
         ends = self._group_ends[shard]
         group = int(np.searchsorted(ends, index, side="right"))
         return shard, group, index - (int(ends[group - 1]) if group else 0)
-
-    def _encoded(
-        self, shard: int, group: int, index: int, names: Sequence[str]
-    ) -> list[bytes | None]:
-        """Read encoded pictures from where they are in the file; None for a null."""
-        if (shard, group) not in self._places:
-            with self._reading(shard) as file:
-                self._places[shard, group] = _places(file, self.shards[shard], group)
-        found: list[bytes | None] = []
-        with self._damage(shard), self.shards[shard].open("rb", buffering=0) as content:
-            for name in names:
-                start, length = self._places[shard, group][index, PICTURES.index(name)].tolist()
-                content.seek(max(start, 0))
-                found.append(None if start < 0 else content.read(length))
-                if start >= 0 and len(found[-1]) < length:
-                    raise EOFError("it became shorter")
-        return found
 
     def _plain_rows(self, shard: int, group: int) -> list[dict[str, Any]]:
         def read() -> list[dict[str, Any]]:
