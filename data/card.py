@@ -59,17 +59,22 @@ def _origins(splits: Mapping[str, PairSet], counts: Mapping[str, Mapping[str, in
     rows = []
     for split, pairs in splits.items():
         for source, count in counts[split].items():
-            facts = pairs.origin.get(source, {})
-            rows.append((split, source, str(count), *_made_by(source, facts)))
+            rows.append((split, source, str(count), *_made_by(pairs, source)))
     return _table(("split", "source", "pairs", "images and labels", "made by"), rows)
 
 
-def _made_by(source: str, facts: Mapping[str, str]) -> tuple[str, str]:
+def _made_by(pairs: PairSet, source: str) -> tuple[str, str]:
+    """Return what of a source's pairs is real, and what made them."""
+    facts = pairs.origin.get(source, {})
     if source == "real":
         return "real", f"dataset `{facts.get('dataset', 'unknown')}`"
-    said = ", ".join(f"{key} `{value}`" for key, value in facts.items())
-    labels = "real labels, synthetic images" if facts.get("layouts") == "real" else "synthetic"
-    return labels, said or "unknown"
+    said = ", ".join(f"{key} `{value}`" for key, value in facts.items()) or "unknown"
+    if facts.get("layouts") == "real":
+        return "labels real, images synthetic", said
+    parents = zip(pairs.column("source"), pairs.column("parent"), strict=True)
+    if any(name == source and parent is not None for name, parent in parents):
+        return "labels real in part, images synthetic", said
+    return "synthetic", said
 
 
 def _classes(splits: Mapping[str, PairSet]) -> str:
