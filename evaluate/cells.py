@@ -14,15 +14,38 @@ from data.shards import PairSet
 
 SPLITS = ("val", "test")
 CELL, MATRICES = "cell.json", "confusion.npz"
+GAN_TRAIN = "gan_train"  # folder of the cell that was trained on synthetic pairs alone
 
 
 def cell_dir(cells: Path, recipe: str, seed: int) -> Path:
     """Return the folder of a finished cell; a missing or foreign one is named."""
     folder = cells / str(seed)
+    _check(
+        folder,
+        recipe,
+        seed,
+        "report.seeds asks for it: run its segment stage, or take the seed out",
+    )
+    return folder
+
+
+def gan_train_dir(cells: Path, recipe: str, seed: int) -> Path:
+    """Return the folder of the cell that was trained on the synthetic pairs of a recipe alone."""
+    folder = cells / GAN_TRAIN
+    _check(
+        folder,
+        recipe,
+        seed,
+        "report.gan_train asks for it: run the gan_train stage, or take the recipe out",
+    )
+    return folder
+
+
+def _check(folder: Path, recipe: str, seed: int, remedy: str) -> None:
     if not (folder / CELL).is_file() or not (folder / MATRICES).is_file():
         raise UserError(
             f"cell {recipe}, seed {seed} is missing: {folder} has no {CELL} and {MATRICES}; "
-            "report.seeds asks for it: run its segment stage, or take the seed out"
+            f"{remedy}"
         )
     cell = read_json(folder / CELL)
     if (cell["recipe"], cell["seed"]) != (recipe, seed):
@@ -30,7 +53,6 @@ def cell_dir(cells: Path, recipe: str, seed: int) -> Path:
             f"{folder} holds recipe {cell['recipe']}, seed {cell['seed']}, not {recipe}, "
             f"seed {seed}; run its segment stage again"
         )
-    return folder
 
 
 def score_cell(folder: Path, real: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The `report` section of params.yaml: which cells are scored and what the report shows."""
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from data.params import Params, check_name
 
@@ -12,8 +12,9 @@ class ReportParams(Params):
 
     recipes: tuple[str, ...]  # rows of the table, in this order; `real` is the baseline
     seeds: tuple[int, ...]  # segmenter seeds; the first one's `real` cell judges obedience
-    num_scored: int = Field(ge=1)  # synthetic pairs the judge labels, the same for every recipe
-    batch_size: int = Field(ge=1)  # images the judge labels at once
+    num_scored: int = Field(ge=1)  # synthetic pairs the judge sees, the same for every recipe
+    gan_train: tuple[str, ...]  # recipes that one segmenter learns from without any real pair
+    batch_size: int = Field(ge=1)  # images the judge is given at once
     threads: int = Field(ge=1)  # of the judge; sums depend on it, so the scores might
     sheet_rows: int = Field(ge=1)  # rows of a contact sheet
     palette_classes: int = Field(ge=2)  # classes in the palette figure
@@ -38,3 +39,14 @@ class ReportParams(Params):
         if len(set(seeds)) != len(seeds) or min(seeds) < 0:
             raise ValueError("seeds must be distinct and not negative")
         return seeds
+
+    @model_validator(mode="after")
+    def _gan_train_rows_are_synthetic(self) -> "ReportParams":
+        others = [name for name in self.recipes if name != BASELINE]
+        wrong = [name for name in self.gan_train if name not in others]
+        if wrong:
+            raise ValueError(
+                f"gan_train names {wrong[0]!r}; it takes recipes of `recipes` that make pairs: "
+                f"{', '.join(others) or 'there is none'}"
+            )
+        return self

@@ -83,6 +83,24 @@ def draw_pairs(
     return drawn
 
 
+def draw_closest(
+    folder: Path, sets: Mapping[str, PairSet], recipes: Mapping[str, Json]
+) -> list[Figure]:
+    """Draw the synthetic images that come nearest to a real training image, beside it."""
+    drawn = []
+    for recipe, numbers in recipes.items():
+        if not numbers["copies"]:
+            continue
+        file = f"closest_{recipe}.png"
+        gallery.closest_sheet(folder / file, sets[recipe], numbers["copies"]["closest"])
+        caption = (
+            f"The images of `{recipe}` that are nearest to a real training image in the judge's "
+            "features, nearest first, beside that image; a pair's own parent is left out."
+        )
+        drawn.append(Figure("quality", file, caption, pixels=True))
+    return drawn
+
+
 def draw_palettes(
     folder: Path,
     sets: Mapping[str, PairSet],

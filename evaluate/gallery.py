@@ -1,8 +1,9 @@
 """Contact sheets of pairs: images beside their layouts, edits beside what they were made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -55,6 +56,18 @@ def synthetic_sheet(path: Path, pairs: PairSet, recipe: str, count: int) -> None
         rows = [_edited_row(parent, pair, classes) for parent, pair in _with_parents(pairs, found)]
         titles = ["real parent", "its label", "edited layout, band outlined", "painted image"]
     _write(path, titles, rows, classes, found)
+
+
+def closest_sheet(path: Path, pairs: PairSet, closest: Sequence[Mapping[str, Any]]) -> None:
+    """Draw synthetic pairs beside the real one they are nearest to; `closest` are {id, real}."""
+    rows = {name: row for row, name in enumerate(pairs.ids())}
+    found = [(pairs[rows[entry["id"]]], pairs[rows[entry["real"]]]) for entry in closest]
+    cells = [
+        _image_and_layout(own, pairs.classes) + _image_and_layout(real, pairs.classes)
+        for own, real in found
+    ]
+    titles = ["synthetic image", "its layout", "nearest real image", "its label"]
+    _write(path, titles, cells, pairs.classes, [pair for both in found for pair in both])
 
 
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -1,27 +1,51 @@
-"""How well painted images obey their layouts, as a segmenter trained on real pairs sees it."""
+"""What a segmenter trained on real pairs, the judge, sees in images: labels and features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from data.confusion import confusion
 from data.errors import UserError
+from data.outputs import read_json
+from data.pairs import Pair
 from data.progress import progress
 from data.shards import PairSet
+from evaluate.cells import CELL
 from evaluate.rows import spread
 
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> uint8 [B, H, W]
+Describe = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> float [B, D]
 
 
-def load_judge(cell: Path, *, threads: int) -> Predict:
-    """Return the trained segmenter of a cell as a function from images to labels."""
+@dataclass(frozen=True)
+class Judge:
+    """A trained segmenter: it labels images, and describes each by a vector of features.
+
+    `features` names them in words; `sha256` is that of the weights.
+    """
+
+    predict: Predict
+    describe: Describe
+    features: str
+    sha256: str
+
+
+def load_judge(cell: Path, *, threads: int) -> Judge:
+    """Load the trained segmenter of a cell."""
     import torch  # with mmseg seconds of imports, which tables do not need
 
     from segment import predict
 
     torch.set_num_threads(threads)
-    return predict.load(cell)
+    return Judge(
+        predict.load(cell),
+        predict.load_features(cell),
+        f"{read_json(cell / CELL)['arch']} backbone, last stage, averaged over the image",
+        sha256((cell / predict.WEIGHTS).read_bytes()).hexdigest(),
+    )
 
 
 def scored_rows(rows: Sequence[int], num_scored: int) -> list[int]:
@@ -40,11 +64,29 @@ def obedience(
 ) -> np.ndarray:
     """Return the judge's int64 [C, C] confusion matrix; the layouts are the ground truth."""
     total = np.zeros((pairs.classes.num_classes,) * 2, dtype=np.int64)
-    with progress(len(rows), "judge", "images") as advance:
+    for batch in _batches(pairs, rows, batch_size, "judge"):
+        predicted = predict(np.stack([pair.image for pair in batch]))
+        labels = np.stack([pair.label for pair in batch])
+        total += confusion(labels, predicted, pairs.classes.num_classes)
+    return total
+
+
+def features(
+    pairs: PairSet, rows: Sequence[int], describe: Describe, *, batch_size: int
+) -> np.ndarray:
+    """Return the features of the images of some rows, float64 [N, D]."""
+    found = [
+        describe(np.stack([pair.image for pair in batch]))
+        for batch in _batches(pairs, rows, batch_size, "features")
+    ]
+    return np.concatenate(found).astype(np.float64)
+
+
+def _batches(
+    pairs: PairSet, rows: Sequence[int], batch_size: int, label: str
+) -> Iterator[list[Pair]]:
+    with progress(len(rows), label, "images") as advance:
         for start in range(0, len(rows), batch_size):
             batch = list(pairs.pairs(rows[start : start + batch_size]))
-            predicted = predict(np.stack([pair.image for pair in batch]))
-            labels = np.stack([pair.label for pair in batch])
-            total += confusion(labels, predicted, pairs.classes.num_classes)
+            yield batch
             advance(len(batch))
-    return total

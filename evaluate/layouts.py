@@ -1,10 +1,11 @@
-"""How well generated layouts keep to the palette that was asked for."""
+"""How well layouts keep to the palette that was asked for, and how like real ones they are."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from data.shards import PairSet
+from evaluate.frechet import frechet
 
 EPSILON = 1e-6  # added to the obtained shares before they are renormalised, as in the paper's code
 
@@ -55,3 +56,12 @@ def layout_fidelity(pairs: PairSet, rows: Sequence[int]) -> dict[str, float | in
     """Return `fidelity` of the rows of a set, or None without full-image targets."""
     palettes = asked_and_obtained(pairs, rows)
     return None if palettes is None else fidelity(*palettes)
+
+
+def fsd(palettes: np.ndarray, held_out: np.ndarray) -> float:
+    """Return the Frechet segmentation distance of two sets of hard palettes, [N, C] and [M, C].
+
+    Gaussians are fitted to the class shares in percent, as the paper's figures are: shares in
+    fractions would give a distance 10,000 times smaller. `held_out` are the real val layouts.
+    """
+    return frechet(100 * np.asarray(palettes, np.float64), 100 * np.asarray(held_out, np.float64))

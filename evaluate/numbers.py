@@ -9,14 +9,21 @@ from evaluate.statistics import paired_delta, summarize
 
 Json = dict[str, Any]
 
+QUALITY = ("num_pairs", "obedience", "gan_train", "frechet", "diversity", "copies")
+GAN_TEST = ("miou", "miou_star", "num_pairs")  # of the obedience
+NO_KL = {"kl": None, "kl_shuffled": None, "num_pairs": None}
+NO_FSD = {"fsd": None, "num_layouts": None, "num_held_out": None}
+
 
 def recipe_numbers(
     scores: Mapping[str, Json], recipes: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, Json]:
     """Return the report's entry of every recipe; `scores` are score files by recipe.
 
-    An entry has the val numbers, the same keys under `test` where there is a test split, and
-    `obedience`. UserError names a recipe or seed that has no score.
+    An entry has the val numbers, the same keys under `test` where there is a test split, and how
+    good the synthetic pairs are: `obedience`, `gan_test` (its means, under the name that papers
+    give them), `gan_train`, `frechet`, `diversity` and `copies`, each None where there is none.
+    UserError names a recipe or seed that has no score.
     """
     picked = {recipe: _pick(scores, recipe, seeds) for recipe in recipes}
     result = {}
@@ -24,8 +31,9 @@ def recipe_numbers(
         numbers = _split_numbers(picked[recipe], picked[BASELINE], "val", recipe)
         if all(cell["test"] is not None for cell in picked[recipe].values()):
             numbers["test"] = _split_numbers(picked[recipe], picked[BASELINE], "test", recipe)
-        numbers["obedience"] = scores[recipe]["obedience"]
-        numbers["num_pairs"] = scores[recipe]["num_pairs"]
+        numbers |= {key: scores[recipe][key] for key in QUALITY}
+        obeyed = None if recipe == BASELINE else numbers["obedience"]
+        numbers["gan_test"] = obeyed and {key: obeyed[key] for key in GAN_TEST}
         result[recipe] = numbers
     return result
 
@@ -36,19 +44,20 @@ def layout_numbers(
     table: Mapping[str, Json],
     measures: Mapping[str, Json],
 ) -> dict[str, Json]:
-    """Return KL by layout method; `table` is the `recipes` section of the parameters.
+    """Return KL and FSD by layout method; `table` is the `recipes` section of the parameters.
 
     A method that several recipes use is shown as the first of them drew it. KL is None for
     methods that are not asked for a whole image's palette. `kl_argmax` is what the generator
     scored before its layouts were rounded to their palette, from the method's own `measures`.
+    `none` is the yardstick of FSD: the layouts of the real training pairs.
     """
     result: dict[str, Json] = {}
     for recipe in recipes:
         method = table[recipe]["layouts"]
-        if method == "none" or method in result:
+        if method in result:
             continue
-        found = scores[recipe]["layouts"] or {"kl": None, "kl_shuffled": None, "num_pairs": None}
         argmax = measures[method].get("kl_argmax")
+        found = (scores[recipe]["layouts"] or NO_KL) | (scores[recipe]["fsd"] or NO_FSD)
         result[method] = {"recipe": recipe, "kl_argmax": argmax} | found
     return result
 

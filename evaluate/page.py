@@ -26,7 +26,7 @@ def page(
         *_classes(report, shown),
         *_curves(rises, shown),
         *_layouts(report),
-        *_obedience(report),
+        *_quality(report, shown),
         *_of_section("## Pairs", "pairs", shown),
         *_of_section("## Palettes", "palettes", shown),
         *_of_section("## Training of the generators", "training", shown),
@@ -109,7 +109,7 @@ def _curves(rises: Mapping[str, float | None], shown: Mapping[str, Figure]) -> l
 
 def _layouts(report: Json) -> list[str]:
     return [
-        "## Do layouts keep to the palette that was asked for?",
+        "## Do layouts keep to the palette that was asked for, and do they look real?",
         "KL in nats of the asked palette against the hard palette of the layout, mean over "
         "layouts; 0 is exact. *Of the argmax*: the generator's most probable classes, which is "
         "what it has learnt (the poster's figure). *Of the pairs*: after rounding; with "
@@ -117,22 +117,58 @@ def _layouts(report: Json) -> list[str]:
         "near 0 by construction. *Targets shuffled*: what pairs would score whose palettes are "
         "plausible but not the ones asked for. Empty for methods that are not asked for a whole "
         "image's palette.",
-        tables.layout_kl(report["layouts"]),
+        "FSD is the Frechet distance between the class shares of these layouts and those of "
+        f"{_held_out(report)}, in percent; lower is closer. The first row is what real layouts "
+        "score.",
+        tables.layouts(report["layouts"]),
     ]
 
 
-def _obedience(report: Json) -> list[str]:
+def _quality(report: Json, shown: Mapping[str, Figure]) -> list[str]:
+    judge, (height, width) = report["judge"], report["size"]
     return [
-        "## Do images obey their layouts?",
-        f"A segmenter trained on real pairs only (seed {report['judge']['seed']}) labels the "
-        "painted images; the layouts are the ground truth. The same number of pairs for every "
-        "recipe, evenly spaced over its set. The judge was trained on the pairs of `real`, and "
-        "recipes that start from real layouts repaint those it has seen: compare them with that "
-        "row, and `palette`, whose layouts are new, with val. High obedience means that images "
-        "look to the segmenter like what their layouts say; it does not mean that they teach it "
-        "something.",
-        tables.obedience(report["recipes"], report["judge"]),
+        "## How good are the synthetic pairs?",
+        f"The judge is the segmenter of `{BASELINE}`, seed {judge['seed']} (weights "
+        f"`{judge['sha256'][:12]}`); its features: {judge['features']}. Images are "
+        f"{height}x{width}, evenly spaced over each set, equally many for every recipe.",
+        tables.quality(report["recipes"], judge),
+        "\n".join(f"* {line}" for line in _quality_in_words(report)),
+        *_of_section("### Nearest to a training image", "quality", shown),
     ]
+
+
+def _quality_in_words(report: Json) -> list[str]:
+    found, rank = report["recipes"][BASELINE]["frechet"], ""
+    if found is not None:
+        rank = (
+            f" The {found['num_features']} features of the {found['num_held_out']} val images "
+            f"vary in about {found['effective_rank']:.0f} directions."
+        )
+    return [
+        "**GAN-test**, or obedience: the judge labels the painted images, their layouts are the "
+        "ground truth. `real` are pairs it was trained on, and recipes that start from real "
+        "layouts repaint those it has seen: compare them with that row, and `palette`, whose "
+        "layouts are new, with val. High means that images look like what their layouts say, not "
+        "that they teach something. By class: `obedience` in report.json.",
+        "**GAN-train**: val mIoU of a segmenter that saw synthetic pairs alone, for as many "
+        "iterations; to be compared with the judge's on real val pairs. Empty for recipes that "
+        "`report.gan_train` does not name.",
+        "**Frechet**: distance between the judge's features of these images and of "
+        f"{_held_out(report)}; lower is closer. It is not FID, and no number of another report "
+        "compares with it. So few images put it above 0 even for two real sets: row `real` shows "
+        f"by how much.{rank}",
+        "**Diversity**: mean distance of two images painted from one layout with other noise, in "
+        "percent of that of two real images; 0 is a painter without noise.",
+        "**Copies**: percentage of images nearer to a real training image (their own parent left "
+        "out) than 99 of 100 real val images are, in the judge's features. About 1 is no sign of "
+        "copying; recipes that start from real layouts may have more where training images "
+        "resemble each other.",
+    ]
+
+
+def _held_out(report: Json) -> str:
+    found = report["recipes"][BASELINE]["frechet"]
+    return "real val images" if found is None else f"the {found['num_held_out']} real val images"
 
 
 def _of_section(heading: str, section: str, shown: Mapping[str, Figure]) -> list[str]:
@@ -168,7 +204,7 @@ def _reading(report: Json) -> list[str]:
             "`segment.num_slices` has a slice for every seed)."
         )
     advice.append(
-        "If a recipe does not help: look first at its pairs above, then at obedience (a painter "
+        "If a recipe does not help: look first at its pairs above, then at GAN-test (a painter "
         "that does not obey teaches wrong labels), then at the share of real pairs in a batch."
     )
     return ["## How to read this", "\n".join(f"* {line}" for line in advice)]

@@ -32,6 +32,7 @@ def main(*, artifacts: Path, out: Path) -> None:
         drawn = [
             *figures.draw_scores(folder, report["recipes"], report["classes"], curves),
             *figures.draw_pairs(folder, sets, train, params.sheet_rows),
+            *figures.draw_closest(folder, sets, report["recipes"]),
             *figures.draw_palettes(
                 folder, sets, train, collect.read_aic(artifacts / "palette"), params.palette_classes
             ),
@@ -70,6 +71,7 @@ def numbers(
         "dataset": source,
         "redistributable": source in REDISTRIBUTABLE,
         "preset": provenance.preset(),
+        "size": list(train.size),
         "seeds": list(params.seeds),
         "recipes": recipe_numbers(scores, params.recipes, params.seeds),
         "layouts": layout_numbers(scores, params.recipes, used["recipes"], measures),

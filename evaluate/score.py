@@ -1,4 +1,4 @@
-"""STAGE: score one recipe: its cells, its layouts and how well its images obey them."""
+"""STAGE: score one recipe: its cells, its layouts and how good its synthetic pairs are."""
 
 from pathlib import Path
 from typing import Any
@@ -8,39 +8,58 @@ from data.outputs import write_json
 from data.params import check_name, read
 from data.shards import PairSet
 from data.timings import timed
-from evaluate.cells import cell_dir, score_cell, score_matrix
+from evaluate.cells import cell_dir, gan_train_dir, score_cell
 from evaluate.config import BASELINE, ReportParams
-from evaluate.images import load_judge, obedience, scored_rows
+from evaluate.images import load_judge, scored_rows
 from evaluate.layouts import layout_fidelity
+from evaluate.quality import quality
 from evaluate.rows import spread
 
 
-def main(*, recipe: str, pairs: Path, cells: Path, judge: Path, real: Path, out: Path) -> None:
-    """Score one recipe: its cells, its layouts and how its images obey them."""
+def main(
+    *, recipe: str, pairs: Path, repainted: Path, cells: Path, judge: Path, real: Path, out: Path
+) -> None:
+    """Score one recipe: its cells, its layouts and how good its synthetic pairs are."""
     check_name(recipe)
     params = read("report", ReportParams)
     folders = {seed: cell_dir(cells, recipe, seed) for seed in params.seeds}
     judge_dir = cell_dir(judge, BASELINE, params.seeds[0])
-    pair_set = PairSet(pairs)
+    pair_set, held_out, again = PairSet(pairs), PairSet(real / "val"), PairSet(repainted)
     synthetic = pair_set.select(recipe)
+    # of the baseline: the real pairs that the judge was trained on, the others' yardstick
+    rows = spread(synthetic, min(params.num_scored, len(synthetic)))
+    if recipe != BASELINE:
+        rows = scored_rows(synthetic, params.num_scored)
+    alone = gan_train(recipe, params, cells, real, len(synthetic))
     with timed(f"score@{recipe}") as timing:
+        seen_by = load_judge(judge_dir, threads=params.threads)
+        about = {"seed": params.seeds[0], "features": seen_by.features, "sha256": seen_by.sha256}
         result: dict[str, Any] = {
             "recipe": recipe,
             "classes": pair_set.classes.to_json(),
             "num_pairs": dict(pair_set.manifest["sources"]),
             "cells": {str(seed): score_cell(path, real) for seed, path in folders.items()},
-            "judge": {"seed": params.seeds[0]} | score_cell(judge_dir, real)["val"],
+            "gan_train": alone,
+            "judge": about | score_cell(judge_dir, real)["val"],
             "layouts": None if recipe == BASELINE else layout_fidelity(pair_set, synthetic),
         }
-        # of the baseline: the real pairs that the judge was trained on, the others' yardstick
-        rows = spread(synthetic, min(params.num_scored, len(synthetic)))
-        if recipe != BASELINE:
-            rows = scored_rows(synthetic, params.num_scored)
-        predict = load_judge(judge_dir, threads=params.threads)
-        matrix = obedience(pair_set, rows, predict, batch_size=params.batch_size)
-        result["obedience"] = {"num_pairs": len(rows)} | score_matrix(matrix, pair_set.classes)
+        result |= quality(
+            pair_set, rows, held_out, seen_by, batch_size=params.batch_size, repainted=again
+        )
         timing.images = len(rows)
         write_json(out, result)
+
+
+def gan_train(
+    recipe: str, params: ReportParams, cells: Path, real: Path, num_pairs: int
+) -> dict[str, Any] | None:
+    """Score the cell that saw synthetic pairs alone on the real splits; None without one."""
+    if recipe not in params.gan_train:
+        return None
+    seed = params.seeds[0]
+    found = score_cell(gan_train_dir(cells, recipe, seed), real)
+    test = {} if found["test"] is None else {"test": found["test"]}
+    return {"seed": seed, "num_pairs": num_pairs} | found["val"] | test
 
 
 if __name__ == "__main__":

@@ -73,49 +73,48 @@ def per_class(recipes: Mapping[str, Json], classes: Sequence[Json], rare_percent
     return markdown([*header, *(f"gain of `{name}`" for name in others)], rows)
 
 
-def layout_kl(layouts: Mapping[str, Json]) -> str:
-    """Return the KL table: asked palette against the hard palette of the generated layout."""
+def layouts(found: Mapping[str, Json]) -> str:
+    """Return KL (asked against obtained palettes) and FSD (obtained against real val palettes)."""
     rows = [
         [
-            f"`{method}`",
+            f"`{method}`" + (" (real training layouts)" if method == "none" else ""),
             f"`{entry['recipe']}`",
-            NOTHING if entry["kl_argmax"] is None else f"{entry['kl_argmax']:.3f}",
-            NOTHING if entry["kl"] is None else f"{entry['kl']:.3f}",
-            NOTHING if entry["kl"] is None else f"{entry['kl_shuffled']:.3f}",
-            NOTHING if entry["kl"] is None else str(entry["num_pairs"]),
+            _number(entry["kl_argmax"], 3),
+            _number(entry["kl"], 3),
+            _number(entry["kl_shuffled"], 3),
+            _count(entry["num_pairs"]),
+            _number(entry["fsd"]),
+            _count(entry["num_layouts"]),
         ]
-        for method, entry in layouts.items()
+        for method, entry in found.items()
     ]
-    return markdown(
-        [
-            "layout method",
-            "drawn for",
-            "KL of the argmax",
-            "KL of the pairs",
-            "targets shuffled",
-            "layouts",
-        ],
-        rows,
-        num_text=2,
-    )
+    header = ["layout method", "drawn for", "KL of the argmax", "KL of the pairs"]
+    return markdown([*header, "targets shuffled", "layouts", "FSD", "layouts"], rows, num_text=2)
 
 
-def obedience(recipes: Mapping[str, Json], judge: Json) -> str:
-    """Return how the real-trained segmenter scores each synthetic set, its own val score first."""
-    rows = [["real val pairs", _number(judge["miou"]), _number(judge["miou_star"]), "all", ""]]
+def quality(recipes: Mapping[str, Json], judge: Json) -> str:
+    """Return how good the pairs of every recipe are; first the judge's score on real val pairs."""
+    rows = [["real val pairs", _number(judge["miou"]), _number(judge["miou_star"])]]
+    rows[0] += [NOTHING] * 4 + ["all", ""]
     for name, numbers in recipes.items():
-        found = numbers["obedience"]
-        if found:
-            rows.append(
-                [
-                    f"`{name}`" + (", which the judge was trained on" if name == BASELINE else ""),
-                    _number(found["miou"]),
-                    _number(found["miou_star"]),
-                    str(found["num_pairs"]),
-                    ", ".join(found["absent"]) or "none",
-                ]
-            )
-    return markdown(["images", "mIoU", "mIoU\\*", "pairs", "absent eval classes"], rows)
+        obeyed, alone = numbers["obedience"], numbers["gan_train"]
+        frechet, many, copied = numbers["frechet"], numbers["diversity"], numbers["copies"]
+        rows.append(
+            [
+                f"`{name}`" + (", which the judge was trained on" if name == BASELINE else ""),
+                _number(obeyed["miou"]),
+                _number(obeyed["miou_star"]),
+                _number(alone and alone["miou"]),
+                _number(frechet and frechet["value"], 2),
+                _number(many and many["percent"]),
+                _number(copied and copied["share"]),
+                str(obeyed["num_pairs"]),
+                ", ".join(obeyed["absent"]) or "none",
+            ]
+        )
+    header = ["images", "GAN-test mIoU", "GAN-test mIoU\\*", "GAN-train mIoU", "Frechet"]
+    header += ["diversity, %", "copies, %", "pairs", "absent eval classes"]
+    return markdown(header, rows)
 
 
 def wall_time(timings: Sequence[Json]) -> str:
@@ -157,8 +156,12 @@ def _class_gain(delta: Json | None) -> str:
     return f"**{text}**" if judgement(delta) in (HELPS, HURTS) else text
 
 
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}"
+def _number(value: float | None, digits: int = 1) -> str:
+    return NOTHING if value is None else f"{value:.{digits}f}"
+
+
+def _count(value: int | None) -> str:
+    return NOTHING if value is None else str(value)
 
 
 def _duration(seconds: float) -> str:

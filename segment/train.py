@@ -52,21 +52,31 @@ class Config(Params):
         return self
 
 
-def main(*, recipe: str, seed: int, pairs: Path, real: Path, out: Path) -> None:
-    """Train one segmenter on one recipe with one seed, and score it on val and test."""
+def main(
+    *, recipe: str, seed: int, pairs: Path, real: Path, out: Path, synthetic_only: bool = False
+) -> None:
+    """Train one segmenter on one recipe with one seed, and score it on val and test.
+
+    With `synthetic_only` it sees all synthetic pairs of the recipe and no real one (GAN-train).
+    """
     check_name(recipe)
     config = read("segment", Config)
+    if synthetic_only:
+        config = config.model_copy(update={"real_share": 0.0, "num_slices": 1})
     adapt = read_raw(f"recipes.{recipe}.adapt")
     if adapt not in ADAPT:
         raise UserError(f"recipes.{recipe}.adapt = {adapt!r}; there is {', '.join(ADAPT)}")
     sets = open_sets(pairs, real)
+    if synthetic_only and not set(sets["train"].manifest["sources"]) - {"real"}:
+        raise UserError(f"{pairs} holds no synthetic pairs; report.gan_train takes other recipes")
     model_config = build_config(config, sets["train"].classes, sets["train"].size)
     opencv.check()
     # here, so that wrong parameters are refused before seconds of imports
     from segment.cell import save_confusions, save_model, train_cell
 
     torch.set_num_threads(config.threads)
-    with timed(f"segment@{recipe}-{seed}") as timing, replacing(out) as folder:
+    stage = f"gan_train@{recipe}" if synthetic_only else f"segment@{recipe}-{seed}"
+    with timed(stage) as timing, replacing(out) as folder:
         cell = train_cell(
             sets,
             model_config,

@@ -17,9 +17,20 @@ from synth.training import default_device
 
 
 def main(
-    *, recipe: str, train: Path, palette: Path, layout: Path, painter: Path, out: Path
+    *,
+    recipe: str,
+    train: Path,
+    palette: Path,
+    layout: Path,
+    painter: Path,
+    out: Path,
+    repainted: Path,
 ) -> None:
-    """Make the real-plus-synthetic training set of one recipe."""
+    """Make the real-plus-synthetic training set of one recipe.
+
+    `repainted` is a small set of its own: the first layouts, each painted several times, which
+    says how much the images of one layout differ; empty for a recipe of real pairs only.
+    """
     row = read(f"recipes.{check_name(recipe)}", recipes.RecipeParams)
     numbers = read("produce", recipes.ProduceParams)
     torch.set_num_threads(numbers.threads)
@@ -39,27 +50,24 @@ def main(
             recipes.draw_palette(ready, index, numbers.seed)
     made_of = fingerprint(
         {
-            "produce": numbers.model_dump(),
+            "produce": numbers.model_dump(exclude={"repaint"}),
             "layouts": row.layouts,
             "painter": row.painter,
             "controls": row.controls.model_dump(),
         },
         [train, palette, layout, painter],
     )
-    with timed(f"produce@{recipe}") as timing, replacing(out) as partial:
-        writer = ShardWriter(
-            partial,
-            classes=real.classes,
-            size=real.size,
-            fingerprint=made_of,
-            prefix=recipe,
-            origin=None if ready is None else {recipe: _origin(row)},
-        )
-        with writer:
+    about = {"classes": real.classes, "size": real.size, "fingerprint": made_of, "prefix": recipe}
+    origin = None if ready is None else {recipe: _origin(row)}
+    with timed(f"produce@{recipe}") as timing:
+        with replacing(out) as partial, ShardWriter(partial, origin=origin, **about) as writer:
             writer.add_shards_of(real)
             if ready is not None:
                 _write(writer, ready, numbers)
                 timing.images = numbers.num_pairs
+        with replacing(repainted) as partial, ShardWriter(partial, origin=origin, **about) as few:
+            if ready is not None:
+                _repaint(few, ready, numbers)
     log.info(f"{out}: {len(PairSet(out))} pairs")
 
 
@@ -77,6 +85,15 @@ def _write(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceP
             for pair in pairs[: numbers.num_pairs - first]:
                 writer.write(pair)
             advance(min(numbers.batch_size, numbers.num_pairs - first))
+
+
+def _repaint(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams) -> None:
+    count, size = numbers.repaint.num_layouts, numbers.batch_size
+    for again in range(numbers.repaint.num_images):
+        for first in range(0, count, size):
+            pairs = recipes.make_pairs(ready, range(first, first + size), numbers.seed, again)
+            for pair in pairs[: count - first]:
+                writer.write(pair)
 
 
 if __name__ == "__main__":

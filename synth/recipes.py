@@ -22,7 +22,9 @@ from synth.painters import PAINTERS
 from synth.palette import PaletteModel
 
 # Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
+# An image that is painted again draws from (run seed, PAINTER + again * STREAMS, index).
 PARENT, PALETTE, LAYOUT, PAINTER = 0, 1, 2, 3
+STREAMS = 4
 
 
 class RecipeParams(Params):
@@ -37,6 +39,13 @@ class RecipeParams(Params):
     controls: Controls = Controls()
 
 
+class RepaintParams(Params):
+    """`produce.repaint`: how many layouts are painted several times, and how often each."""
+
+    num_layouts: int = Field(ge=1)
+    num_images: int = Field(ge=2)
+
+
 class ProduceParams(Params):
     """Section `produce`: how many synthetic pairs, and what their bytes depend on."""
 
@@ -44,6 +53,7 @@ class ProduceParams(Params):
     batch_size: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**31)
     threads: int = Field(ge=1)
+    repaint: RepaintParams
 
 
 @dataclass(frozen=True)
@@ -115,11 +125,12 @@ def load(
 
 
 @torch.no_grad()
-def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int) -> list[Pair]:
+def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0) -> list[Pair]:
     """Make the synthetic pairs of the given indices, one batch.
 
-    A pair is a function of (models, recipe, run seed, index); its bytes also depend on the number
-    of items in the batch and of threads, which is why both are parameters.
+    A pair is a function of (models, recipe, run seed, index, again); its bytes also depend on the
+    number of items in the batch and of threads, which is why both are parameters. `again` > 0
+    paints the same layouts with other noise.
     """
     rows = [parent_row(seed, index, len(recipe.real_ids)) for index in indices]
     palettes = [draw_palette(recipe, index, seed) for index in indices]
@@ -131,12 +142,12 @@ def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int) -> list[Pair]:
         rngs=_rngs(seed, LAYOUT, indices, recipe.device),
     )
     condition = onehot(drawn.label, recipe.palettes.num_classes)
-    rngs = _rngs(seed, PAINTER, indices, recipe.device)
+    rngs = _rngs(seed, PAINTER + again * STREAMS, indices, recipe.device)
     images = recipe.painter.sample(recipe.painter_nets, condition, rngs)
     pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu()
     return [
         Pair(
-            id=f"{recipe.name}-{index:07d}",
+            id=f"{recipe.name}-{index:07d}" + (f"-{again}" if again else ""),
             image=pixels[slot].permute(1, 2, 0).numpy(),
             label=drawn.label[slot].to(torch.uint8).cpu().numpy(),
             source=recipe.name,

@@ -53,6 +53,7 @@ report:
   recipes: [real, semi, palette, partial]
   seeds: SEEDS
   num_scored: 8
+  gan_train: []
   batch_size: 3
   threads: 1
   sheet_rows: 2
@@ -118,6 +119,12 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
         image = image_of(label)
         return Pair(name, image, label, recipe, target=target, parent=parent.id, edited=edited)
 
+    def repainted(train: PairSet, recipe: str, index: int) -> Pair:
+        """Three layouts in turn, each painted twice: the second time 10 levels brighter."""
+        label = train[index % 3].label
+        image = image_of(label) + np.uint8(10 * (index // 3))
+        return Pair(f"{recipe}-again-{index}", image, label, recipe)
+
     def cell(folder: Path, recipe: str, seed: int, splits: list[PairSet]) -> None:
         rng = np.random.default_rng([seed, RECIPES.index(recipe)])
         arrays = {}
@@ -152,6 +159,10 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
                 writer.add_shards_of(train)
                 for index in range(0 if recipe == "real" else 12):
                     writer.write(synthetic(train, recipe, index, rng))
+            again = artifacts / "repainted" / recipe
+            with ShardWriter(again, classes=classes, size=SIZE, fingerprint="x") as writer:
+                for index in range(0 if recipe == "real" else 6):
+                    writer.write(repainted(train, recipe, index))
             for seed in range(3):
                 cell(artifacts / "segment" / recipe / str(seed), recipe, seed, scored)
         aic = [{"components": count, "aic": (count - 2.0) ** 2} for count in (1, 2, 3)]

@@ -6,7 +6,7 @@ import pytest
 from data.errors import UserError
 from data.shards import PairSet
 from evaluate.cells import score_matrix
-from evaluate.images import obedience, scored_rows
+from evaluate.images import features, obedience, scored_rows
 from evaluate.rows import spread
 
 
@@ -41,3 +41,12 @@ def test_scored_rows_cover_the_whole_set():
     assert spread([], 5) == []
     with pytest.raises(UserError, match=r"3 synthetic pairs but report\.num_scored is 4"):
         scored_rows(range(3), 4)
+
+
+def test_features_stand_in_the_order_of_the_rows(make_project, tmp_path):
+    pairs = PairSet(make_project(tmp_path) / "artifacts/pairs/semi")
+    rows = [7, 2, 11, 0]
+    found = features(pairs, rows, lambda images: images.mean(axis=(1, 2)), batch_size=3)
+    expected = [pairs[row].image.mean(axis=(0, 1)) for row in rows]
+    np.testing.assert_allclose(found, expected)
+    assert found.dtype == np.float64

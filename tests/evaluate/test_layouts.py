@@ -5,7 +5,8 @@ import pytest
 
 from data.pairs import palette_of
 from data.shards import PairSet
-from evaluate.layouts import asked_and_obtained, fidelity, kl
+from evaluate.frechet import frechet
+from evaluate.layouts import asked_and_obtained, fidelity, fsd, kl
 
 
 def test_exact_palettes_score_zero():
@@ -47,3 +48,19 @@ def test_only_targets_of_whole_images_count(make_project, tmp_path):
     expected = [palette_of(pair.label, 4) for pair in sets["palette"].pairs(rows)]
     np.testing.assert_allclose(obtained, expected)
     assert fidelity(target, obtained)["kl"] < 1e-4
+
+
+def test_fsd_of_a_set_with_itself_and_in_other_units():
+    rng = np.random.default_rng(0)
+    shares, others = (rng.dirichlet(np.full(35, 0.2), size=n) for n in (60, 40))
+    assert fsd(shares, shares) < 1e-9
+    assert fsd(shares, others) == pytest.approx(1e4 * frechet(shares, others))
+
+
+def test_fsd_by_hand():
+    """Road and sky share an image; 10 percent move from one to the other and vary twice as much."""
+    moved = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) / 100
+    real = np.stack([0.6 + moved, 0.4 - moved], axis=1)
+    generated = np.stack([0.5 + 2 * moved, 0.5 - 2 * moved], axis=1)
+    variance = 2.5  # of the moves in percent; one direction of two classes, so twice in the trace
+    assert fsd(generated, real) == pytest.approx(2 * 10**2 + 2 * variance * (2 - 1) ** 2)

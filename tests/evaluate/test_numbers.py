@@ -5,7 +5,7 @@ import math
 import pytest
 
 from data.errors import UserError
-from evaluate.numbers import head_split, layout_numbers, recipe_numbers
+from evaluate.numbers import NO_KL, head_split, layout_numbers, recipe_numbers
 
 
 def split(miou: float, car: float | None) -> dict:
@@ -17,7 +17,9 @@ def score(val: list[float], test: list[float] | None = None, car: float | None =
         str(seed): {"val": split(value, car), "test": split(test[seed], car) if test else None}
         for seed, value in enumerate(val)
     }
-    return {"cells": cells, "obedience": None, "layouts": None, "num_pairs": {"real": 6}}
+    nothing = dict.fromkeys(["layouts", "fsd", "gan_train", "frechet", "diversity", "copies"])
+    obedience = {"miou": 30.0, "miou_star": 15.0, "iou": {}, "absent": [], "num_pairs": 5}
+    return {"cells": cells, "obedience": obedience, "num_pairs": {"real": 6}} | nothing
 
 
 def test_gains_are_paired_by_seed():
@@ -55,12 +57,24 @@ def test_further_seeds_in_the_scores_are_left_out():
     assert recipe_numbers(scores, ["real"], [0, 1])["real"]["miou"]["mean"] == 45
 
 
+def test_gan_test_is_the_mean_of_the_obedience_and_not_of_real_pairs():
+    alone = {"seed": 0, "num_pairs": 8, "miou": 12.0}
+    scores = {"real": score([40, 50]), "semi": score([41, 52]) | {"gan_train": alone}}
+    found = recipe_numbers(scores, ["real", "semi"], [0, 1])
+    assert found["real"]["gan_test"] is None
+    assert found["semi"]["gan_test"] == {"miou": 30.0, "miou_star": 15.0, "num_pairs": 5}
+    assert found["semi"]["gan_train"] == alone
+    assert found["semi"]["copies"] is None
+
+
 def test_layouts_go_by_method_and_by_the_first_recipe_that_uses_it():
     def kl(value: float) -> dict:
         found = {"kl": value, "kl_shuffled": 1.0, "num_pairs": 4}
         return score([40]) | {"layouts": found}
 
-    scores = {"real": score([40]), "semi": score([40]), "palette": kl(0.2), "palette_da": kl(0.3)}
+    fsd = {"fsd": 3.5, "num_layouts": 4, "num_held_out": 6}
+    real = score([40]) | {"fsd": fsd}
+    scores = {"real": real, "semi": score([40]), "palette": kl(0.2), "palette_da": kl(0.3)}
     table = {
         "real": {"layouts": "none"},
         "semi": {"layouts": "real"},
@@ -69,7 +83,9 @@ def test_layouts_go_by_method_and_by_the_first_recipe_that_uses_it():
     }
     measures = {"none": {}, "real": {}, "semantic_palette": {"kl_argmax": 0.4}}
     found = layout_numbers(scores, list(scores), table, measures)
-    assert set(found) == {"real", "semantic_palette"}
+    assert set(found) == {"none", "real", "semantic_palette"}
+    assert found["none"] == {"recipe": "real", "kl_argmax": None} | NO_KL | fsd
+    assert found["semantic_palette"]["fsd"] is None
     assert found["semantic_palette"]["kl"] == 0.2
     assert found["semantic_palette"]["recipe"] == "palette"
     assert found["semantic_palette"]["kl_argmax"] == 0.4

@@ -13,45 +13,49 @@ from data.errors import UserError
 from data.outputs import read_json, write_json
 from data.shards import PairSet
 from evaluate import collect, provenance, report
-from evaluate.cells import cell_dir, score_cell, score_matrix
-from evaluate.images import obedience, scored_rows
+from evaluate.cells import cell_dir, score_cell
+from evaluate.images import Judge, scored_rows
 from evaluate.layouts import layout_fidelity
 from evaluate.publish import publish
+from evaluate.quality import quality
 
 ARTIFACTS, OUT = Path("artifacts"), Path("evaluate")
 
 
 def judge_of(classes):
-    """Return a segmenter that reads the class off the colour of a pixel; never wrong here."""
+    """Return a judge that reads the class off the colour of a pixel; never wrong here."""
     colors = np.array([entry.color for entry in classes.classes])
 
     def predict(images: np.ndarray) -> np.ndarray:
         distance = np.abs(images[..., None, :].astype(int) - colors).sum(axis=-1)
         return distance.argmin(axis=-1).astype(np.uint8)
 
-    return predict
+    return Judge(
+        predict, lambda images: images.mean(axis=(1, 2)), "mean colour", "0123456789abcdef"
+    )
 
 
 def score(judge, seeds=(0, 1, 2)) -> None:
     """Write score files as the score stage does, with another judge than a trained segmenter."""
     for recipe in ("real", "semi", "palette", "partial"):
-        pairs = PairSet(ARTIFACTS / "pairs" / recipe)
-        rows, found = pairs.select(recipe), {"layouts": None, "obedience": None}
-        if recipe != "real":
-            chosen = scored_rows(rows, 8)
-            matrix = obedience(pairs, chosen, judge, batch_size=4)
-            found["obedience"] = {"num_pairs": 8} | score_matrix(matrix, pairs.classes)
-            found["layouts"] = layout_fidelity(pairs, rows)
+        pairs, real = PairSet(ARTIFACTS / "pairs" / recipe), ARTIFACTS / "real"
+        rows = pairs.select(recipe)
         cells = {
-            str(seed): score_cell(
-                cell_dir(ARTIFACTS / "segment" / recipe, recipe, seed), ARTIFACTS / "real"
-            )
+            str(seed): score_cell(cell_dir(ARTIFACTS / "segment" / recipe, recipe, seed), real)
             for seed in seeds
         }
-        found |= {"cells": cells, "num_pairs": pairs.manifest["sources"]}
-        found["judge"] = {"seed": 0} | score_cell(ARTIFACTS / "segment/real/0", ARTIFACTS / "real")[
-            "val"
-        ]
+        found = quality(
+            pairs,
+            scored_rows(rows, 6 if recipe == "real" else 8),
+            PairSet(real / "val"),
+            judge,
+            batch_size=4,
+            repainted=PairSet(ARTIFACTS / "repainted" / recipe),
+        )
+        found |= {"cells": cells, "num_pairs": pairs.manifest["sources"], "gan_train": None}
+        found["layouts"] = None if recipe == "real" else layout_fidelity(pairs, rows)
+        about = {"seed": 0, "features": judge.features, "sha256": judge.sha256}
+        found["judge"] = about | score_cell(ARTIFACTS / "segment/real/0", real)["val"]
         write_json(ARTIFACTS / "scores" / f"{recipe}.json", found)
 
 
@@ -123,6 +127,15 @@ def test_numbers_of_the_report_by_hand(reported, monkeypatch):
     assert found["layouts"]["semantic_palette"]["kl"] == pytest.approx(0, abs=1e-4)
     assert found["layouts"]["semantic_palette"]["kl_argmax"] == 0.25
     assert found["layouts"]["partial_palette"]["kl"] is None
+    assert found["recipes"]["semi"]["gan_test"] == {"miou": 100, "miou_star": 100, "num_pairs": 8}
+    assert found["recipes"]["real"]["gan_test"] is None
+    keys = {"gan_test", "gan_train", "frechet", "diversity", "copies"}
+    assert all(keys <= set(entry) for entry in found["recipes"].values())
+    counts = {name: entry["frechet"]["num_pairs"] for name, entry in found["recipes"].items()}
+    assert counts == {"real": 6, "semi": 8, "palette": 8, "partial": 8}
+    assert found["layouts"]["none"]["num_held_out"] == 6
+    assert all(entry["fsd"] > 0 for entry in found["layouts"].values())
+    assert (found["size"], found["judge"]["sha256"]) == ([16, 32], "0123456789abcdef")
 
 
 def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatch):
@@ -133,6 +146,11 @@ def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatc
     assert {"pairs_partial.png", "palettes.png", "training_painters_oasis.png"} <= shown
     assert "**On test: `partial` helps; `semi` hurts" in text
     assert "49.4 (+1.3)" in text
+    row = next(line for line in text.splitlines() if line.startswith("| `semi` | 100.0 |"))
+    entry = read_json(OUT / "report.json")["recipes"]["semi"]
+    numbers = [f"{entry['frechet']['value']:.2f}", f"{entry['diversity']['percent']:.1f}"]
+    assert row.split(" | ")[4:7] == [*numbers, f"{entry['copies']['share']:.1f}"]
+    assert "(weights `0123456789ab`); its features: mean colour. Images are 16x32" in text
     assert "/home/someone" not in text
     assert "spade" not in text
     params = read_json(OUT / "report.json")["params"]
@@ -191,6 +209,7 @@ def test_publishing_leaves_out_pixels(reported, tmp_path, monkeypatch, dataset, 
     target = OUT / "results" / "camvid-cpu"
     files = {path.name for path in (target / "figures").iterdir()}
     pixels = {f"pairs_{name}.png" for name in ("real", "semi", "palette", "partial")}
+    pixels |= {f"closest_{name}.png" for name in ("semi", "palette", "partial")}
     assert (pixels <= files) == shown
     assert set(left_out) == (set() if shown else pixels)
     assert bool(files & pixels) == shown

@@ -1,5 +1,6 @@
 """The score stage with a trained segmenter as the judge."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -8,10 +9,13 @@ import pytest
 
 from data.errors import UserError
 from data.outputs import read_json
+from data.params import read_raw
 from data.shards import PairSet
 from evaluate import score
-from evaluate.cells import score_matrix
-from segment import train
+from evaluate.cells import score_cell, score_matrix
+from evaluate.config import ReportParams
+from evaluate.frechet import frechet
+from segment import predict, train
 
 ARTIFACTS = Path("artifacts")
 
@@ -21,6 +25,7 @@ def run(recipe: str) -> dict:
     score.main(
         recipe=recipe,
         pairs=ARTIFACTS / "pairs" / recipe,
+        repainted=ARTIFACTS / "repainted" / recipe,
         cells=ARTIFACTS / "segment" / recipe,
         judge=ARTIFACTS / "segment" / "real",
         real=ARTIFACTS / "real",
@@ -40,7 +45,10 @@ def test_layouts_cells_and_obedience(make_project, tmp_path, monkeypatch):
     with np.load(cell / "confusion.npz") as arrays:
         total = arrays["val"].astype(np.int64).sum(axis=0)
     expected = score_matrix(total, PairSet(pairs).classes)
-    assert real["judge"] == palette["judge"] == {"seed": 0} | expected
+    weights = (cell / "model.safetensors").read_bytes()
+    about = {"seed": 0, "sha256": hashlib.sha256(weights).hexdigest()}
+    about["features"] = "resnet18_mlp backbone, last stage, averaged over the image"
+    assert real["judge"] == palette["judge"] == about | expected
     assert real["cells"]["0"]["val"] == expected
     assert real["layouts"] is None
     assert real["obedience"]["num_pairs"] == 6, "the real training pairs, the others' yardstick"
@@ -52,6 +60,42 @@ def test_layouts_cells_and_obedience(make_project, tmp_path, monkeypatch):
     # images here are drawn like real ones, so the judge reads both about equally well
     assert palette["obedience"]["miou"] > 25
     assert palette["obedience"]["miou"] == pytest.approx(expected["miou"], abs=15)
+    assert real["gan_train"] is None and palette["gan_train"] is None
+
+    described = predict.load_features(cell)
+    val = described(np.stack([pair.image for pair in PairSet(ARTIFACTS / "real/val").pairs()]))
+    fitted = described(np.stack([pair.image for pair in PairSet(pairs).pairs()]))
+    assert real["frechet"]["value"] == pytest.approx(frechet(fitted, val), rel=1e-4)
+    assert real["frechet"]["num_features"] == 64
+    assert palette["copies"]["num_train"] == 6
+    assert palette["diversity"]["num_layouts"] == 3
+    before = (ARTIFACTS / "scores/palette.json").read_bytes()
+    run("palette")
+    assert (ARTIFACTS / "scores/palette.json").read_bytes() == before, "same seeds, same numbers"
+
+
+def test_gan_train_is_the_score_of_the_cell_without_real_pairs(make_project, tmp_path, monkeypatch):
+    monkeypatch.chdir(make_project(tmp_path))
+    params = ReportParams(**read_raw("report") | {"gan_train": ["semi"]})
+    cells, real = ARTIFACTS / "segment" / "semi", ARTIFACTS / "real"
+    with pytest.raises(
+        UserError, match=r"semi/gan_train has no cell\.json.*report\.gan_train asks"
+    ):
+        score.gan_train("semi", params, cells, real, 12)
+    shutil.copytree(cells / "0", cells / "gan_train")
+    found = score.gan_train("semi", params, cells, real, 12)
+    expected = score_cell(cells / "0", real)
+    assert found == {"seed": 0, "num_pairs": 12} | expected["val"] | {"test": expected["test"]}
+    assert score.gan_train("palette", params, cells, real, 12) is None
+
+
+@pytest.mark.parametrize("name", ["real", "unknown"])
+def test_gan_train_takes_recipes_that_make_pairs(make_project, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(make_project(tmp_path))
+    file = Path("params.yaml")
+    file.write_text(file.read_text().replace("gan_train: []", f"gan_train: [{name}]"))
+    with pytest.raises(UserError, match=f"gan_train names '{name}'.*: semi, palette, partial"):
+        run("semi")
 
 
 def test_a_missing_cell_is_named_before_work_starts(make_project, tmp_path, monkeypatch):

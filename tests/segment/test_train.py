@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from safetensors import safe_open
 
 from data.confusion import confusion, scores
 from data.errors import UserError
-from data.shards import PairSet
+from data.shards import PairSet, ShardWriter
 from segment import predict
 from segment.train import main
 
@@ -75,6 +76,42 @@ def test_workers_change_nothing(artifacts: Path, workspace: Workspace) -> None:
     alone = predict_val(train(artifacts, workspace() / "alone"), artifacts)
     workers = predict_val(train(artifacts, workspace(num_workers=2) / "workers"), artifacts)
     assert np.array_equal(alone, workers)
+
+
+def test_synthetic_only_sees_every_synthetic_pair_and_no_real_one(
+    artifacts: Path, workspace: Workspace
+) -> None:
+    root = workspace(num_slices=9)
+    pairs = list(PairSet(artifacts / "pairs/semi").pairs())
+    negative = [
+        replace(pair, image=255 - pair.image) if pair.source == "real" else pair for pair in pairs
+    ]
+    black = replace(pairs[-1], image=np.zeros_like(pairs[-1].image))
+    features = {}
+    for name, found in {"semi": pairs, "reals": negative, "last": [*pairs[:-1], black]}.items():
+        classes, size = PairSet(artifacts / "real/val").classes, pairs[0].label.shape
+        with ShardWriter(root / name, classes=classes, size=size, fingerprint="f") as writer:
+            for pair in found:
+                writer.write(pair)
+        alone(artifacts, root / name, root / "cells" / name)
+        assert json.loads((root / "cells" / name / "cell.json").read_text())["real_share"] == 0
+        describe = predict.load_features(root / "cells" / name)
+        features[name] = describe(np.full((1, *size, 3), 90, np.uint8))
+    assert np.array_equal(features["semi"], features["reals"])
+    assert not np.array_equal(features["semi"], features["last"])
+    with pytest.raises(UserError, match="pairs/real holds no synthetic pairs"):
+        alone(artifacts, artifacts / "pairs/real", root / "none")
+
+
+def alone(artifacts: Path, pairs: Path, out: Path) -> None:
+    main(
+        recipe="semi",
+        seed=0,
+        pairs=pairs,
+        real=artifacts / "real",
+        out=out,
+        synthetic_only=True,
+    )
 
 
 def predict_val(cell: Path, artifacts: Path) -> np.ndarray:

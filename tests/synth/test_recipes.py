@@ -11,7 +11,7 @@ from data.classes import ClassInfo, ClassTable
 from data.errors import UserError
 from data.pairs import Pair, palette_of
 from data.shards import PairSet, ShardWriter
-from synth import artifact, palette, recipes
+from synth import artifact, palette, produce, recipes
 from synth.controls import Controls
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
@@ -127,6 +127,44 @@ def test_other_indices_and_seeds_give_other_pairs(recipe):
     assert not np.array_equal(pairs[0].image, recipes.make_pairs(recipe, range(4), seed=6)[0].image)
     assert [pair.seed for pair in pairs] == [5 << 32 | index for index in range(4)]
     assert [pair.id for pair in pairs][1] == f"{recipe.name}-0000001"
+
+
+def test_a_layout_is_painted_again_with_other_noise(recipe):
+    first, second = (recipes.make_pairs(recipe, range(4), seed=5, again=n) for n in (0, 1))
+    for pair, other in zip(first, second, strict=True):
+        assert np.array_equal(pair.label, other.label)
+        assert not np.array_equal(pair.image, other.image)
+        assert (other.id, other.parent) == (f"{pair.id}-1", pair.parent)
+
+
+def test_the_stage_writes_pairs_and_a_few_layouts_painted_several_times(
+    folder, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    repaint = "{num_layouts: 3, num_images: 2}"
+    (tmp_path / "params.yaml").write_text(
+        f"produce: {{num_pairs: 5, batch_size: 2, seed: 0, threads: 1, repaint: {repaint}}}\n"
+        "recipes:\n"
+        "  real: {layouts: none, painter: none, adapt: none}\n"
+        "  palette: {layouts: semantic_palette, painter: oasis, adapt: none}\n"
+    )
+    for name, row in (("real", ROWS["real"]), ("palette", ROWS["palette"])):
+        produce.main(
+            recipe=name,
+            train=folder / "train",
+            palette=folder / "palette",
+            layout=folder / row.layouts,
+            painter=folder / row.painter,
+            out=tmp_path / name,
+            repainted=tmp_path / "few" / name,
+        )
+    assert len(PairSet(tmp_path / "real")) == 10
+    assert len(PairSet(tmp_path / "few/real")) == 0
+    made = list(PairSet(tmp_path / "palette").pairs(range(10, 15)))
+    few = list(PairSet(tmp_path / "few/palette").pairs())
+    assert [pair.id[-2:] for pair in few] == ["00", "01", "02", "-1", "-1", "-1"]
+    assert all(same(pair, other) for pair, other in zip(few[:3], made[:3], strict=True))
+    assert all(np.array_equal(a.label, b.label) for a, b in zip(few[:3], few[3:], strict=True))
 
 
 def test_semi_pairs_repaint_the_layout_of_their_parent(folder):
