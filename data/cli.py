@@ -14,7 +14,8 @@ from data.errors import UserError
 def run(main: Callable[..., Any]) -> NoReturn:
     """Run a stage's keyword-only `main` as a command line program.
 
-    A parameter that is not keyword-only becomes a positional argument.
+    A parameter that is not keyword-only becomes a positional argument, one that may be left out
+    when it has a default.
 
     A `UserError` becomes one line on standard error and exit status 2. SIGTERM raises
     `SystemExit`, so that temporary outputs are removed on the way out.
@@ -24,7 +25,7 @@ def run(main: Callable[..., Any]) -> NoReturn:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     signal.signal(signal.SIGTERM, _terminate)
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    app.command()(_with_flags(main, typer.Option))
+    app.command()(_with_flags(main, typer.Option, typer.Argument))
     try:
         app()
     except UserError as error:
@@ -33,8 +34,11 @@ def run(main: Callable[..., Any]) -> NoReturn:
     raise SystemExit(0)
 
 
-def _with_flags(main: Callable[..., Any], option: Callable[..., Any]) -> Callable[..., Any]:
-    # typer would make a required keyword-only parameter a positional argument
+def _with_flags(
+    main: Callable[..., Any], option: Callable[..., Any], argument: Callable[..., Any]
+) -> Callable[..., Any]:
+    # typer would make a required keyword-only parameter a positional argument, and an optional
+    # positional one a flag
     @functools.wraps(main)
     def command(**flags: Any) -> Any:
         return main(**flags)
@@ -44,6 +48,8 @@ def _with_flags(main: Callable[..., Any], option: Callable[..., Any]) -> Callabl
         parameters=[
             p.replace(default=option(...))
             if p.kind is p.KEYWORD_ONLY and p.default is p.empty
+            else p.replace(default=argument(p.default))
+            if p.kind is not p.KEYWORD_ONLY and p.default is not p.empty
             else p
             for p in signature.parameters.values()
         ]

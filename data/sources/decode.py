@@ -21,6 +21,7 @@ BAND_PIXELS = 2**20
 GREY16 = ("I;16", "I;16B", "I;16L", "I;16N")
 DEEP = ("I", "F")
 CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
+MASK_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
 
 # What to do to a picture of each EXIF orientation so that it lies as it was seen.
 _TURNS = {
@@ -70,10 +71,11 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
     """Decode a label file, upright, and return what `convert` makes of the picture.
 
     Raises `UserError` when the format may have changed values (JPEG, WebP), when a channel has 16
-    bits in a colour image (the decoder would drop 8 of them), or when transparency carries meaning.
+    bits in a colour image (the decoder would drop 8 of them), when its colours are no RGB, or when
+    transparency carries meaning.
     """
 
-    def checked(file: Image.Image) -> T:
+    def check(file: Image.Image) -> None:
         packed = str(file.info.get("compression", ""))
         if file.format in LOSSY or "jpeg" in packed or packed == "webp":
             raise UserError(
@@ -85,9 +87,8 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
                 f"{path} has {_depth(file)}; masks hold 8-bit values or colours, or 16-bit ids in "
                 "one channel: save it as such a PNG"
             )
-        return convert(_without_alpha(_upright(file), path))
 
-    return _decode(path, checked)
+    return _decode(path, lambda file: convert(_without_alpha(_upright(file), path)), check)
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -97,9 +98,7 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as file:
         width, height = file.size
-        # Pillow has turned the size of a TIFF already.
-        swapped = _orientation(file) >= 5 and file.format != "TIFF"
-        return (height, width) if swapped else (width, height)
+        return (height, width) if _orientation(file) >= 5 else (width, height)
 
 
 def read_orientation(path: Path) -> int:
@@ -108,8 +107,14 @@ def read_orientation(path: Path) -> int:
         return _orientation(file)
 
 
-def _decode(path: Path, convert: Callable[[Image.Image], T]) -> T:
+def _decode(
+    path: Path,
+    convert: Callable[[Image.Image], T],
+    check: Callable[[Image.Image], None] = lambda file: None,
+) -> T:
+    """Decode a file and convert it; `check` sees it before, with its header only."""
     with _opened(path) as file:
+        check(file)
         if file.format == "PNG":
             # Pillow does not compare the checksums of pixel data unless it is asked to.
             with Image.open(path, formats=["PNG"]) as copy:
@@ -154,6 +159,12 @@ def _check_header(file: Image.Image, path: Path) -> None:
         raise UserError(
             f"{path} has several frames or pages; a pair has one picture: save the one you mean "
             "as PNG"
+        )
+    # Pillow 12 reads a TIFF that is not compressed with its sides exchanged.
+    if file.format == "TIFF" and _orientation(file) >= 5:
+        raise UserError(
+            f"{path} is a TIFF that lies on its side (its orientation tag is "
+            f"{_orientation(file)}); save it upright, as PNG"
         )
 
 
