@@ -34,7 +34,8 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_set(out: Path, seeds: range, synthetic: range = range(0)) -> PairSet:
-    with ShardWriter(out, classes=CLASSES, size=SIZE, fingerprint="test") as writer:
+    origin = {"real": {"dataset": "scenes"}, "semi": {"painter": "none"}}
+    with ShardWriter(out, classes=CLASSES, size=SIZE, fingerprint="test", origin=origin) as writer:
         for source, numbers in (("real", seeds), ("semi", synthetic)):
             for number in numbers:
                 image, label = scene(number)
