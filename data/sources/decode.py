@@ -87,6 +87,11 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
                 f"{path} has {_depth(file)}; masks hold 8-bit values or colours, or 16-bit ids in "
                 "one channel: save it as such a PNG"
             )
+        if file.mode not in (*MASK_MODES, *GREY16):
+            raise UserError(
+                f"{path} has colours of mode {file.mode}, made for print or video; save the mask "
+                "as PNG with class ids, a colour table or RGB values"
+            )
 
     return _decode(path, lambda file: convert(_without_alpha(_upright(file), path)), check)
 

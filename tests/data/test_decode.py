@@ -247,3 +247,10 @@ def test_other_formats_and_special_files_are_refused(tmp_path) -> None:
 def test_broken_metadata_does_not_warn(tmp_path) -> None:
     Image.fromarray(COLORS).save(tmp_path / "p.png", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
     assert decode.read_image(tmp_path / "p.png").size == (20, 12)
+
+
+def test_a_mask_in_print_colours_is_refused(tmp_path) -> None:
+    # taken as raw values it would be all zeros: its first three channels are empty
+    path = tmp_path / "mask.tif"
+    Image.fromarray(np.eye(8, dtype=np.uint8)).convert("CMYK").save(path)
+    refused(decode.read_values, path, r"mask\.tif has colours of mode CMYK.*RGB values")
