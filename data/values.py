@@ -184,8 +184,8 @@ def _check_exact(table: Mapping[int, Value], show: Show) -> None:
         last = max(table.values(), key=lambda entry: str(entry.first)).first
         raise UserError(
             f"the masks have {len(table)} values up to {last}, and at most {MAX_CLASSES} can be "
-            "classes; --masks must match class ids or one exact colour a class, no photographs, "
-            "depth maps or instance ids"
+            "classes; masks must be lossless, one exact value a class: no JPEG that was saved as "
+            "PNG, no photographs, depth maps or instance ids"
         )
     if len(table) == 1:
         raise UserError(
