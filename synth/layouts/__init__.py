@@ -4,11 +4,22 @@ Each module has `Config`, `build`, `draw`, `measures`, and `FOLLOWS_PALETTE`: wh
 have the palette they are asked for, so that a recipe may control it.
 """
 
-from synth.layouts import none, partial_palette, real, semantic_palette
+from synth.layouts import (
+    cgan,
+    none,
+    palette_recovery,
+    partial_palette,
+    real,
+    sbgan,
+    semantic_palette,
+)
 
 LAYOUTS = {
     "none": none,
     "real": real,
     "semantic_palette": semantic_palette,
     "partial_palette": partial_palette,
+    "cgan": cgan,
+    "palette_recovery": palette_recovery,
+    "sbgan": sbgan,
 }

@@ -1,9 +1,9 @@
 """Semantically-assisted activation: logits and a palette in, a soft layout of that palette out.
 
 Each class spreads its share of the image over the positions (a spatial softmax), then every pixel
-is normalised over the classes. `semantic_palette` uses the plain form, `partial_palette` the one
-with exact zeros. Everything is computed in float32, also under autocast: a softmax over thousands
-of positions loses the small shares in bfloat16.
+is normalised over the classes. `semantic_palette` uses the assisted form, `partial_palette` the one
+with exact zeros, methods without it the softmax of every pixel. Everything is computed in float32,
+also under autocast: a softmax over thousands of positions loses the small shares in bfloat16.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 EPS = 1e-6
+GUMBEL_EPS = 1e-5
 ABSENT_BELOW = 0.002
 
 
@@ -54,6 +55,27 @@ def assisted_present(logits: Tensor, share: Tensor) -> Activation:
     mask = densities(logits, share * present)
     raised = mask + EPS * present[:, :, None, None]
     return Activation(raised / raised.sum(1, keepdim=True), mask)
+
+
+def plain(logits: Tensor, share: Tensor) -> Activation:
+    """Take the softmax of every pixel of `[B, C, h, w]`; the palette is not looked at."""
+    soft = logits.float().softmax(1)
+    return Activation(soft, soft)
+
+
+def gumbel_onehot(soft: Tensor, temperature: float, rng: torch.Generator) -> Tensor:
+    """Draw a class for every pixel of soft layouts `[B, C, h, w]`: one-hot, straight-through.
+
+    Forward the argmax of ln(soft + 1e-5) + Gumbel noise, so that a class is drawn as often as it
+    is probable; backward the gradient of softmax((ln(soft + 1e-5) + noise) / temperature) (Jang et
+    al., 2017; Maddison et al., 2017). The 1e-5 is as released.
+    """
+    waiting = torch.empty_like(soft, dtype=torch.float32, device=rng.device)
+    noise = -waiting.exponential_(generator=rng).log().to(soft.device)
+    scores = (soft.float() + GUMBEL_EPS).log() + noise
+    relaxed = (scores / temperature).softmax(1)
+    hard = torch.zeros_like(relaxed).scatter_(1, scores.argmax(1, keepdim=True), 1.0)
+    return hard + (relaxed - relaxed.detach())  # exactly 0 or 1
 
 
 def densities(logits: Tensor, share: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Building blocks of the progressive layout generators and their critic.
 
 Layouts grow from a base grid of 3 to 7 rows by doubling; every scale has its own soft layout, which
-is fed back into the features of the next one. The tables are those of the released code, whose
-quirks (`pixel_norm: msq`, `joint: halved`) are switches.
+`joint` feeds back into the features of the next one. The tables are those of the released code,
+whose quirks (`pixel_norm: msq`, `joint: halved`) are switches.
 """
 
 from collections.abc import Callable, Sequence
@@ -165,7 +165,8 @@ class Generator(nn.Module):
     """Progressive layout generator: a vector in, one activated layout per scale out.
 
     `blocks[i]` maps features (already at the grid of level i) and the conditioning layout to
-    `channels[i]` features. `num_masks` is C, or C + 1 where a channel keeps what is there.
+    `channels[i]` features. `num_masks` is C, or C + 1 where a channel keeps what is there. `joint`
+    None feeds nothing back (`plain` layouts, as released).
     """
 
     def __init__(
@@ -177,13 +178,15 @@ class Generator(nn.Module):
         latent: int,
         num_masks: int,
         activate: Activate,
-        joint: JointKind,
+        joint: JointKind | None,
         mask_gain: float,
         norm: PixelNormKind,
         normalised_stem: bool,
+        palette_size: int | None = None,
     ) -> None:
         """Build stem, heads and joints; the last level needs no joint.
 
+        `palette_size` is the length of the palette beside the noise, `num_masks` if None.
         `mask_gain` multiplies the learning rate of the heads' weights without changing the logits
         at the start: a small class fills its pixels only with logits far apart, which heads that
         move by one learning rate per step reach after thousands of steps.
@@ -192,13 +195,15 @@ class Generator(nn.Module):
         self.base, self.norm, self.activate = base, norm, activate
         self.normalised_stem = normalised_stem
         cells = base[0] * base[1]
-        self.stem = EqualLinear(latent + num_masks, channels[0] * cells, gain=2**0.5 / 4)
+        entries = num_masks if palette_size is None else palette_size
+        self.stem = EqualLinear(latent + entries, channels[0] * cells, gain=2**0.5 / 4)
         self.blocks = nn.ModuleList(blocks)
         heads = [EqualConv(c, num_masks, 1, gain=mask_gain) for c in channels]
         for head in heads:
             head.weight.data /= mask_gain
         self.to_mask = nn.ModuleList(heads)
-        self.joints = nn.ModuleList([Joint(num_masks, c, joint) for c in channels[:-1]])
+        coarser = [] if joint is None else channels[:-1]
+        self.joints = nn.ModuleList([Joint(num_masks, c, joint) for c in coarser])
 
     def forward(
         self,
@@ -209,7 +214,7 @@ class Generator(nn.Module):
         alpha: float = 1.0,
         layout: Tensor | None = None,
     ) -> list[Activation]:
-        """Return the scales 0..level for `z` `[B, latent]` and shares `[B, num_masks]`.
+        """Return the scales 0..level for `z` `[B, latent]` and shares `[B, palette_size]`.
 
         `alpha` < 1 fades the last scale in over the one before, seen at twice its size.
         """
@@ -221,7 +226,9 @@ class Generator(nn.Module):
         features = x
         for number, block in enumerate(self.blocks[: level + 1]):
             if number:
-                before, features = features, self.joints[number - 1](features, scales[-1].soft)
+                before = features
+                if self.joints:
+                    features = self.joints[number - 1](features, scales[-1].soft)
                 features = upsample(features)
             features = block(features, layout)
             scale = self.activate(self.to_mask[number](features), share)
