@@ -1,7 +1,10 @@
-"""The user's own folder: values, colours, matching by stem, and the three rules for splits."""
+"""The user's own folder: values, colours, matching by stem, orientation, rules for splits."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from data.errors import UserError
@@ -146,3 +149,134 @@ def test_a_split_without_a_rule_is_named(folder, files) -> None:
 def test_a_class_table_is_required(files) -> None:
     with pytest.raises(ValidationError):
         configured(files, classes=[])
+
+
+def test_classes_mirror_each_other(files) -> None:
+    classes = [
+        {"value": 0, "name": "left eye", "mirror": "right eye"},
+        {"value": 1, "name": "right eye", "mirror": "left eye"},
+    ]
+    table = source.class_table(configured(files, classes=classes))
+    assert table.mirrored == (1, 0, 2)
+    classes[1].pop("mirror")
+    with pytest.raises(UserError, match="give both classes each other's name"):
+        source.class_table(configured(files, classes=classes))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [([1, 1], r"has 2 classes of value 1"), ([1, [0, 0, 0]], r"classes mixes ids and colours")],
+)
+def test_values_that_cannot_be_told_apart_are_refused(files, values, message) -> None:
+    classes = [{"value": value, "name": f"c{i}"} for i, value in enumerate(values)]
+    with pytest.raises(UserError, match=message):
+        source.class_table(configured(files, classes=classes))
+
+
+def test_colours_are_bytes(files) -> None:
+    for entry in (
+        {"value": [0, 0, 256], "name": "a"},
+        {"value": 0, "name": "a", "color": [-1, 0, 0]},
+    ):
+        with pytest.raises(ValidationError):
+            configured(files, classes=[entry])
+
+
+def test_a_file_that_is_a_mask_is_no_image(folder, files) -> None:
+    for path in [*(folder / "masks").iterdir()]:
+        path.rename(folder / "photos" / path.name)
+    config = configured(files, images="photos/*", masks="photos/*_mask.png")
+    pairs = source.find(folder, ["train", "val"], config)
+    assert len(pairs) == 10 and all(pair.image.suffix == ".jpg" for pair in pairs)
+    with pytest.raises(UserError, match=r"every file that .* is a mask of .* too; correct dataset"):
+        source.find(folder, ["train"], configured(files, images="photos/*.png", masks="photos/*g"))
+
+
+def videos(folder: Path, files) -> dict[str, str]:
+    """Lay the pairs out as frames of four videos, numbered from 0 in each; return the config."""
+    for index in range(10):
+        name = f"video{index // 3}/{index % 3}"
+        files.save(folder / "frames" / f"{name}.png", files.picture(index))
+        files.save(folder / "labels" / f"{name}.png", files.labels(index, [0, 1]))
+    return {"images": "frames/*/*.png", "masks": "labels/*/*.png", "mask_suffix": ""}
+
+
+def test_repeated_stems_are_told_apart_by_their_folders(folder, files) -> None:
+    config = configured(files, **videos(folder, files))
+    pairs = source.find(folder, ["train", "val"], config)
+    assert len({pair.id for pair in pairs}) == 10
+    for pair in pairs:
+        assert pair.label == folder / "labels" / pair.image.relative_to(folder / "frames")
+
+
+@pytest.mark.parametrize("rule", ["parent", r"(video[0-9])/"])
+def test_split_by_group(folder, files, rule) -> None:
+    config = configured(files, **videos(folder, files), split="group", group_by=rule)
+    pairs = source.find(folder, ["train", "val"], config)
+    groups = {split: {p.group for p in pairs if p.split == split} for split in ("train", "val")}
+    assert len(pairs) == 10 and len(groups["train"] | groups["val"]) == 4
+    assert not groups["train"] & groups["val"]
+    counts = [sum(p.split == split for p in pairs) for split in ("train", "val")]
+    assert counts in ([7, 3], [9, 1])
+    assert source.find(folder, ["train", "val"], config) == pairs
+
+
+def test_a_group_split_needs_a_rule_and_enough_groups(folder, files) -> None:
+    with pytest.raises(
+        UserError, match=r"split is group, but dataset\.folder\.group_by is not set"
+    ):
+        source.find(folder, ["train", "val"], configured(files, split="group"))
+    config = configured(files, split="group", group_by="parent")
+    with pytest.raises(UserError, match=r"finds 1 groups \(photos\) for 2 splits"):
+        source.find(folder, ["train", "val"], config)
+
+
+def test_lists_name_repeated_stems_by_their_paths(folder, files) -> None:
+    rule = {"split": "list", "list": {"train": "train.txt", "val": "val.txt"}}
+    (folder / "train.txt").write_text("video0/1\nframes/video1/1.png\n")
+    (folder / "val.txt").write_text("video2/0\n")
+    config = configured(files, **videos(folder, files), **rule)
+    pairs = source.find(folder, ["train", "val"], config)
+    assert [pair.id for pair in pairs] == ["frames-video0-1", "frames-video1-1", "frames-video2-0"]
+    (folder / "val.txt").write_text("1\n")
+    with pytest.raises(UserError, match=r"val\.txt lists '1', which is no image"):
+        source.find(folder, ["train", "val"], config)
+
+
+def turned(path: Path, stored: np.ndarray, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(path, exif=exif)
+
+
+def pair_of(folder: Path) -> RawPair:
+    return RawPair("p", "train", folder / "photos" / "p00.jpg", folder / "masks" / "p00_mask.png")
+
+
+def test_a_turned_photograph_wants_the_mask_that_was_drawn_on_it(folder, files) -> None:
+    turned(folder / "photos" / "p00.jpg", files.picture(0, (60, 40)), 6)
+    source.read_label(pair_of(folder), configured(files))
+    files.save(folder / "masks" / "p00_mask.png", files.labels(0, [0, 1], (60, 40)))
+    message = r"p00\.jpg is 60x40 once turned .* \(6\), but .*p00_mask\.png is 40x60, drawn on the "
+    with pytest.raises(UserError, match=message):
+        source.read_label(pair_of(folder), configured(files))
+
+
+@pytest.mark.parametrize(
+    ("orientation", "shape"), [(2, (40, 60)), (3, (40, 60)), (4, (40, 60)), (6, (50, 50))]
+)
+def test_a_turn_that_leaves_the_size_is_refused(folder, files, orientation, shape) -> None:
+    turned(folder / "photos" / "p00.jpg", files.picture(0, shape), orientation)
+    files.save(folder / "masks" / "p00_mask.png", files.labels(0, [0, 1], shape))
+    with pytest.raises(
+        UserError, match=r"its size does not tell whether .*p00_mask\.png was drawn"
+    ):
+        source.read_label(pair_of(folder), configured(files))
+
+
+def test_a_mask_that_is_turned_itself_lies_as_its_image(folder, files) -> None:
+    stored = files.labels(0, [0, 1], (50, 50))
+    turned(folder / "photos" / "p00.jpg", files.picture(0, (50, 50)), 6)
+    turned(folder / "masks" / "p00_mask.png", stored, 6)
+    label = source.read_label(pair_of(folder), configured(files))
+    assert (label == np.rot90(stored, -1)).all()
