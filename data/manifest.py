@@ -19,31 +19,37 @@ MANIFEST_BYTES = 64 * 2**20
 """Longest manifest that is read; one of a million shards has a quarter of it."""
 
 LARGEST_SIDE = 8192
-_SHARD = re.compile(r"\w[\w-]*-\d{5,}\.parquet", re.ASCII)
+SHARD_NAME = re.compile(r"\w[\w-]*-\d{5,}\.parquet", re.ASCII)
 
 Channel = Annotated[int, Field(ge=0, le=255)]
 Side = Annotated[int, Field(ge=1, le=LARGEST_SIDE)]
 
 
-class _Class(Params):
+class ClassEntry(Params):
+    """A class as a manifest writes it."""
+
     name: str
     color: tuple[Channel, Channel, Channel]
     eval: bool
     mirror: str | None = None
 
 
-class _Shard(Params):
+class ShardEntry(Params):
+    """A shard as a manifest knows it: file name, number of pairs, length and hash."""
+
     name: str
     rows: int = Field(ge=1)
     bytes: int = Field(ge=1)
     sha256: str
 
 
-class _Manifest(Params):
+class Manifest(Params):
+    """All that a manifest says, with its types."""
+
     version: int
-    classes: tuple[_Class, ...]
+    classes: tuple[ClassEntry, ...]
     size: tuple[Side, Side]
-    shards: tuple[_Shard, ...]
+    shards: tuple[ShardEntry, ...]
     num_pairs: int = Field(ge=0)
     sources: dict[str, int]
     origin: dict[str, dict[str, str]]
@@ -90,7 +96,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             "make the set again"
         )
     try:
-        parsed = _Manifest.model_validate_json(text, strict=True)
+        parsed = Manifest.model_validate_json(text, strict=True)
         ClassTable.from_json(manifest["classes"])
     except ValidationError as error:
         first = error.errors()[0]
@@ -110,9 +116,9 @@ def is_file(path: Path) -> bool:
         return False
 
 
-def _check(folder: Path, file: Path, manifest: _Manifest) -> None:
+def _check(folder: Path, file: Path, manifest: Manifest) -> None:
     names = [entry.name for entry in manifest.shards]
-    strange = [name for name in names if not _SHARD.fullmatch(name)]
+    strange = [name for name in names if not SHARD_NAME.fullmatch(name)]
     if strange:
         raise UserError(
             f"{file} lists {strange[0][:80]!r}, which is no name of a shard "

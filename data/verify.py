@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-from data.checks.manifest import Manifest, read
+from data.checks.manifest import read
 from data.checks.shards import Contents, file_faults
 from data.cli import run
 from data.errors import UserError
+from data.manifest import MANIFEST, Manifest
 from data.progress import progress
-from data.shards import MANIFEST
 
 
 def main(sets: Annotated[list[Path], "pair sets, for example artifacts/real/train"]) -> None:

@@ -2,85 +2,51 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from data.classes import ClassTable
 from data.errors import UserError
-from data.params import Params
+from data.manifest import MANIFEST_BYTES, SHARD_NAME, Manifest
 from data.schema import SCHEMA_VERSION
-
-LARGEST = 2**26  # bytes; a set of ten thousand shards needs a thirtieth
-SHARD_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]*\.parquet")
-
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Channel = Annotated[int, Field(ge=0, le=255)]
-
-
-class ClassEntry(Params):
-    """A class as the manifest writes it."""
-
-    name: str
-    color: tuple[Channel, Channel, Channel]
-    eval: bool
-    mirror: str | None = None
-
-
-class ShardEntry(Params):
-    """A shard as the manifest knows it: file name, number of pairs, length and hash."""
-
-    name: str
-    rows: int = Field(ge=1)
-    bytes: int = Field(ge=1)
-    sha256: Hash
-
-
-class Manifest(Params):
-    """All that a manifest says, with its types."""
-
-    version: int
-    classes: tuple[ClassEntry, ...]
-    size: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
-    shards: tuple[ShardEntry, ...]
-    num_pairs: int
-    sources: dict[str, int]
-    origin: dict[str, dict[str, str]]
-    fingerprint: str
-    sha256: Hash
-
-    @property
-    def table(self) -> ClassTable:
-        """The class table; raises `UserError` when it is none."""
-        return ClassTable.from_json([entry.model_dump() for entry in self.classes])
 
 
 def read(file: Path) -> tuple[Manifest | None, list[str]]:
     """Return what a manifest says, or None where it says nothing usable, and its faults."""
     if file.is_symlink():
         return None, ["is a symbolic link; a set holds its own files"]
-    if file.stat().st_size > LARGEST:
-        return None, [f"is larger than {LARGEST} bytes; no manifest is"]
+    if file.stat().st_size > MANIFEST_BYTES:
+        return None, [f"is larger than {MANIFEST_BYTES} bytes; no manifest is"]
     raw = file.read_bytes()
     try:
         manifest = Manifest.model_validate_json(raw, strict=True)
-        _ = manifest.table
+        class_table(manifest)
         intact = _is_intact(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        return None, [f"was altered or damaged ({where + ': ' if where else ''}{first['msg']})"]
+        where = ".".join(map(str, first["loc"])) or "JSON"
+        return None, [f"was altered or damaged ({one_line(where)}: {one_line(first['msg'])})"]
     except UserError as error:
-        return None, [f"has no class table ({error})"]
+        return None, [f"has no class table ({one_line(error)})"]
     except (ValueError, RecursionError) as error:
-        return None, [f"was altered or damaged ({error})"]
+        return None, [f"was altered or damaged ({one_line(error)})"]
     found = [] if intact else ["was altered or damaged (its own hash does not fit its bytes)"]
     names = list(_name_faults(manifest))
     # Nothing is read in the name of a manifest that points out of its folder.
     return (None if names else manifest), [*found, *names, *_count_faults(manifest)]
+
+
+def class_table(manifest: Manifest) -> ClassTable:
+    """Return the class table of a manifest; raises `UserError` when it is none."""
+    return ClassTable.from_json([entry.model_dump() for entry in manifest.classes])
+
+
+def one_line(words: object) -> str:
+    """Return a message that may quote a stranger's text as one printable line."""
+    line = " ".join(str(words).split())[:300]
+    return "".join(character if character.isprintable() else "?" for character in line)
 
 
 def _is_intact(raw: bytes) -> bool:

@@ -11,9 +11,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.checks.manifest import Manifest, ShardEntry
+from data.checks.manifest import class_table, one_line
 from data.checks.pairs import edit_faults, row_faults
 from data.errors import UserError
+from data.manifest import Manifest, ShardEntry, is_file
 from data.progress import Advance
 from data.schema import schema
 
@@ -30,7 +31,7 @@ def file_faults(file: Path, entry: ShardEntry) -> Iterator[str]:
     """Yield how a file differs from what the manifest says of its bytes; nothing is parsed."""
     if file.is_symlink():
         yield "is a symbolic link; a set holds its own files"
-    elif not file.is_file():
+    elif not is_file(file):
         yield "is missing"
     elif (length := file.stat().st_size) != entry.bytes:
         yield f"has {length} bytes, the manifest says {entry.bytes}"
@@ -51,7 +52,7 @@ class Contents:
 
     def __init__(self, path: Path, manifest: Manifest, whole: Sequence[ShardEntry]) -> None:
         self._path, self._manifest, self._whole = path, manifest, whole
-        self._schema = schema(manifest.table, manifest.size)
+        self._schema = schema(class_table(manifest), manifest.size)
         self._places: dict[str, tuple[str, int, int]] = {}  # shard, row group, row in the group
         self._real: set[str] = set()
         self._counts: Counter[str] = Counter()
@@ -68,7 +69,7 @@ class Contents:
                 readable.append(entry.name)
             except _UNREADABLE as error:
                 self._complete = False
-                yield f"{entry.name}: {_line(error)}"
+                yield f"{entry.name}: {one_line(error)}"
         for name in readable:
             for row in self._rows(name):
                 if isinstance(row, str):
@@ -119,7 +120,7 @@ class Contents:
                 yield from file.read_row_group(group, use_threads=False).to_pylist()
             except _UNREADABLE as error:
                 self._complete = False
-                yield f"{name}: {_line(error)}"
+                yield f"{name}: {one_line(error)}"
 
     def _row_faults(self, row: dict[str, Any]) -> Iterator[str]:
         source, parent = row["source"], row["parent"]
@@ -152,13 +153,13 @@ class Contents:
 def _check_group(group: Any) -> None:
     """Raise `UserError` for a row group that could unpack to more memory than the file has."""
     columns = [group.column(number) for number in range(group.num_columns)]
-    packed = [c.total_uncompressed_size for c in columns if c.compression != "UNCOMPRESSED"]
-    if group.num_rows > LARGEST_GROUP or max(packed, default=0) > LARGEST_PLAIN:
+    packed = [column for column in columns if column.compression != "UNCOMPRESSED"]
+    largest = max((column.total_uncompressed_size for column in packed), default=0)
+    if group.num_rows > LARGEST_GROUP or largest > LARGEST_PLAIN:
         raise UserError("has a row group that is larger than any that is written here")
     for column in columns:
         if column.has_dictionary_page and column.path_in_schema != "source":
             raise UserError(f"keeps {column.path_in_schema} as a dictionary; only source is one")
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300]
+    for column in packed:
+        if column.path_in_schema.endswith(".bytes"):
+            raise UserError(f"packs {column.path_in_schema}; pictures are stored as they are")

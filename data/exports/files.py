@@ -6,13 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.parquet as pq
 from PIL import Image
 
 from data.outputs import write_text
 from data.shards import PairSet
 
-COLUMNS = ["id", "image", "label", "source", "parent", "seed"]
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -21,27 +19,18 @@ class Encoded:
     """A pair as it is stored: PNG bytes of image and label, and where the pair came from."""
 
     id: str
+    source: str
     image: bytes
     label: bytes
-    source: str
-    parent: str | None
-    seed: int | None
 
 
 def encoded(pairs: PairSet) -> Iterator[Encoded]:
     """Yield the pairs of a set in order; bytes are those of the shards, images always PNG."""
-    for shard in pairs.shards:
-        with pq.ParquetFile(shard, page_checksum_verification=True) as file:
-            for group in range(file.num_row_groups):
-                for row in file.read_row_group(group, COLUMNS, use_threads=False).to_pylist():
-                    yield Encoded(
-                        row["id"],
-                        _png(row["image"]["bytes"]),
-                        row["label"]["bytes"],
-                        row["source"],
-                        row["parent"],
-                        row["seed"],
-                    )
+    named = zip(pairs.ids(), pairs.column("source"), strict=True)
+    for row, (name, source) in enumerate(named):
+        image, label = pairs.encoded(row, ("image", "label"))
+        assert image is not None and label is not None
+        yield Encoded(name, source, _png(image), label)
 
 
 def write_table(out: Path, splits: Mapping[str, PairSet], names: Mapping[str, str]) -> None:

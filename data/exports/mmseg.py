@@ -1,6 +1,6 @@
 """MMSegmentation: img_dir/ and ann_dir/ by split, and a config that loads them."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from data.classes import ClassTable
@@ -15,22 +15,26 @@ CONFIG = "dataset.py"
 _CARD = """\
 `img_dir/SPLIT/NAME.png` are the images, `ann_dir/SPLIT/NAME.png` the labels: 8-bit class ids in the
 order of the table above. 255, where it occurs, is ignored, as MMSegmentation does by default.
-`dataset.py` is a config of MMSegmentation; it finds the folder by its own place:
+`dataset.py` is a config of MMSegmentation and finds this folder by itself. A config that trains on
+it, CONFIGS being the folder `configs` of MMSegmentation:
 
     _base_ = [
-        "mmseg::_base_/models/segformer_mit-b0.py",
+        "CONFIGS/_base_/models/segformer_mit-b0.py",
         "THIS_FOLDER/dataset.py",
-        "mmseg::_base_/default_runtime.py",
-        "mmseg::_base_/schedules/schedule_40k.py",
+        "CONFIGS/_base_/default_runtime.py",
+        "CONFIGS/_base_/schedules/schedule_40k.py",
     ]
     model = dict(
         data_preprocessor=dict(size={{{{_base_.crop_size}}}}),
-        decode_head=dict(num_classes={num_classes}),
+        decode_head=dict(num_classes={{{{_base_.num_classes}}}}),
     )
+{without}
+Classes that do not count in mIoU are classes like the others here, and are trained. `IoUMetric`
+averages over all classes; `evaluated` in `dataset.py` lists the ids to average over instead."""
 
-Classes that do not count in mIoU are classes like the others in these files, and are trained.
-`IoUMetric` averages over all classes; `evaluated` in `dataset.py` lists those whose IoU to average
-instead."""
+_WITHOUT = """\
+    {split}_cfg = None  # there is no split to score
+"""
 
 _CONFIG = """\
 # A dataset for MMSegmentation; name it in `_base_`, see README.md beside it.
@@ -101,7 +105,8 @@ def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
     write_table(out, splits, names)
     first = next(iter(splits.values()))
     write_text(out / CONFIG, _config(first.classes, first.size, tuple(splits)))
-    return _CARD.format(num_classes=first.classes.num_classes)
+    absent = [role for role, split in _roles(splits).items() if split not in splits]
+    return _CARD.format(without="".join(_WITHOUT.format(split=role) for role in absent))
 
 
 def _config(classes: ClassTable, size: tuple[int, int], splits: tuple[str, ...]) -> str:
@@ -117,8 +122,7 @@ def _config(classes: ClassTable, size: tuple[int, int], splits: tuple[str, ...])
         width=size[1],
         swap=f", swap_seg_labels={swapped}" if swapped else "",
     )
-    roles = {"train": "train", "val": "val", "test": "test" if "test" in splits else "val"}
-    for role, split in roles.items():
+    for role, split in _roles(splits).items():
         if split not in splits:
             continue
         is_train = role == "train"
@@ -133,3 +137,8 @@ def _config(classes: ClassTable, size: tuple[int, int], splits: tuple[str, ...])
         if not is_train:
             content += f'{role}_evaluator = dict(type="IoUMetric", iou_metrics=["mIoU"])\n'
     return content
+
+
+def _roles(splits: Container[str]) -> dict[str, str]:
+    """Return the split of each of MMSegmentation's loops: without a test split, val is tested."""
+    return {"train": "train", "val": "val", "test": "test" if "test" in splits else "val"}
