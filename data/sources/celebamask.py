@@ -25,6 +25,7 @@ Known traps:
 * Several faces are of one person, in train and val alike: identities are not in this release.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -73,7 +74,7 @@ _CLASSES = (
     ClassInfo("neck", (255, 153, 51)),
     ClassInfo("cloth", (0, 204, 0)),
 )
-_IDS = {entry.name: index for index, entry in enumerate(_CLASSES)}
+_PARTS = {entry.name: index for index, entry in enumerate(_CLASSES) if index > 0}
 _TABLE = {value: value for value in range(len(_CLASSES))} | {255: 0}
 
 
@@ -85,7 +86,7 @@ class Config(Params):
     faces, in an order that follows from `seed`.
     """
 
-    merged: str | None = None
+    merged: str | None = Field(None, min_length=1)
     split: Literal["celeba", "share"] = "celeba"
     share: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
     seed: int = Field(0, ge=0)
@@ -159,18 +160,20 @@ def _merged(parts: Sequence[Path]) -> np.ndarray:
         label = np.zeros(mask.shape, np.uint8) if label is None else label
         if mask.shape != label.shape:
             raise UserError(f"{path} and {parts[0]} differ in size; masks of a face have one size")
-        label[mask] = _IDS[_part(path)]
+        label[mask] = _PARTS[path.stem.partition("_")[2]]
     assert label is not None
     return label
 
 
-def _part(path: Path) -> str:
-    return path.stem.partition("_")[2]
-
-
 def _by_number(files: Iterable[Path]) -> dict[str, Path]:
     """Return five digits -> file, for files named by a number."""
-    return {_number(stem, file): file for stem, file in by_stem(files).items()}
+    found: dict[str, Path] = {}
+    for stem, file in by_stem(files).items():
+        number = _number(stem, file)
+        if number in found:
+            raise UserError(f"{found[number]} and {file} are the same face twice; remove one")
+        found[number] = file
+    return found
 
 
 def _number(digits: str, file: Path) -> str:
@@ -182,19 +185,26 @@ def _number(digits: str, file: Path) -> str:
 def _parts(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Return five digits -> masks in the order in which they are painted."""
     found: dict[str, dict[str, Path]] = {}
-    for file in folder.glob("*/*.png"):
-        if file.name.startswith("."):
-            continue
-        part = _part(file)
-        if part not in _IDS or part == "null":
-            known = ", ".join(list(_IDS)[1:])
-            raise UserError(f"{file} is no mask of a part; parts are {known}; rename or remove it")
-        masks = found.setdefault(_number(file.stem.partition("_")[0], file), {})
-        if part in masks:
-            raise UserError(f"{masks[part]} and {file} are the same part twice; remove one")
-        masks[part] = file
+    for below in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
+        # names, not paths: there are a few hundred thousand
+        for name in [entry.name for entry in os.scandir(below)]:
+            stem, _, end = name.rpartition(".")
+            if name.startswith(".") or end.lower() != "png":
+                continue
+            digits, _, part = stem.partition("_")
+            if part not in _PARTS:
+                raise UserError(
+                    f"{below / name} is no mask of a part; parts are {', '.join(_PARTS)}; rename "
+                    "or remove it"
+                )
+            masks = found.setdefault(_number(digits, below / name), {})
+            if part in masks:
+                raise UserError(
+                    f"{masks[part]} and {below / name} are the same part twice; remove one"
+                )
+            masks[part] = below / name
     return {
-        number: tuple(masks[part] for part in _IDS if part in masks)
+        number: tuple(masks[part] for part in _PARTS if part in masks)
         for number, masks in found.items()
     }
 

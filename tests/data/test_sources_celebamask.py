@@ -150,6 +150,11 @@ def test_files_that_do_not_belong_are_named(celebamask, files) -> None:
     with pytest.raises(UserError, match=r"00000_skin\.png .* are the same part twice"):
         faces(celebamask)
     (anno / "1" / "00000_skin.png").unlink()
+    files.save(celebamask / "CelebA-HQ-img" / "0007.jpg", files.picture(5))
+    files.save(celebamask / "CelebA-HQ-img" / "7.jpg", files.picture(6))
+    with pytest.raises(UserError, match=r"0007\.jpg and .*/7\.jpg are the same face twice"):
+        faces(celebamask)
+    (celebamask / "CelebA-HQ-img" / "7.jpg").unlink()
     files.save(celebamask / "CelebA-HQ-img" / "me.jpg", files.picture(5))
     with pytest.raises(UserError, match=r"me\.jpg is not named by the number of a face"):
         faces(celebamask)
