@@ -13,7 +13,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow repro publish
+.PHONY: help venv check fix test test-slow bench-data repro publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -36,6 +36,9 @@ test: .venv/installed-dev  ## the test suite, without the slow part
 
 test-slow: .venv/installed-dev  ## servers, kills and whole small pipelines
 	$(BIN)/python -m pytest -m slow
+
+bench-data: .venv/installed  ## compare the loader with MMSegmentation's, into docs/benchmarks.md
+	$(BIN)/python -m segment.bench_data
 
 repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name)
 	$(if $(PRESET),$(BIN)/python -m data.preset $(PRESET))

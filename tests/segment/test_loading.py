@@ -1,0 +1,89 @@
+"""Batches of a training: the same whatever the number of workers and wherever pairs are kept."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from data.errors import UserError
+from data.shards import PairSet
+from segment import mm
+from segment.loading import plain_errors
+from segment.mixes import make_mix
+from segment.pool import Pool
+
+NUM_BATCHES = 12  # of 6 pairs: three epochs and a half of 21 pairs
+
+
+def batches(artifacts: Path, num_workers: int, seed: int = 3, **keep: Any) -> list[Any]:
+    pairs = PairSet(artifacts / "pairs/semi")
+    list(pairs.pairs())  # read before the workers are forked, as `score` and the audit do
+    pool = Pool(pairs, range(len(pairs)), **({"memory_limit_mb": 0} | keep))
+    mix = make_mix(
+        range(len(pool)),
+        range(0),
+        batch_size=6,
+        real_share=1.0,
+        num_batches=NUM_BATCHES,
+        seed=seed,
+    )
+    pipeline = mm.augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored)
+    return list(mm.loader(pool, mix, pairs.classes, pipeline, num_workers))
+
+
+def assert_equal(some: list[Any], others: list[Any]) -> None:
+    assert len(some) == len(others) == NUM_BATCHES
+    for one, other in zip(some, others, strict=True):
+        for a, b in zip(one["inputs"], other["inputs"], strict=True):
+            assert torch.equal(a, b)
+        for a, b in zip(one["data_samples"], other["data_samples"], strict=True):
+            assert torch.equal(a.gt_sem_seg.data, b.gt_sem_seg.data)
+
+
+def test_batches_do_not_depend_on_workers_or_on_where_pairs_are_kept(
+    artifacts: Path, tmp_path: Path
+) -> None:
+    reference = batches(artifacts, 0, memory_limit_mb=100)
+    for num_workers in (0, 1, 3):
+        assert_equal(reference, batches(artifacts, num_workers))
+        assert_equal(reference, batches(artifacts, num_workers, scratch=tmp_path))
+    another = batches(artifacts, 0, seed=4)
+    assert not torch.equal(reference[0]["inputs"][0], another[0]["inputs"][0])
+
+
+@pytest.mark.parametrize("num_workers", [0, 2])
+def test_a_damaged_pair_is_one_line_whoever_loads_it(
+    artifacts: Path, tmp_path: Path, num_workers: int
+) -> None:
+    original = PairSet(artifacts / "real/val")
+    for file in original.path.iterdir():
+        content = bytearray(file.read_bytes())
+        if file == original.shards[0]:
+            content[content.index(b"IDAT") + 20] ^= 1
+        (tmp_path / file.name).write_bytes(content)
+    pairs = PairSet(tmp_path)
+    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=0)
+    mix = make_mix(range(6), range(0), batch_size=2, real_share=1.0, num_batches=3, seed=0)
+    pipeline = mm.augmentation(pairs.size, (1.0, 1.0), 0.0, pairs.classes.mirrored)
+    with (
+        pytest.raises(UserError, match=r"real-00000\.parquet is damaged") as caught,
+        plain_errors(),
+    ):
+        list(mm.loader(pool, mix, pairs.classes, pipeline, num_workers))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_kept_is_not_written_into_by_the_transforms(
+    artifacts: Path, tmp_path: Path
+) -> None:
+    pairs = PairSet(artifacts / "real/val")
+    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=0, scratch=tmp_path)
+    before = [np.copy(pool[index][0]) for index in range(len(pool))]
+    items = mm.dataset(
+        pool, pairs.classes, mm.augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2)), seed=0
+    )
+    for index in range(len(pool)):
+        items[index, index]
+        assert np.array_equal(pool[index][0], before[index])
