@@ -10,7 +10,7 @@ import numpy as np
 
 from data.errors import UserError
 from data.progress import progress
-from data.sources.decode import read_size
+from data.sources.decode import read_image, read_size
 from data.sources.files import glob_files
 from data.sources.folder import check_turned, fixed_part, pair_files
 from data.sources.splits import PARENT, group_of
@@ -24,6 +24,8 @@ SIDES = (96, 128)
 STEP = 32
 MAX_SIDE = 4096
 ENOUGH_FOR_TEST = 100
+# Images that are decoded to see whether any light is in them, and the level below which none is.
+LOOKED_AT, DARK = 8, 32
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,8 @@ def suggest(images: str, masks: str) -> Suggestion:
     height, width = working_size(sizes)
     rule, splits, notes = _split_rule(root, images, files, suffixes[0])
     lines = [
-        "# Written by `python -m data.inspect --suggest`: read it, name the classes, and put it in",
-        "# place of the section `dataset` of params.yaml.",
+        "# Written by `python -m data.inspect --suggest`. Name the classes, then save it as preset",
+        "# (presets/NAME.yaml), or put it in place of the section `dataset` of params.yaml.",
         "dataset:",
         "  source: folder",
         f"  root: {_text(root.as_posix())}",
@@ -76,7 +78,9 @@ def suggest(images: str, masks: str) -> Suggestion:
         *rule,
         "    seed: 0",
     ]
-    return Suggestion("\n".join(lines) + "\n", (*_size_notes(sizes), *classes.doubts, *notes))
+    return Suggestion(
+        "\n".join(lines) + "\n", (*_image_notes(files, sizes), *classes.doubts, *notes)
+    )
 
 
 def working_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -253,14 +257,22 @@ def _groups(
     return None, []
 
 
-def _size_notes(sizes: Sequence[tuple[int, int]]) -> list[str]:
+def _image_notes(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> list[str]:
+    notes = []
     aspects = [width / height for width, height in sizes]
-    if max(aspects) <= 1.1 * min(aspects):
-        return []
-    return [
-        f"the images are of {_range(sizes)} and of different aspect; all are resized to one size, "
-        "which distorts some"
-    ]
+    if max(aspects) > 1.1 * min(aspects):
+        notes.append(
+            f"the images are of {_range(sizes)} and of different aspect; all are resized to one "
+            "size, which distorts some"
+        )
+    looked_at = files[:: max(1, len(files) // LOOKED_AT)]
+    brightest = max(high for f in looked_at for _, high in read_image(f).getextrema())
+    if brightest < DARK:
+        notes.append(
+            f"the images are nearly black, {brightest} of 255 at most: 16-bit levels are read as "
+            "0 to 65535; where a camera used fewer, stretch all images alike"
+        )
+    return notes
 
 
 def _range(sizes: Sequence[tuple[int, int]]) -> str:

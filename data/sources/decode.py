@@ -1,5 +1,6 @@
 """Decode image and label files exactly, or say which file is at fault and what to do about it."""
 
+import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -79,8 +80,8 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
         packed = str(file.info.get("compression", ""))
         if file.format in LOSSY or "jpeg" in packed or packed == "webp":
             raise UserError(
-                f"{path} is stored as {file.format}, which changes values near edges; masks must "
-                "be lossless: export them again from where they were drawn, as PNG"
+                f"{path} is stored as {file.format}, which may change values near edges; masks "
+                "must be lossless: export them again from where they were drawn, as PNG"
             )
         if file.mode in DEEP or (file.mode not in GREY16 and ";16" in str(file.tile)):
             raise UserError(
@@ -191,8 +192,26 @@ def _too_large(path: Path) -> str:
 
 
 def _orientation(file: Image.Image) -> int:
-    value = file.getexif().get(ExifTags.Base.Orientation, 1)
+    if file.format == "PNG" and file.tile and not _has_late_text(Path(file.filename)):
+        exif = Image.Image.getexif(file)  # a PNG's own method decodes all pixels first
+    else:
+        exif = file.getexif()
+    value = exif.get(ExifTags.Base.Orientation, 1)
     return value if value in _TURNS else 1
+
+
+def _has_late_text(path: Path) -> bool:
+    """Return whether a PNG has metadata behind its pixels, where its header does not show it."""
+    behind = False
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            length, kind = struct.unpack(">I4s", head)
+            if behind and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
+                return True
+            behind |= kind == b"IDAT"
+            file.seek(length + 4, 1)
+    return False
 
 
 def _upright(file: Image.Image) -> Image.Image:

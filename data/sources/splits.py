@@ -43,7 +43,7 @@ def by_group(
     found = sorted(members)
     if len(found) < len(shares):
         raise UserError(
-            f"dataset.folder.group_by finds {len(found)} groups ({_some(found)}) for "
+            f"dataset.folder.group_by finds {_counted(found)} ({_some(found)}) for "
             f"{len(shares)} splits, and a group is never cut; correct the pattern, or use the "
             "split rule `share`"
         )
@@ -162,6 +162,10 @@ def _best_swap(
             gain = now - then[row, column]
             best = (first, second, int(out[row, 0]), int(back[0, column]))
     return best
+
+
+def _counted(groups: Sequence[str]) -> str:
+    return "1 group" if len(groups) == 1 else f"{len(groups)} groups"
 
 
 def _some(names: Sequence[str]) -> str:

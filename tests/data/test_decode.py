@@ -117,6 +117,26 @@ def test_every_orientation_is_turned_upright(tmp_path, orientation, name) -> Non
     assert decode.read_size(tmp_path / name) == (48, 32)
 
 
+def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    whole = png(3, 2, 8, 0, b"\0\1\2\3\0\4\5\6")
+    (tmp_path / "p.png").write_bytes(whole[:-12] + chunk(b"eXIf", exif.tobytes()[6:]) + whole[-12:])
+    assert decode.read_orientation(tmp_path / "p.png") == 6
+    assert (
+        decode.read_size(tmp_path / "p.png") == decode.read_image(tmp_path / "p.png").size == (2, 3)
+    )
+
+
+def test_a_header_is_read_without_its_pixels(tmp_path) -> None:
+    Image.fromarray(COLORS).save(tmp_path / "p.png", exif=Image.Exif())
+    whole = (tmp_path / "p.png").read_bytes()
+    place = whole.index(b"IDAT") + 12
+    (tmp_path / "p.png").write_bytes(whole[:place] + b"\0" * 20 + whole[place + 20 :])
+    assert decode.read_size(tmp_path / "p.png") == (20, 12)
+    refused(decode.read_image, tmp_path / "p.png", "is not readable")
+
+
 def test_masks_of_one_bit_are_0_and_1(tmp_path) -> None:
     Image.fromarray(RAMP > 100).save(tmp_path / "m.png")
     assert (decode.read_values(tmp_path / "m.png") == (RAMP > 100)).all()

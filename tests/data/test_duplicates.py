@@ -81,3 +81,20 @@ def test_the_warning_counts_all_and_names_the_nearest(capsys) -> None:
     assert "a ~ b00 (1)" in captured.err and "and 2 others" in captured.err
     duplicates.warn([("train", "a", value), ("val", "b", ~value & (2**64 - 1))])
     assert capsys.readouterr().err == ""
+
+
+def test_ingest_warns_of_frames_in_two_splits_and_goes_on(
+    folder, files, run_ingest, capsys
+) -> None:
+    for index in range(10):
+        scene(index // 5, shift=index % 5, size=(60, 40)).save(
+            folder / "photos" / f"p{index:02d}.jpg"
+        )
+    out = run_ingest(source="folder", root=folder, folder=files.folder)
+    assert (out / "train" / "manifest.json").is_file()
+    line = capsys.readouterr().err
+    assert "warning: 2 images of val nearly equal one of train" in line and "photos-p" in line
+    grouped = files.folder | {"split": "glob", "glob": {"train": "photos/p0[0-4].jpg"}}
+    grouped["glob"]["val"] = "photos/p0[5-9].jpg"
+    run_ingest("other", source="folder", root=folder, folder=grouped)
+    assert "warning" not in capsys.readouterr().err

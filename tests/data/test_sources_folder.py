@@ -227,7 +227,7 @@ def test_a_group_split_needs_a_rule_and_enough_groups(folder, files) -> None:
     ):
         source.find(folder, ["train", "val"], configured(files, split="group"))
     config = configured(files, split="group", group_by="parent")
-    with pytest.raises(UserError, match=r"finds 1 groups \(photos\) for 2 splits"):
+    with pytest.raises(UserError, match=r"finds 1 group \(photos\) for 2 splits"):
         source.find(folder, ["train", "val"], config)
 
 

@@ -234,7 +234,7 @@ def test_what_was_a_jpeg_once_is_refused(make, tmp_path, kind) -> None:
     with pytest.raises(UserError, match=r"masks must be lossless"):
         suggest(*GLOBS)
     make(spoiled, mask="p{:02d}_mask.jpg")
-    with pytest.raises(UserError, match=r"is stored as JPEG, which changes values"):
+    with pytest.raises(UserError, match=r"is stored as JPEG, which may change values"):
         suggest(GLOBS[0], "data/raw/own/masks/*.jpg")
 
 
@@ -265,6 +265,16 @@ def test_a_slip_of_the_brush_is_a_note(make) -> None:
 
     make(draw)
     assert any("7 (1 pixels, data/raw/own/masks/p03_mask.png)" in n for n in suggest(*GLOBS).notes)
+
+
+def test_images_that_will_be_nearly_black_are_a_note(make) -> None:
+    make(KINDS["ids"][0], images=".png")
+    globs = ("data/raw/own/photos/*.png", GLOBS[1])
+    assert suggest(*globs).notes == ()
+    for path in Path("data/raw/own/photos").iterdir():
+        levels = np.random.default_rng(0).integers(0, 4096, SHAPE).astype(np.uint16)
+        Image.fromarray(levels).save(path)
+    assert any("nearly black" in note and "65535" in note for note in suggest(*globs).notes)
 
 
 def test_files_that_do_not_belong_together(make) -> None:
