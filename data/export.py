@@ -35,9 +35,9 @@ def main(
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} is not empty; remove it or write somewhere else")
     sets = find(pairs, {"val": val, "test": test})
-    for path in sets.values():
+    for path in (pairs, *sets.values()):
         if out.resolve().is_relative_to(path.resolve()):
-            raise UserError(f"{out} lies inside the pair set {path}; write somewhere else")
+            raise UserError(f"{out} lies inside {path}, which is exported; write somewhere else")
     splits = load(sets)
     exporter.check(splits)
     total = sum(len(split) for split in splits.values())

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from data.classes import IGNORE, ClassTable
-from data.exports.files import Encoded, encoded, write_table
+from data.exports.files import TABLE, Encoded, encoded, write_table
 from data.exports.names import safe_names
 from data.exports.rle import encode_mask
 from data.pairs import decode_label
@@ -41,7 +41,7 @@ def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
         (out / "images" / split).mkdir(parents=True)
         _write_split(out, split, pairs, names, advance)
     write_table(out, splits, names)
-    return _CARD.format(split=next(iter(splits)))
+    return _CARD.format(split=next(iter(splits))) + "\n\n" + TABLE
 
 
 def _write_split(

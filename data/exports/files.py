@@ -11,6 +11,10 @@ from PIL import Image
 from data.outputs import write_text
 from data.shards import PairSet
 
+TABLE = """\
+`pairs.csv` has a line for every pair: its split, the name of its files, its id, source, parent and
+seed, and the sha256 of its image and label. Names differ from ids that are no safe file names."""
+
 PNG = b"\x89PNG\r\n\x1a\n"
 
 

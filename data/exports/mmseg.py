@@ -4,7 +4,7 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 
 from data.classes import ClassTable
-from data.exports.files import encoded, write_table
+from data.exports.files import TABLE, encoded, write_table
 from data.exports.names import safe_names
 from data.outputs import write_text
 from data.progress import Advance
@@ -106,7 +106,8 @@ def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
     first = next(iter(splits.values()))
     write_text(out / CONFIG, _config(first.classes, first.size, tuple(splits)))
     absent = [role for role, split in _roles(splits).items() if split not in splits]
-    return _CARD.format(without="".join(_WITHOUT.format(split=role) for role in absent))
+    without = "".join(_WITHOUT.format(split=role) for role in absent)
+    return _CARD.format(without=without) + "\n\n" + TABLE
 
 
 def _config(classes: ClassTable, size: tuple[int, int], splits: tuple[str, ...]) -> str:

@@ -335,7 +335,8 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(make, tmp
 
     refused("unknown format 'voc'; there is mmseg, cityscapes, coco, hf", root, out, to="voc")
     refused("is not empty", root, root)
-    refused("lies inside the pair set", root, train / "out")
+    refused("lies inside .*; write somewhere else", root, train / "out")
+    refused("lies inside .*; write somewhere else", root, root / "out")
     refused("neither a pair set .* nor a folder", tmp_path, out)
     refused("has a split val of its own", root, out, val=val)
     refused(r"^id 'v0' is in train and in val", val, out, val=val)
