@@ -1,0 +1,1 @@
+"""Demos: what trained artifacts can do, as strips (PNG), animations (GIF) and numbers (JSON)."""
