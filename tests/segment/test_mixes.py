@@ -64,3 +64,9 @@ def test_slices_share_out_the_synthetic_rows() -> None:
 def test_a_real_share_needs_real_pairs() -> None:
     with pytest.raises(UserError, match="real_share"):
         mix(range(0), range(5))
+
+
+def test_the_order_is_the_one_that_published_results_were_made_with() -> None:
+    plan = mix(range(10), range(10, 17))
+    assert plan.batch(0).tolist() == [9, 6, 0, 12, 11, 14]
+    assert plan.batch(5).tolist() == [6, 1, 2, 15, 13, 16]
