@@ -22,6 +22,7 @@ from data.exports.names import safe_names
 from data.exports.rle import encode_mask
 from data.pairs import Pair
 from data.shards import PairSet, ShardWriter
+from data.sources import SOURCES
 from data.sources import cityscapes as cityscapes_source
 
 SIZE = (20, 32)
@@ -266,6 +267,31 @@ def test_hugging_face_loads_the_folder_offline(make, tmp_path) -> None:
         assert list(verify.faults(out / "data" / split)) == []
         for shard in PairSet(root / split).shards:
             assert (out / "data" / split / shard.name).read_bytes() == shard.read_bytes()
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_source_verifies_and_exports(source, request, files, run_ingest, tmp_path) -> None:
+    config = {
+        "streets": {"num_train": 2, "num_val": 1, "num_test": 1, "seed": 1},
+        "folder": files.folder,
+    }
+    root = Path("data/sources/streets")
+    if source != "streets":
+        root = request.getfixturevalue(source)
+    sets = run_ingest(source=source, root=root, **{source: config.get(source, {})})
+    assert [list(verify.faults(path)) for path in sets.iterdir()] == [[], []]
+    export.main(sets, tmp_path / "mmseg", to="mmseg")
+    export.main(sets, tmp_path / "hf", to="hf")
+    names = {pair: row["name"] for pair, row in table_of(tmp_path / "mmseg").items()}
+    for split, pairs in sets_of(sets).items():
+        copied = PairSet(tmp_path / "hf/data" / split)
+        for pair, copy in zip(pairs.pairs(), copied.pairs(), strict=True):
+            label = picture(tmp_path / "mmseg/ann_dir" / split / f"{names[pair.id]}.png")
+            np.testing.assert_array_equal(label, pair.label)
+            np.testing.assert_array_equal(copy.image, pair.image)
+    page = (tmp_path / "hf/README.md").read_text()
+    assert f"dataset `{source}`): {SOURCES[source].LICENCE}." in page
+    assert ("license: unknown" if source == "folder" else "license: other") in page.splitlines()
 
 
 def test_names_are_safe_short_and_different() -> None:
