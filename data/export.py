@@ -25,11 +25,12 @@ def main(
     val: Annotated[Path | None, "pair set to write as val"] = None,
     test: Annotated[Path | None, "pair set to write as test"] = None,
 ) -> None:
-    """Check pair sets, write them in the format of another program, with a card (README.md).
+    """Check pair sets and write them as mmseg, cityscapes, coco or hf, with a card (README.md).
 
-    `python -m data.export artifacts/real --to mmseg OUT` writes the splits of a dataset;
-    `python -m data.export artifacts/pairs/semi --val artifacts/real/val --to mmseg OUT` a recipe's
-    training pairs, real and synthetic, beside real ones to validate on.
+    `python -m data.export artifacts/real OUT --to mmseg` writes the train, val and test sets of a
+    dataset; `python -m data.export artifacts/pairs/semi OUT --val artifacts/real/val --to mmseg`
+    a recipe's training pairs, real and synthetic, with real ones to validate on. A single pair set
+    becomes the split train. OUT must be empty or absent.
     """
     exporter = choose(to, EXPORTS, "format")
     if out.is_file() or (out.is_dir() and any(out.iterdir())):

@@ -37,6 +37,9 @@ def require(path: Path) -> None:
     """Raise `UserError` unless a path is a folder with a manifest."""
     if not path.is_dir():
         raise UserError(f"{path} is no folder; give a pair set, which is a folder with {MANIFEST}")
+    below = sorted(str(manifest.parent) for manifest in path.glob(f"*/{MANIFEST}"))
+    if below and not (path / MANIFEST).exists():
+        raise UserError(f"{path} is a folder of pair sets; name them: {' '.join(below)}")
     if not (path / MANIFEST).is_file():
         raise UserError(
             f"{path} has no {MANIFEST}: it is no pair set, or what wrote it did not finish; "

@@ -414,6 +414,10 @@ def test_what_is_no_set_is_a_user_error(pairs, tmp_path) -> None:
         verify.main([pairs])
     with pytest.raises(UserError, match="is no folder"):
         verify.main([tmp_path / "absent"])
+    (pairs / "train").mkdir()
+    (pairs / "train" / MANIFEST).write_text("{}")
+    with pytest.raises(UserError, match=f"is a folder of pair sets; name them: {pairs}/train"):
+        verify.main([pairs])
 
 
 def test_the_command_ends_with_a_status(pairs, root) -> None:
