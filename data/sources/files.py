@@ -10,6 +10,8 @@ import numpy as np
 
 from data.errors import UserError
 from data.sources.decode import bands
+
+# Sources take what finds files and what decodes them from here alike.
 from data.sources.decode import read_colors as read_colors
 from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
