@@ -347,3 +347,15 @@ def test_sbgan_fades_in_unless_released(build, batch):
 
     assert loss(0.3, fade="released") == loss(1.0, fade="released") == loss(1.0)
     assert loss(0.3) != loss(1.0)
+
+
+def test_sbgan_learns_where_the_road_is(build, stream, tmp_path):
+    method = build("sbgan", lr=3e-3, ema_decay=0.9, levels=((0, 1600, 16),))
+
+    @torch.no_grad()
+    def road_below(nets):
+        rngs = [generator(3, item) for item in range(64)]
+        return float((method.sample(nets, None, rngs).argmax(1)[:, -1] == 1).float().mean())
+
+    untrained = road_below(method.nets.eval())
+    assert untrained < 0.5 < 0.9 < road_below(train_small(method, stream, tmp_path))
