@@ -118,8 +118,8 @@ def _layouts(report: Json) -> list[str]:
         "plausible but not the ones asked for. Empty for methods that are not asked for a whole "
         "image's palette.",
         "FSD is the Frechet distance between the class shares of these layouts and those of "
-        f"{_held_out(report)}, in percent; lower is closer. The first row is what real layouts "
-        "score.",
+        f"{_held_out(report)}, in percent; lower is closer. The first row is what as many real "
+        "layouts score: below it one is not better than real, only smoother or luckier.",
         tables.layouts(report["layouts"]),
     ]
 

@@ -91,8 +91,8 @@ def _repaint(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.Produc
     count, size = numbers.repaint.num_layouts, numbers.batch_size
     for again in range(numbers.repaint.num_images):
         for first in range(0, count, size):
-            pairs = recipes.make_pairs(ready, range(first, first + size), numbers.seed, again)
-            for pair in pairs[: count - first]:
+            indices = range(first, min(first + size, count))
+            for pair in recipes.make_pairs(ready, indices, numbers.seed, again):
                 writer.write(pair)
 
 

@@ -27,6 +27,9 @@ ROWS = {
 LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
 CONFIGS = {
     "semantic_palette": {"latent": 8, "width": 8, "levels": LEVELS},
+    "cgan": {"latent": 8, "width": 8, "levels": LEVELS},
+    "palette_recovery": {"latent": 8, "width": 8, "levels": LEVELS},
+    "sbgan": {"latent": 8, "width": 8, "levels": LEVELS},
     "partial_palette": {"latent": 8, "width": 8, "hidden": 8, "levels": LEVELS},
     "oasis": {"num_images": 8, "width": 4, "critic_width": 4, "noise_channels": 4, "hidden": 8},
 }
@@ -160,10 +163,9 @@ def test_the_stage_writes_pairs_and_a_few_layouts_painted_several_times(
         )
     assert len(PairSet(tmp_path / "real")) == 10
     assert len(PairSet(tmp_path / "few/real")) == 0
-    made = list(PairSet(tmp_path / "palette").pairs(range(10, 15)))
+    assert len(PairSet(tmp_path / "palette")) == 15
     few = list(PairSet(tmp_path / "few/palette").pairs())
     assert [pair.id[-2:] for pair in few] == ["00", "01", "02", "-1", "-1", "-1"]
-    assert all(same(pair, other) for pair, other in zip(few[:3], made[:3], strict=True))
     assert all(np.array_equal(a.label, b.label) for a, b in zip(few[:3], few[3:], strict=True))
 
 
