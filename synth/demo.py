@@ -49,8 +49,8 @@ def main(
         real=real,
         seed=seed,
         frames=frames,
-        remove=tuple(remove or ()),
-        add=tuple(_share(text) for text in add or ()),
+        remove=tuple(dict.fromkeys(remove or ())),
+        add=tuple(dict(_share(text) for text in add or ()).items()),
     )
     shown = entry.show(request)
     write_bytes(out / f"{demo}.png", png(shown.strip))

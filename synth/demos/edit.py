@@ -10,7 +10,7 @@ from torch import Tensor
 
 from data.errors import UserError
 from data.pairs import Pair
-from data.progress import log
+from data.progress import log, progress
 from data.shards import PairSet
 from synth.demos.models import (
     Models,
@@ -40,7 +40,7 @@ LAYOUT = "partial_palette"
 SERIES = ("asked", "made", "was")
 EXAMPLES = 4
 NUM_BARS = 7
-SHARES = "shares, % of the pixels"
+SHARES = "shares, %"
 VISIBLE = 0.01  # share of the image from which an object is worth a look
 
 Step = Callable[[float], Drawn]
@@ -70,10 +70,14 @@ def show(request: Request) -> Shown:
         )
     label = labels_of(pairs)
     step = (_removing if request.remove else _growing)(request, models, label)
-    drawn = [step(float(t)) for t in np.linspace(0, 1, request.frames)]
     shown = 0 if request.remove else -1
     before = _before(models, pairs, label)
-    after = [_after(models, label, item, request) for item in drawn]
+    drawn, after = [], []
+    with progress(request.frames, "edit", "frames") as advance:
+        for t in np.linspace(0, 1, request.frames):
+            drawn.append(step(float(t)))
+            after.append(_after(models, label, drawn[-1], request))
+            advance()
     strip = page(
         [[*one, *two] for one, two in zip(before, after[shown], strict=True)],
         [pair.id for pair in pairs],
@@ -87,8 +91,8 @@ def _removable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     ids = [models.classes.index(name) for name in request.remove]
     share = real.column("palette")[:, ids].sum(1)
     candidates = real.select("real")
-    shares = share[candidates]
-    found = candidates[(shares > 0) & (shares < 1)]
+    # with nothing around them there is nothing to paint over them with; sums are off by rounding
+    found = candidates[(share[candidates] > 0) & (share[candidates] < 1 - 1e-6)]
     if not len(found):
         most = real.column("palette")[candidates].max(0)
         there = [models.classes.names[index] for index in np.flatnonzero(most > 0)]

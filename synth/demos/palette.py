@@ -24,7 +24,7 @@ from synth.method import generator
 
 LAYOUT = "semantic_palette"
 SERIES = ("asked", "made", "raw")
-SHARES = "shares, % of the pixels"
+SHARES = "shares, %; raw: before rounding"
 COLUMNS = 6
 MOST_SPREAD = 1.0
 

@@ -4,6 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
+from data.pairs import Pair
+from data.progress import progress
 from synth.demos.models import (
     BAND,
     Request,
@@ -34,22 +36,23 @@ def show(request: Request) -> Shown:
     before = models.paint(label)
     ends = models.noise(0, len(pairs)), models.noise(1, len(pairs))
     pages, made = [], []
-    for t in np.linspace(0, 1, request.frames):
-        drawn = draw_band(
-            models.layout, models.layout_nets, real=label, band=band, z=slerp(*ends, float(t))
-        )
-        made.append(drawn.label)
-        cells = zip(
-            pairs,
-            models.color(label),
-            before,
-            band.numpy(),
-            models.color(drawn.label),
-            models.paint(drawn.label),
-            strict=True,
-        )
-        pages.append([_row(*item) for item in cells])
-    strip = page(pages[0], [f"{pair.id}" for pair in pairs])
+    with progress(request.frames, "partial", "frames") as advance:
+        for t in np.linspace(0, 1, request.frames):
+            z = slerp(*ends, float(t))
+            drawn = draw_band(models.layout, models.layout_nets, real=label, band=band, z=z)
+            made.append(drawn.label)
+            cells = zip(
+                pairs,
+                models.color(label),
+                before,
+                band.numpy(),
+                models.color(drawn.label),
+                models.paint(drawn.label),
+                strict=True,
+            )
+            pages.append([_row(*item) for item in cells])
+            advance()
+    strip = page(pages[0], [pair.id for pair in pairs])
     frames: list[Image.Image] = [page([row[2:] for row in rows]) for rows in pages]
     inside = [(item != label)[band].float().mean() for item in made]
     between = (made[0] != made[-1])[band].float().mean()
@@ -67,7 +70,14 @@ def show(request: Request) -> Shown:
     return Shown(strip, frames, numbers, said)
 
 
-def _row(pair, layout, repainted, band, new_layout, painted) -> list[np.ndarray]:
+def _row(
+    pair: Pair,
+    layout: np.ndarray,
+    repainted: np.ndarray,
+    band: np.ndarray,
+    new_layout: np.ndarray,
+    painted: np.ndarray,
+) -> list[np.ndarray]:
     return [
         cell(pair.image, "real image"),
         cell(layout, "real layout"),
