@@ -76,6 +76,7 @@ def used_params(recipes: Sequence[str]) -> Json:
         "painters": _of_methods("painters", [table[name]["painter"] for name in recipes]),
         "produce": optional("produce"),
         "recipes": {name: table[name] for name in recipes},
+        "adapt": _of_methods("adapt", [table[name]["adapt"] for name in recipes]),
         "segment": segment
         | {"archs": {key: v for key, v in segment.get("archs", {}).items() if key == arch}},
         "report": read_raw("report"),

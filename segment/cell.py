@@ -57,11 +57,13 @@ def train_cell(
     weights: Path | None,
     class_weight_power: float,
     class_weight_max: float,
+    attach: mm.Attach | None = None,
 ) -> Cell:
     """Train on `sets["train"]`; score the last weights on every other set, test once.
 
     `label` names the progress bar. With `supervise` = `eval`, pixels of the other classes are
-    left out of the loss; the paper supervises all of them.
+    left out of the loss; the paper supervises all of them. `attach` may give the segmenter another
+    training step.
     """
     train, classes = sets["train"], sets["train"].classes
     real, synthetic = rows_of(train, seed, num_slices)
@@ -101,6 +103,7 @@ def train_cell(
             class_weights=class_weights(
                 train.column("palette")[real], class_weight_power, class_weight_max
             ),
+            attach=attach,
             work_dir=work_dir,
             watch=watch,
         )

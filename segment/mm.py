@@ -48,6 +48,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
 CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
 
 Watch = Callable[[int, float, nn.Module], None]
+Attach = Callable[[nn.Module, Mix], None]
 
 
 class AutocastOptimWrapper(OptimWrapper):
@@ -204,13 +205,14 @@ def train(
     num_workers: int,
     weights: Path | None,
     class_weights: np.ndarray | None,
+    attach: Attach | None,
     work_dir: Path,
     watch: Watch,
 ) -> nn.Module:
     """Train a model on the batches of `mix`: AdamW, polynomial decay of power 0.9.
 
-    `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments
-    give equal weights.
+    `watch(iteration, loss, model)` is called after every iteration; `attach` may give the model
+    another training step. On a CPU, equal arguments give equal weights.
     """
     pipeline = augmentation(size, crop, flip, classes.mirrored)
     iterations = len(mix)
@@ -218,6 +220,8 @@ def train(
     model = build_model(config)
     if class_weights is not None:
         balance(model, class_weights)
+    if attach is not None:
+        attach(model, mix)
     runner = Runner(
         model=model,
         work_dir=str(work_dir),

@@ -1,5 +1,6 @@
 """STAGE: train one segmenter on one recipe with one seed, and score it on val and test."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,12 +15,13 @@ from data.outputs import replacing, write_json
 from data.params import Params, check_name, read, read_raw
 from data.shards import PairSet
 from data.timings import timed
-from segment import archs, opencv
+from segment import adapt, archs, opencv
 
 if TYPE_CHECKING:
+    from segment import mm
     from segment.cell import Cell
 
-ADAPT = ("none",)
+ADAPT = ("none", "advent")
 
 
 class Config(Params):
@@ -63,9 +65,7 @@ def main(
     config = read("segment", Config)
     if synthetic_only:
         config = config.model_copy(update={"real_share": 0.0, "num_slices": 1})
-    adapt = read_raw(f"recipes.{recipe}.adapt")
-    if adapt not in ADAPT:
-        raise UserError(f"recipes.{recipe}.adapt = {adapt!r}; there is {', '.join(ADAPT)}")
+    advent = None if synthetic_only else read_adapt(recipe)
     sets = open_sets(pairs, real)
     if synthetic_only and not set(sets["train"].manifest["sources"]) - {"real"}:
         raise UserError(f"{pairs} holds no synthetic pairs; report.gan_train takes other recipes")
@@ -83,16 +83,33 @@ def main(
             seed=seed,
             label=f"segment {recipe} seed {seed}",
             work_dir=folder / "work",
+            attach=attachment(advent, sets["train"].classes),
             **config.model_dump(exclude={"arch", "archs", "threads"}),
         )
         params = {"recipe": recipe, "seed": seed, "model": model_config}
         params |= config.model_dump(mode="json", exclude={"archs"})
+        params |= {} if advent is None else {"advent": advent.model_dump()}
         weights = [] if config.weights is None else [config.weights]
         made_of = fingerprint(params, [*(entry.path for entry in sets.values()), *weights])
         save_model(folder, cell.model, model_config, made_of)
         save_confusions(folder, cell)
         write_json(folder / "cell.json", summary(recipe, seed, config, cell, made_of))
         timing.images = config.iterations * config.batch_size
+
+
+def read_adapt(recipe: str) -> adapt.Config | None:
+    """Read how the recipe's segmenter adapts: numbers of AdvEnt, or None for not at all."""
+    name = read_raw(f"recipes.{recipe}.adapt")
+    if name not in ADAPT:
+        raise UserError(f"recipes.{recipe}.adapt = {name!r}; there is {', '.join(ADAPT)}")
+    return None if name == "none" else read(f"adapt.{name}", adapt.Config)
+
+
+def attachment(advent: adapt.Config | None, classes: ClassTable) -> "mm.Attach | None":
+    """Return what gives a model AdvEnt's training step, or None."""
+    if advent is None:
+        return None
+    return partial(adapt.attach, num_classes=classes.num_classes, **advent.model_dump())
 
 
 def open_sets(pairs: Path, real: Path) -> dict[str, PairSet]:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from data import ingest, preset
 from data.params import Params, read, read_raw
 from evaluate.config import ReportParams
-from segment import archs
+from segment import adapt, archs
 from segment import train as segment_train
 from synth import fit_palette, recipes, training
 from synth.layouts import LAYOUTS
@@ -141,6 +141,7 @@ SECTIONS: dict[str, type[Params]] = {
     "training": training.TrainingParams,
     "produce": recipes.ProduceParams,
     "segment": segment_train.Config,
+    "adapt.advent": adapt.Config,
     "report": ReportParams,
 }
 FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS, "segment.archs": archs.ARCHS}

@@ -82,7 +82,9 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
         }
         recipes = {name: {"adapt": "none"} for name in ("real", "semi")}
         recipes["adapted"] = {"adapt": "advent"}
-        params = {"segment": segment | changes, "recipes": recipes}
+        recipes["strange"] = {"adapt": "daformer"}
+        advent = {"weight": 0.01, "width": 4, "lr": 1e-3}
+        params = {"segment": segment | changes, "recipes": recipes, "adapt": {"advent": advent}}
         YAML().dump(params, tmp_path / "params.yaml")
         monkeypatch.chdir(tmp_path)
         return tmp_path

@@ -138,9 +138,9 @@ def test_mistakes_are_named_before_work_starts(artifacts: Path, workspace: Works
     root = workspace(num_slices=20)
     with pytest.raises(UserError, match=r"9 synthetic pairs, fewer than segment\.num_slices = 20"):
         train(artifacts, root / "cell")
-    with pytest.raises(UserError, match=r"adapt = 'advent'; there is none"):
+    with pytest.raises(UserError, match=r"adapt = 'daformer'; there is none, advent"):
         main(
-            recipe="adapted",
+            recipe="strange",
             seed=0,
             pairs=artifacts / "pairs/semi",
             real=artifacts / "real",

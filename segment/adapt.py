@@ -1,0 +1,150 @@
+"""How a segmenter adapts from synthetic to real pairs: AdvEnt (Vu et al., CVPR 2019).
+
+A critic learns to tell real from synthetic images by the entropy maps of their predictions, and the
+segmenter learns to make those of real images look synthetic, where labels are exact. As released
+with Semantic Palette: one level, real pairs keep their own supervised loss.
+"""
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data.errors import UserError
+from data.params import Params
+from segment.mixes import Mix
+
+SYNTHETIC, REAL = 0.0, 1.0  # what the critic says of each
+CRITIC = 7  # names the draw of the critic's first weights
+TINY = 1e-30
+
+
+class Config(Params):
+    """Section `adapt.advent` of params.yaml."""
+
+    weight: float = Field(gt=0)
+    width: int = Field(ge=1)
+    lr: float = Field(gt=0)
+
+
+def attach(
+    model: nn.Module, mix: Mix, *, num_classes: int, weight: float, width: int, lr: float
+) -> None:
+    """Make a model train with an entropy critic on the batches of `mix`.
+
+    Raises `UserError` when a batch lacks real or synthetic pairs, or the model's head is not one
+    that returns class scores.
+    """
+    if not 0 < mix.num_real < mix.batch_size:
+        raise UserError(
+            f"adapt: advent compares real and synthetic pairs, and a batch has {mix.num_real} real "
+            f"of {mix.batch_size}; set segment.real_share between 0 and 1"
+        )
+    critic = build_critic(num_classes, width, mix.seed)
+    Advent(
+        model, critic, num_real=mix.num_real, num_batches=len(mix), weight=weight, lr=lr
+    ).attach()
+
+
+def entropy_maps(logits: Tensor) -> Tensor:
+    """Return the weighted self-information of class scores `[B, C, H, W]`, same shape.
+
+    -p log2(p) / log2(C) per class, in [0, 1]; its sum over classes is 1 where all are equal.
+    """
+    p = logits.float().softmax(dim=1)
+    return -p * (p + TINY).log2() / np.log2(logits.shape[1])
+
+
+def build_critic(num_classes: int, width: int, seed: int) -> nn.Sequential:
+    """Build the critic: five 4x4 convolutions of stride 2, channels width x 1, 2, 4, 8, then 1.
+
+    Its weights are drawn without touching the global generator, so that a segmenter starts from
+    the same weights with and without it.
+    """
+    channels = [num_classes, width, 2 * width, 4 * width, 8 * width, 1]
+    layers: list[nn.Module] = []
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(np.random.SeedSequence([seed, CRITIC]).generate_state(1)[0]))
+        for inputs, outputs in pairwise(channels):
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+    return nn.Sequential(*layers[:-1])
+
+
+class Advent:
+    """The training step of a segmenter with an entropy critic; batches hold real pairs first.
+
+    `attach` puts it in the place of the model's own step. The segmenter descends its supervised
+    losses plus `weight` times the loss of a critic that takes real images for synthetic ones; the
+    critic, kept outside the model, has an Adam of its own with the segmenter's polynomial decay.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        critic: nn.Module,
+        *,
+        num_real: int,
+        num_batches: int,
+        weight: float,
+        lr: float,
+    ) -> None:
+        self._model, self._num_real, self._weight = model, num_real, weight
+        self._critic = critic
+        self._optimizer = torch.optim.Adam(self._critic.parameters(), lr=lr, betas=(0.9, 0.99))
+        self._decay = torch.optim.lr_scheduler.PolynomialLR(self._optimizer, num_batches, power=0.9)
+        self._logits: list[Tensor] = []
+
+    def attach(self) -> None:
+        """Take the place of the model's `train_step`, and look at what its head returns."""
+        head = self._model.decode_head
+        if isinstance(head, nn.ModuleList):
+            raise UserError("adapt: advent needs an arch with one decode head; choose another arch")
+        original = head.loss_by_feat
+
+        def watched(seg_logits: Any, samples: Any) -> dict[str, Tensor]:
+            if not isinstance(seg_logits, Tensor):
+                raise UserError(
+                    f"adapt: advent needs class scores, and {type(head).__name__} returns more "
+                    "than that; choose another arch"
+                )
+            self._logits.append(seg_logits)
+            return original(seg_logits, samples)
+
+        head.loss_by_feat = watched
+        self._model.train_step = self.train_step
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> Mapping[str, Tensor]:
+        """Take one step of the segmenter, then one of the critic."""
+        self._logits.clear()
+        with optim_wrapper.optim_context(self._model):
+            data = self._model.data_preprocessor(data, True)
+            losses = self._model(**data, mode="loss")
+        size = data["inputs"].shape[2:]
+        scores = F.interpolate(self._logits[0].float(), size, mode="bilinear", align_corners=False)
+        maps = entropy_maps(scores)
+        real, synthetic = maps[: self._num_real], maps[self._num_real :]
+        self._critic.to(maps.device).requires_grad_(False)
+        losses["loss_advent"] = self._weight * says(self._critic(real), SYNTHETIC)
+        total, shown = self._model.parse_losses(losses)
+        optim_wrapper.update_params(total)
+        shown["critic"] = self._teach(real.detach(), synthetic.detach())
+        return shown
+
+    def _teach(self, real: Tensor, synthetic: Tensor) -> Tensor:
+        self._critic.requires_grad_(True)
+        self._optimizer.zero_grad()
+        loss = (says(self._critic(synthetic), SYNTHETIC) + says(self._critic(real), REAL)) / 2
+        loss.backward()
+        self._optimizer.step()
+        self._decay.step()
+        return loss.detach()
+
+
+def says(scores: Tensor, what: float) -> Tensor:
+    """Return the binary cross entropy of critic scores (logits) with one answer for all."""
+    return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, what))
