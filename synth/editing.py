@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from data.batches import onehot
 from synth.layouts.masks import TRACE, merge, remove_classes, surroundings, switch
 from synth.layouts.partial_palette import PartialPalette
-from synth.layouts.rounding import round_layout
+from synth.layouts.rounding import Rounding, round_layout
 from synth.method import Drawn
 
 
@@ -21,11 +21,13 @@ def without_classes(
     """
     layout = onehot(real, method.num_classes)
     edit = remove_classes(layout, classes)
-    inside = edit.removed[:, None]
-    target = (layout * ~inside).mean((2, 3)) + edit.share[:, :-1]
     merged = merge(method.raw(nets, edit, z), surroundings(layout, edit.removed))
-    soft = torch.where(inside, merged, layout)
-    label = torch.where(edit.removed, round_layout(soft, target, method.rounding), real)
+    label = real.clone()
+    for item, hole in enumerate(edit.removed):
+        if hole.any():
+            soft, share = merged[item, :, hole], edit.share[item, :-1]
+            label[item, hole] = _fill(soft, share / share.sum(), method.rounding)
+    target = (layout * ~edit.removed[:, None]).mean((2, 3)) + edit.share[:, :-1]
     return Drawn(label=label, target=target, edited=edit.removed, derived=True)
 
 
@@ -51,3 +53,10 @@ def with_palette(
     rest = share * ~edit.growing
     room = (1 - grown.sum(1, keepdim=True)) / rest.sum(1, keepdim=True).clamp_min(TRACE)
     return Drawn(label=label, target=grown + rest * room, edited=label != real, derived=True)
+
+
+def _fill(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:
+    """Round the n pixels `[C, n]` of a hole; what is around it, certain, would hold it off."""
+    if soft.shape[1] < len(share):  # no class may have a pixel's share
+        rounding = "argmax"
+    return round_layout(soft[None, :, None], share[None], rounding)[0, 0]

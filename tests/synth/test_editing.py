@@ -257,6 +257,29 @@ def test_removed_classes_are_gone_and_all_else_stays(build, real, classes, round
     assert set(drawn.label[gone].unique().tolist()) <= present
 
 
+def test_holes_are_filled_with_the_shares_of_their_ring(build, real):
+    method = build()
+    z = torch.randn(len(real), 8, generator=generator(1))
+    with torch.no_grad():
+        drawn = without_classes(
+            method, method.nets.eval(), real=real, classes=chosen(len(real), CAR), z=z
+        )
+    made = onehot(drawn.label, C).mean((2, 3))
+    assert float((made - drawn.target).abs().max()) * SIZE[0] * SIZE[1] < 4
+
+
+def test_one_pixel_between_classes_becomes_one_of_them(build):
+    label = torch.zeros(1, *SIZE, dtype=torch.long)
+    label[0, 8:] = ROAD
+    label[0, 8, 5], label[0, 7, 5] = CAR, SIGN
+    z = torch.randn(1, 8, generator=generator(1))
+    with torch.no_grad():
+        method = build()
+        drawn = without_classes(method, method.nets.eval(), real=label, classes=chosen(1, CAR), z=z)
+    assert int(drawn.label[0, 8, 5]) in (SKY, ROAD, SIGN)
+    assert int((drawn.label != label).sum()) == 1
+
+
 def test_a_grown_class_reaches_its_share_and_takes_nothing_of_itself(build, real):
     method = build(masks=MIXED)
     nets = method.nets.eval()
