@@ -24,6 +24,18 @@ def test_balanced_layouts_meet_their_palette_within_a_few_pixels():
     assert (shares_of(soft.argmax(1)) - share).abs().max() * 16 * 32 > 50
 
 
+def test_decided_layouts_meet_another_palette_too():
+    # as a trained generator makes them: regions that are sure of their class
+    rng = torch.Generator().manual_seed(3)
+    coarse = torch.randn(6, 12, 6, 8, generator=rng)
+    smooth = torch.nn.functional.interpolate(coarse, (96, 128), mode="bilinear")
+    share = torch.rand(6, 12, generator=rng).pow(3)
+    share = share / share.sum(1, keepdim=True)
+    label = balanced((12 * smooth).softmax(1), share)
+    missed = (shares_of(label, 12) - share).abs().sum(1) / 2
+    assert missed.max() < 0.01
+
+
 def test_a_layout_that_has_its_palette_already_is_kept():
     label = torch.randint(0, 6, (2, 16, 32), generator=torch.Generator().manual_seed(1))
     soft = torch.nn.functional.one_hot(label, 6).permute(0, 3, 1, 2).float() * 0.9 + 0.1 / 6
