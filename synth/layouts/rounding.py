@@ -8,8 +8,8 @@ from torch import Tensor
 Rounding = Literal["balanced", "argmax"]
 
 TEMPERATURES = torch.logspace(0, -2, 60).tolist()
-# Two over-relaxed steps at each temperature (Thibault et al., 2021): with a single plain one, layouts
-# that are sure of their classes miss their palette by 3 % of the pixels.
+# Two over-relaxed steps at each temperature (Thibault et al., 2021): with a single plain one,
+# layouts that are sure of their classes miss their palette by 3 % of the pixels.
 STEPS, RELAXATION = 2, 1.8
 EPS = 1e-8
 
