@@ -1,6 +1,7 @@
 # The commands of the project; .ci/run calls the same ones.
 #   make repro                  the default experiment
 #   make repro PRESET=camvid    with presets/camvid.yaml merged into params.yaml
+#   make poster                 every row of the Semantic Palette poster, small
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
@@ -13,7 +14,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-data repro publish
+.PHONY: help venv check fix test test-slow bench-data repro poster publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -44,6 +45,9 @@ repro: .venv/installed  ## run what is not up to date, print where the report is
 	$(if $(PRESET),$(BIN)/python -m data.preset $(PRESET))
 	$(BIN)/dvc repro
 	@echo "report: $(CURDIR)/evaluate/report.md"
+
+poster:  ## every row of the Semantic Palette poster, small: repro with presets/poster.yaml
+	@$(MAKE) --no-print-directory repro PRESET=poster
 
 publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be committed (NAME=name)
 	@test -n "$(NAME)" || { echo "error: say under which name: make publish NAME=camvid-cpu" >&2; exit 2; }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluate import poster, tables
+from evaluate import beside, poster, tables
 from evaluate.config import BASELINE
 from evaluate.figures import Figure
 from evaluate.numbers import head_split
@@ -27,6 +27,7 @@ def page(
         *_curves(rises, shown),
         *_layouts(report),
         *_quality(report, shown),
+        *beside.section(report),
         *_of_section("## Pairs", "pairs", shown),
         *_of_section("## Palettes", "palettes", shown),
         *_of_section("## Training of the generators", "training", shown),
@@ -53,23 +54,30 @@ def _title(report: Json) -> str:
 
 
 def _augmentation(report: Json, shown: Mapping[str, Figure]) -> list[str]:
-    recipes, table = report["recipes"], report["params"]["recipes"]
+    recipes, table = report["recipes"], poster.recipes_of(report["params"])
     n = recipes[BASELINE]["miou"]["n"]
-    names = [f"`{r}` is the poster's {poster.NAMES[r]}" for r in recipes if r in poster.NAMES]
-    misprint = ""
-    if any((recipe, "IDD") in poster.MISPRINTED for recipe in recipes):
-        misprint = " (?): the poster repeats its baseline's score there."
+    posters = () if poster.has_more_than_default(table) else poster.DATASETS
     over = "mean ± standard deviation over" if n > 1 else "from"
     return [
         "## Does it help?",
         f"Percent; {over} {n} segmenter seed{'s' if n > 1 else ''}; gains are paired by seed.",
-        tables.augmentation(recipes, table, star=False),
+        tables.augmentation(recipes, table, star=False, posters=posters),
         image(shown["augmentation.png"]),
         "The same for mIoU\\*, the mean over all classes with void-like ones, absent ones "
         "counting 0:",
-        tables.augmentation(recipes, table, star=True),
-        f"Poster columns: {poster.CAPTION}.{misprint} {'; '.join(names)}.",
+        tables.augmentation(recipes, table, star=True, posters=posters),
+        *([_posters_columns(table)] if posters else []),
     ]
+
+
+def _posters_columns(table: Mapping[str, Json]) -> str:
+    """Say what the poster's columns are, and which of its rows the recipes stand for."""
+    rows = {name: row for name in table if (row := poster.row_of(table[name]))}
+    names = [f"`{name}` is the poster's {row.name}" for name, row in rows.items()]
+    misprint = ""
+    if any(row.misprinted for row in rows.values()):
+        misprint = " (?): the poster repeats its baseline's score there."
+    return f"Poster columns: {poster.CAPTION}.{misprint} {'; '.join(names)}."
 
 
 def _classes(report: Json, shown: Mapping[str, Figure]) -> list[str]:

@@ -87,7 +87,9 @@ def class_gains(path: Path, recipes: Mapping[str, Json], classes: Sequence[Json]
         ax.grid(axis="x")
         ax.set_axisbelow(True)
         ax.set_title(f"gain in IoU on {split} over {BASELINE}, points; class and share of pixels")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.35 / len(shown)), ncols=len(others))
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.35 / len(shown)), ncols=min(len(others), 5)
+        )
 
 
 def _class_limits(deltas: Sequence[Json]) -> tuple[float, float]:

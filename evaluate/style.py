@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 DPI = 110
 INK, MUTED, GRID = "#222222", "#666666", "#dddddd"
-# Okabe and Ito's colours; the first belongs to the baseline.
+# Okabe and Ito's colours; the first belongs to the baseline. Those from the ninth on, for a dozen
+# recipes, are less easily told apart: names stand beside the marks.
 COLORS = (
     "#3d3d3d",
     "#0072b2",
@@ -24,6 +25,12 @@ COLORS = (
     "#e69f00",
     "#56b4e9",
     "#8c6d31",
+    "#5e3c99",
+    "#a6cee3",
+    "#7f0000",
+    "#b2df8a",
+    "#00441b",
+    "#999999",
 )
 STYLE = {
     "font.size": 9.5,

@@ -23,24 +23,34 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]], num_text: int
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def augmentation(recipes: Mapping[str, Json], table: Mapping[str, Json], star: bool) -> str:
-    """Return the augmentation table for mIoU or mIoU*, with the poster's numbers beside it."""
+def augmentation(
+    recipes: Mapping[str, Json],
+    table: Mapping[str, Json],
+    star: bool,
+    posters: Sequence[str] = poster.DATASETS,
+) -> str:
+    """Return the augmentation table for mIoU or mIoU*, with the poster's numbers beside it.
+
+    `table` has the recipes as `poster.recipes_of` gives them; `posters` are the datasets that
+    the poster's numbers are shown for.
+    """
     score, delta = ("miou_star", "delta_star") if star else ("miou", "delta")
     label = "mIoU\\*" if star else "mIoU"
     splits = ["val", "test"] if head_split(recipes) == "test" else ["val"]
     header = ["recipe", "layouts → painter"]
     for split in splits:
         header += [f"{split} {label}", f"{split} gain [95 %]"]
-    header += ["obedience", *(f"poster: {name}" for name in poster.DATASETS)]
+    header += ["obedience", *(f"poster: {name}" for name in posters)]
     rows = []
     for name, numbers in recipes.items():
-        row = [f"`{name}`", f"{table[name]['layouts']} → {table[name]['painter']}"]
+        row = [f"`{name}`", made_of(table[name])]
         for split in splits:
             found = of_split(numbers, split)
-            row += [_mean_std(found[score]), _gain(found[delta])]
+            row += [mean_std(found[score]), gain(found[delta])]
         obeyed = numbers["obedience"]
-        row.append(_number(obeyed[score]) if obeyed else NOTHING)
-        row += [poster.entry(name, dataset, star) or NOTHING for dataset in poster.DATASETS]
+        row.append(number(obeyed[score]) if obeyed else NOTHING)
+        like = poster.row_of(table[name])
+        row += [poster.entry(like, dataset, star) or NOTHING for dataset in posters]
         rows.append(row)
     return markdown(header, rows, num_text=2)
 
@@ -65,7 +75,7 @@ def per_class(recipes: Mapping[str, Json], classes: Sequence[Json], rare_percent
                 name + marks,
                 share_text(entry["share"]),
                 f"{entry['images']:.0f}",
-                _number(base["iou"][name]),
+                number(base["iou"][name]),
                 *map(_class_gain, gains),
             ]
         )
@@ -79,11 +89,11 @@ def layouts(found: Mapping[str, Json]) -> str:
         [
             f"`{method}`" + (" (real training layouts)" if method == "none" else ""),
             f"`{entry['recipe']}`",
-            _number(entry["kl_argmax"], 3),
-            _number(entry["kl"], 3),
-            _number(entry["kl_shuffled"], 3),
+            number(entry["kl_argmax"], 3),
+            number(entry["kl"], 3),
+            number(entry["kl_shuffled"], 3),
             _count(entry["num_pairs"]),
-            _number(entry["fsd"]),
+            number(entry["fsd"]),
             _count(entry["num_layouts"]),
         ]
         for method, entry in found.items()
@@ -94,7 +104,7 @@ def layouts(found: Mapping[str, Json]) -> str:
 
 def quality(recipes: Mapping[str, Json], judge: Json) -> str:
     """Return how good the pairs of every recipe are; first the judge's score on real val pairs."""
-    rows = [["real val pairs", _number(judge["miou"]), _number(judge["miou_star"])]]
+    rows = [["real val pairs", number(judge["miou"]), number(judge["miou_star"])]]
     rows[0] += [NOTHING] * 4 + ["all", ""]
     for name, numbers in recipes.items():
         obeyed, alone = numbers["obedience"], numbers["gan_train"]
@@ -102,12 +112,12 @@ def quality(recipes: Mapping[str, Json], judge: Json) -> str:
         rows.append(
             [
                 f"`{name}`" + (", which the judge was trained on" if name == BASELINE else ""),
-                _number(obeyed["miou"]),
-                _number(obeyed["miou_star"]),
-                _number(alone and alone["miou"]),
-                _number(frechet and frechet["value"], 2),
-                _number(many and many["percent"]),
-                _number(copied and copied["share"]),
+                number(obeyed["miou"]),
+                number(obeyed["miou_star"]),
+                number(alone and alone["miou"]),
+                number(frechet and frechet["value"], 2),
+                number(many and many["percent"]),
+                number(copied and copied["share"]),
                 str(obeyed["num_pairs"]),
                 ", ".join(obeyed["absent"]) or "none",
             ]
@@ -139,14 +149,28 @@ def share_text(percent: float) -> str:
     return f"{percent:.1f}" if percent >= 1 or percent == 0 else f"{percent:.2g}"
 
 
-def _mean_std(summary: Json) -> str:
+def made_of(recipe: Mapping[str, Any]) -> str:
+    """Return what a recipe is made of, for example `semantic_palette → spade, advent`."""
+    further = [recipe["adapt"]] if recipe["adapt"] != "none" else []
+    further += ["end to end"] if recipe["end_to_end"] else []
+    return ", ".join([f"{recipe['layouts']} → {recipe['painter']}", *further])
+
+
+def mean_std(summary: Json) -> str:
+    """Return mean and standard deviation as text; the mean alone for one seed."""
     if summary["std"] is None:
         return f"{summary['mean']:.1f}"
     return f"{summary['mean']:.1f} ± {summary['std']:.1f}"
 
 
-def _gain(delta: Json | None) -> str:
+def gain(delta: Json | None) -> str:
+    """Return a difference with its interval as text, a dash for none."""
     return NOTHING if delta is None else interval(delta)
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """Return a number as text, a dash for None."""
+    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def _class_gain(delta: Json | None) -> str:
@@ -154,10 +178,6 @@ def _class_gain(delta: Json | None) -> str:
         return NOTHING
     text = signed(delta["mean"])
     return f"**{text}**" if judgement(delta) in (HELPS, HURTS) else text
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    return NOTHING if value is None else f"{value:.{digits}f}"
 
 
 def _count(value: int | None) -> str:

@@ -20,7 +20,7 @@ def verdict(recipes: Mapping[str, dict[str, Any]], dataset: str) -> str:
     others = [name for name in recipes if name != BASELINE]
     spread = "" if base["std"] is None else f" ± {base['std']:.1f}"
     sentences = [
-        _headline({name: of_split(recipes[name], split)["delta"] for name in others}, split),
+        headline({name: of_split(recipes[name], split)["delta"] for name in others}, split),
         f"On {dataset} ({split} split, {seeds_in_words(base['n'])} per recipe) a segmenter trained "
         f"on real pairs alone reaches {base['mean']:.1f}{spread} mIoU.",
     ]
@@ -32,6 +32,24 @@ def verdict(recipes: Mapping[str, dict[str, Any]], dataset: str) -> str:
         sentences.append(f"On val, for comparison: {', '.join(gains)}.")
     sentences.append(_power([of_split(recipes[name], split)["delta"] for name in others]))
     return " ".join(filter(None, [*sentences, CONDITIONAL if others else ""]))
+
+
+def headline(deltas: Mapping[str, Mapping[str, Any]], split: str) -> str:
+    """Say in one sentence which recipes fall on which side, by their 95 % intervals."""
+    groups: dict[str, list[str]] = {}
+    for name, delta in deltas.items():
+        groups.setdefault(judgement(delta), []).append(f"`{name}`")
+    if ONE_SEED in groups:
+        return "**One seed: nothing can be said about chance.**"
+    parts = []
+    for word in (HELPS, HURTS):
+        if word in groups:
+            verb = word if len(groups[word]) == 1 else word[:-1]
+            parts.append(f"{_listed(groups[word])} {verb}")
+    if NO_EVIDENCE in groups:
+        parts.append(f"no evidence that {_listed(groups[NO_EVIDENCE], 'or')} helps or hurts")
+    text = "; ".join(parts)
+    return f"**On {split}: {text}.**" if text else ""
 
 
 def seeds_in_words(n: int) -> str:
@@ -52,24 +70,6 @@ def interval(delta: Mapping[str, Any]) -> str:
 def signed(value: float, digits: int = 1) -> str:
     """Return a number with its sign; what rounds to zero has a plus."""
     return f"{round(value, digits) + 0.0:+.{digits}f}"
-
-
-def _headline(deltas: Mapping[str, Mapping[str, Any]], split: str) -> str:
-    """Say in one sentence which recipes fall on which side."""
-    groups: dict[str, list[str]] = {}
-    for name, delta in deltas.items():
-        groups.setdefault(judgement(delta), []).append(f"`{name}`")
-    if ONE_SEED in groups:
-        return "**One seed: nothing can be said about chance.**"
-    parts = []
-    for word in (HELPS, HURTS):
-        if word in groups:
-            verb = word if len(groups[word]) == 1 else word[:-1]
-            parts.append(f"{_listed(groups[word])} {verb}")
-    if NO_EVIDENCE in groups:
-        parts.append(f"no evidence that {_listed(groups[NO_EVIDENCE], 'or')} helps or hurts")
-    text = "; ".join(parts)
-    return f"**On {split}: {text}.**" if text else ""
 
 
 def _listed(names: list[str], word: str = "and") -> str:

@@ -158,6 +158,23 @@ def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatc
     assert set(params["segment"]["archs"]) == {"resnet18_mlp"}
 
 
+def test_a_row_beyond_the_default_ones_brings_the_posters_tables(reported, tmp_path, monkeypatch):
+    text = (reported / OUT / "report.md").read_text()
+    assert "poster: IDD" in text and "## Beside the Semantic Palette poster" not in text
+    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
+    params = Path("params.yaml")
+    plain = "partial: {layouts: partial_palette, painter: oasis, adapt: none}"
+    assert plain in params.read_text()
+    params.write_text(params.read_text().replace(plain, plain.replace("none", "advent")))
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    before, after = (OUT / "report.md").read_text().split("## Beside the Semantic Palette poster")
+    assert "poster: IDD" not in before
+    assert "| Part. Sem. Palette | not run |" in after
+    shown = read_json(OUT / "report.json")["recipes"]["partial"]["test"]["miou"]
+    cell = f"| partial_palette → oasis, advent | {shown['mean']:.1f} ± {shown['std']:.1f} / "
+    assert f"| Part. Sem. Palette + DA | `partial` {cell}" in after
+
+
 def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(reported, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
     before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}
