@@ -70,6 +70,7 @@ def load(sets: Mapping[str, Path]) -> dict[str, PairSet]:
     """Open sets that have no fault, one class table and size, and no pair in common."""
     for path in sets.values():
         verify.require(path)
+    for path in sets.values():
         for fault in verify.faults(path):
             raise UserError(f"{path} has faults ({fault}); python -m data.verify {path} lists all")
     splits = {name: PairSet(path) for name, path in sets.items()}

@@ -16,11 +16,11 @@ from data.classes import ClassTable
 from data.cli import run
 from data.errors import UserError
 from data.fingerprint import fingerprint
-from data.outputs import replacing
+from data.outputs import replacing, require_ours
 from data.pairs import Pair
 from data.params import Params, choose, read
 from data.progress import progress
-from data.shards import ShardWriter
+from data.shards import MANIFEST, ShardWriter
 from data.sources import SOURCES
 from data.sources.ade20k import Config as Ade20k
 from data.sources.camvid import Config as CamVid
@@ -67,6 +67,10 @@ def main(*, out: Path) -> None:
     missing = {"train", "val"}.difference(dataset.splits)
     if missing or len(set(dataset.splits)) < len(dataset.splits):
         raise UserError("dataset.splits must be train, val and, if there is one, test, each once")
+    require_ours(out, MANIFEST)
+    here, there = out.resolve(), dataset.root.resolve()
+    if here.is_relative_to(there) and dataset.source != "streets":
+        raise UserError(f"{out} lies in the dataset {dataset.root}; write somewhere else")
     size = (dataset.height, dataset.width)
     with timed("ingest") as timing, tempfile.TemporaryDirectory() as scratch:
         root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
@@ -96,13 +100,12 @@ def check(
     values without a class, the same image or id in two splits, and a split with no pixel to score.
     """
     classes = source.class_table(config)
+    _unique(raw)
     for split in splits:
         if not any(pair.split == split for pair in raw):
-            raise UserError(
-                f"split {split!r} is empty; give it images or take it out of dataset.splits"
-            )
+            advice = " or take it out of dataset.splits" if split == "test" else ""
+            raise UserError(f"split {split!r} is empty; give it images{advice}")
     seen: dict[str, RawPair] = {}
-    named: dict[str, RawPair] = {}
     totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
     content, looks = [], []
     with progress(len(raw), "checking", "pairs") as advance:
@@ -111,7 +114,6 @@ def check(
             # of the whole picture: one image cut at two places is the same image
             digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
             _other_split(seen.setdefault(digest, pair), pair, "are the same image")
-            _other_split(named.setdefault(pair.id, pair), pair, "have the same id")
             content += [pair.id, digest, hashlib.sha256(label.tobytes()).hexdigest()]
             left, top, right, bottom = box = kept(pair, image.size)
             if pair.aspect is not None:
@@ -123,6 +125,23 @@ def check(
     _scorable(totals, classes)
     duplicates.warn(looks)
     return content
+
+
+def _unique(raw: Sequence[RawPair]) -> None:
+    """Raise `UserError` for an image in two splits and for two images of one id."""
+    named: dict[str, RawPair] = {}
+    for pair in raw:
+        first = named.setdefault(pair.id, pair)
+        if first is pair:
+            continue
+        if first.image == pair.image:
+            raise UserError(
+                f"{pair.image} is in the splits {first.split!r} and {pair.split!r}; take it out of "
+                "one, or scores will be of pairs that were trained on"
+            )
+        raise UserError(
+            f"{first.image} and {pair.image} get the same id {pair.id!r}; rename one of them"
+        )
 
 
 def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
@@ -162,9 +181,14 @@ def _other_split(first: RawPair, pair: RawPair, fact: str) -> None:
 def _scorable(totals: dict[str, np.ndarray], classes: ClassTable) -> None:
     for split, counts in totals.items():
         if not counts[list(classes.eval_ids)].any():
+            advice = (
+                "its labels may be withheld, as those of Cityscapes test: take it out of "
+                "dataset.splits"
+                if split == "test"
+                else "give classes that occur in it `eval: true`, or give it other images"
+            )
             raise UserError(
-                f"split {split!r} has no pixel of a class that counts in mIoU (its labels may be "
-                f"withheld, as those of Cityscapes test); take {split!r} out of dataset.splits"
+                f"split {split!r} has no pixel of a class that counts in mIoU; {advice}"
             )
 
 

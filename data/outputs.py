@@ -42,6 +42,28 @@ def replacing(out: Path) -> Iterator[Path]:
     remove(old)
 
 
+def require_ours(out: Path, mark: str) -> None:
+    """Raise `UserError` unless a stage may replace `out`: what it holds would be lost.
+
+    It may when `out` is absent, an empty folder, or a folder that an earlier run wrote: one with
+    the file `mark` in it, or in each of its folders.
+    """
+    if not out.exists() and not out.is_symlink():
+        above = next(parent for parent in out.absolute().parents if parent.exists())
+        if not above.is_dir():
+            raise UserError(f"{above} is a file, so {out} cannot be made; write somewhere else")
+        return
+    if out.is_symlink() or not out.is_dir():
+        raise UserError(f"{out} is no folder; remove it yourself or write somewhere else")
+    inside = sorted(out.iterdir())
+    foreign = [entry for entry in inside if not (entry / mark).is_file()]
+    if foreign and not (out / mark).is_file():
+        raise UserError(
+            f"{out} holds {foreign[0].name!r}, which no run of this stage wrote and which would be "
+            "lost; remove it yourself or write somewhere else"
+        )
+
+
 def remove(path: Path) -> None:
     """Remove a file or a whole folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
@@ -68,7 +90,12 @@ def room_for(path: Path, size: int | None = None) -> Iterator[None]:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file through a temporary name, flushed to disk before it is renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise UserError(f"{path.parent} is a file; write somewhere else") from None
     with room_for(path, len(content)), finishing(path) as partial:
         partial.write_bytes(content)
 

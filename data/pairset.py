@@ -36,8 +36,8 @@ class PairSet:
 
     The first time that a row group is touched, Parquet verifies its checksums and the places of
     its pictures in the file are noted, 48 bytes a pair; from then on any pair is read from there.
-    No file stays open, so that any number of forked processes may read the same object, and memory
-    does not grow with the number of shards.
+    No file stays open, so that any number of forked processes may read the same object, and
+    beside these places memory does not grow with the number of shards.
     """
 
     def __init__(self, path: Path) -> None:

@@ -42,7 +42,7 @@ def read_raw(section: str, path: Path = PARAMS_FILE) -> Any:
         raise UserError(f"{path} is missing; start the stage from the root of the repository")
     try:
         node = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     walked = []
     for key in section.split("."):

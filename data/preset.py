@@ -3,6 +3,7 @@
 `python -m data.preset default` takes the overlay out again.
 """
 
+import hashlib
 import io
 import subprocess
 from pathlib import Path
@@ -10,10 +11,13 @@ from typing import Any
 
 from data.cli import run
 from data.errors import UserError
+from data.outputs import write_text
 from data.params import PARAMS_FILE, check_name
 
 PRESETS = Path("presets")
 DEFAULT = "default"
+# Hash of what was written last, so that an overlay can be corrected and merged again.
+WRITTEN = Path(".scratch/preset.sha256")
 
 
 def merged(base: str, overlay: str, name: str) -> str:
@@ -23,18 +27,42 @@ def merged(base: str, overlay: str, name: str) -> str:
     """
     yaml = _yaml()
     params = yaml.load(base)
-    _merge(params, yaml.load(overlay) or {}, path="")
+    if overlay:
+        _merge(params, _sections(overlay, params, name), path="")
     params["preset"] = name
     text = io.StringIO()
     yaml.dump(params, text)
     return text.getvalue()
 
 
+def _sections(overlay: str, params: Any, name: str) -> Any:
+    """Parse an overlay; raise `UserError` unless it holds sections that `params` has."""
+    from ruamel.yaml.error import YAMLError
+
+    file = f"{PRESETS / name}.yaml"
+    try:
+        sections = _yaml().load(overlay)
+    except YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(sections, dict) or not sections:
+        raise UserError(
+            f"{file} holds no section of {PARAMS_FILE}; what wrote it may have failed: write it "
+            "again, or remove it"
+        )
+    unknown = [str(key) for key in sections if key not in params]
+    if unknown:
+        raise UserError(
+            f"{file} has {', '.join(unknown)}, which {PARAMS_FILE} has not; there is "
+            f"{', '.join(map(str, params))}"
+        )
+    return sections
+
+
 def apply(name: str, root: Path) -> None:
     """Write the committed `params.yaml` of `root`, merged with one overlay, over the file.
 
     Raises `UserError` when the overlay does not exist, or when the file holds edits that are
-    neither committed nor made by an overlay: those would be lost.
+    neither committed nor made by this command: those would be lost.
     """
     check_name(name)
     there = sorted(path.stem for path in (root / PRESETS).glob("*.yaml"))
@@ -43,27 +71,35 @@ def apply(name: str, root: Path) -> None:
     base = _committed(root)
     params = root / PARAMS_FILE
     current = params.read_text(encoding="utf-8") if params.is_file() else base
-    if current != base and current != _overlaid(base, _preset_of(current), root):
+    if current != base and _hash(current) != _last(root):
         raise UserError(
             f"{PARAMS_FILE} has uncommitted edits, which a preset would overwrite; commit them, "
             f"or drop them with `git checkout {PARAMS_FILE}`"
         )
-    temporary = params.with_name(f"{params.name}.tmp")
-    temporary.write_text(_overlaid(base, name, root), encoding="utf-8")
-    temporary.replace(params)
+    text = _overlaid(base, name, root)
+    write_text(root / WRITTEN, _hash(text) + "\n")
+    write_text(params, text)
 
 
 def _overlaid(base: str, name: str, root: Path) -> str:
     overlay = root / PRESETS / f"{name}.yaml"
     if name == DEFAULT or not overlay.is_file():
         return base
-    return merged(base, overlay.read_text(encoding="utf-8"), name)
+    try:
+        text = overlay.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{overlay} is no UTF-8 text; write it again") from None
+    return merged(base, text or "{}", name)  # an empty file is no overlay either
 
 
-def _preset_of(text: str) -> str:
-    params = _yaml().load(text)
-    name = params.get("preset", DEFAULT) if isinstance(params, dict) else DEFAULT
-    return name if isinstance(name, str) else DEFAULT
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _last(root: Path) -> str:
+    """Return the hash of the params.yaml that this command wrote last, empty for none."""
+    file = root / WRITTEN
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
 def _committed(root: Path) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,11 +63,10 @@ def _is_intact(raw: bytes) -> bool:
 
 
 def _name_faults(manifest: Manifest) -> Iterator[str]:
-    names = [entry.name for entry in manifest.shards]
-    for name in dict.fromkeys(names):
+    for name, count in Counter(entry.name for entry in manifest.shards).items():
         if not SHARD_NAME.fullmatch(name):
             yield f"points outside its folder: {name!r} is no name of a shard in it"
-        elif names.count(name) > 1:
+        elif count > 1:
             yield f"names the shard {name!r} twice"
 
 

@@ -19,6 +19,7 @@ from data.sources.decode import read_values as read_values
 
 IMAGES = (".png", ".jpg", ".jpeg")
 MAX_SHOWN = 4
+MAX_LISTED = 12
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def require_folder(path: Path, holds: str) -> Path:
     if not parent.is_dir():
         raise UserError(f"{path} is missing; set `dataset.root` to the folder that holds {holds}")
     there = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
-    listed = ", ".join(there) if there else "no folder"
+    more = f" and {len(there) - MAX_LISTED} others" if len(there) > MAX_LISTED else ""
+    listed = ", ".join(there[:MAX_LISTED]) + more if there else "no folder"
     raise UserError(
         f"{path} is missing; {parent} has {listed}; correct `dataset.root` (the folder that holds "
         f"{holds}) or `dataset.splits`"
@@ -93,12 +95,23 @@ def by_stem(files: Iterable[Path], suffix: str = "", below: Path | None = None) 
     for file in sorted(files):
         if file.name.startswith("."):
             continue
+        if not is_text(str(file)):
+            raise UserError(f"{str(file)!r} has a name that is not UTF-8; rename it")
         name = file.stem if below is None else file.relative_to(below).with_suffix("").as_posix()
         stem = name.removesuffix(suffix)
         if stem in found:
             raise UserError(f"{found[stem]} and {file} have the same stem {stem!r}; rename one")
         found[stem] = file
     return found
+
+
+def is_text(name: str) -> bool:
+    """Say whether a file name is UTF-8; old archives hold other encodings."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def match(

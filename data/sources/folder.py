@@ -71,8 +71,14 @@ def class_table(config: Config) -> ClassTable:
         ClassInfo(entry.name, entry.color or _color(index), entry.eval, entry.mirror)
         for index, entry in enumerate(config.classes)
     ]
-    if _void_values(config) and VOID not in [entry.name for entry in classes]:
+    own = next((entry for entry in config.classes if entry.name == VOID), None)
+    if _void_values(config) and own is None:
         classes.append(ClassInfo(VOID, (0, 0, 0), False))
+    elif _void_values(config) and own.eval:
+        raise UserError(
+            f"unlabelled pixels become the class {VOID!r}, which counts in mIoU here; give it "
+            "`eval: false`, call it something else, or set dataset.folder.unlabelled to []"
+        )
     return ClassTable(tuple(classes))
 
 

@@ -103,7 +103,9 @@ def by_list(path: Path, keys: Mapping[str, str], images: str) -> set[str]:
         name = line.strip()
         if not name:
             continue
-        known = next((n for n in (name, Path(name).stem) if n in keys), None)
+        # a name without a folder may leave the extension out, or have another one
+        names = (name, Path(name).stem) if Path(name).name == name else (name,)
+        known = next((n for n in names if n in keys), None)
         if known is None:
             raise UserError(f"{path} lists {name!r}, which is no image of {images}")
         found.add(keys[known])

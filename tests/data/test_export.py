@@ -112,7 +112,8 @@ def test_mmseg_folders_hold_the_pairs_and_come_back_as_a_folder(make, tmp_path, 
         "images": "img_dir/*/*.png",
         "masks": "ann_dir/*/*.png",
         "classes": [
-            {"value": index, "name": entry.name} for index, entry in enumerate(CLASSES.classes)
+            {"value": index, "name": entry.name, "eval": entry.eval}
+            for index, entry in enumerate(CLASSES.classes)
         ],
         "split": "glob",
         "glob": {"train": "img_dir/train/*.png", "val": "img_dir/val/*.png"},

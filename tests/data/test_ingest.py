@@ -1,5 +1,6 @@
 """Ingest checks everything before it writes anything, and says what to mend."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,8 @@ def refused(run_ingest, message: str, **dataset) -> None:
     """Check that a dataset is refused in one line and that an older output stays."""
     out = Path("real")
     out.mkdir()
-    (out / "older").write_text("older")
+    (out / "older").mkdir()
+    (out / "older" / "manifest.json").write_text("{}")
     with pytest.raises(UserError, match=message) as caught:
         run_ingest(**dataset)
     assert "\n" not in str(caught.value)
@@ -70,7 +72,7 @@ def test_a_split_without_images(camvid, run_ingest) -> None:
 def test_a_split_whose_rule_finds_nothing(folder, files, run_ingest) -> None:
     rule = {"train": "photos/*.jpg", "val": "masks/*.png"}
     config = files.folder | {"split": "glob", "glob": rule}
-    message = r"split 'val' is empty; give it images or take it out"
+    message = r"split 'val' is empty; give it images$"
     refused(run_ingest, message, source="folder", root=folder, folder=config)
 
 
@@ -86,14 +88,28 @@ def test_the_same_image_in_two_splits_under_other_names(camvid, run_ingest) -> N
 def test_the_same_id_in_two_splits(camvid, files, run_ingest) -> None:
     files.save(camvid / "val" / "0001TP_006720.png", files.picture(77))
     files.save(camvid / "valannot" / "0001TP_006720.png", files.labels(77, [1]))
-    refused(run_ingest, r"\(val\) have the same id", source="camvid", root=camvid)
+    refused(
+        run_ingest,
+        r"train/0001TP_006720\.png and .*val/.* get the same id",
+        source="camvid",
+        root=camvid,
+    )
 
 
-def test_withheld_labels(cityscapes, files, run_ingest) -> None:
-    for path in (cityscapes / "gtFine" / "val").rglob("*_labelIds.png"):
+@pytest.mark.parametrize(
+    ("split", "advice"), [("val", "`eval: true`"), ("test", "withheld.* take it out of")]
+)
+def test_a_split_without_scored_pixels(cityscapes, files, run_ingest, split, advice) -> None:
+    stem = f"{split}_000000_000019"
+    image = cityscapes / "leftImg8bit" / split / split / f"{stem}_leftImg8bit.png"
+    files.save(image, files.picture(900))
+    label = cityscapes / "gtFine" / split / split / f"{stem}_gtFine_labelIds.png"
+    files.save(label, files.labels(0, [0, 1, 3]))
+    for path in (cityscapes / "gtFine" / split).rglob("*_labelIds.png"):
         files.save(path, files.labels(0, [0, 1, 3]))
-    message = r"split 'val' has no pixel of a class that counts .*withheld"
-    refused(run_ingest, message, source="cityscapes", root=cityscapes)
+    splits = ["train", "val", *({split} - {"val"})]
+    message = rf"split '{split}' has no pixel of a class that counts .*{advice}"
+    refused(run_ingest, message, source="cityscapes", root=cityscapes, splits=splits)
 
 
 def test_an_unknown_source_lists_the_known(camvid, run_ingest) -> None:
@@ -169,3 +185,39 @@ def test_the_fingerprint_follows_content_and_size_not_place(camvid, files, run_i
 def test_the_stage_reports_its_images(camvid, run_ingest) -> None:
     run_ingest(source="camvid", root=camvid)
     assert '"images": 5' in Path("artifacts/timings.jsonl").read_text()
+
+
+def test_a_dataset_is_not_written_over_itself(camvid, run_ingest) -> None:
+    before = sorted(camvid.rglob("*"))
+    with pytest.raises(UserError, match=r"holds 'train', which no run of this stage wrote"):
+        run_ingest(str(camvid), source="camvid", root=camvid)
+    with pytest.raises(UserError, match=r"lies in the dataset .*camvid; write somewhere else"):
+        run_ingest(str(camvid / "pairs"), source="camvid", root=camvid)
+    assert sorted(camvid.rglob("*")) == before
+
+
+def test_two_files_of_one_id_are_both_named(folder, files, run_ingest) -> None:
+    for index, name in enumerate(("s/b", "s-b")):
+        files.save(folder / "photos" / f"{name}.png", files.picture(50 + index))
+        files.save(folder / "masks" / f"{name}_mask.png", files.labels(50 + index, [0, 1]))
+    config = files.folder | {"images": "photos/**/*.png", "masks": "masks/**/*.png"}
+    for mask in (folder / "masks").glob("p*.png"):
+        mask.unlink()
+    message = r"photos/s/b\.png and .*photos/s-b\.png get the same id 'photos-s-b'; rename one"
+    refused(run_ingest, message, source="folder", root=folder, folder=config)
+
+
+def test_an_image_on_two_lists_is_named_with_both(folder, files, run_ingest) -> None:
+    (folder / "train.txt").write_text("p00\np01\n")
+    (folder / "val.txt").write_text("p01\np02\n")
+    rule = {"split": "list", "list": {"train": "train.txt", "val": "val.txt"}}
+    message = r"p01\.jpg is in the splits 'train' and 'val'; take it out of one"
+    refused(run_ingest, message, source="folder", root=folder, folder=files.folder | rule)
+
+
+def test_a_name_that_is_not_utf8_is_refused(folder, files, run_ingest) -> None:
+    for kind, name in (("photos", b"\xe9t\xe9.jpg"), ("masks", b"\xe9t\xe9_mask.png")):
+        (folder / kind / "p00.x").write_bytes(b"")
+        (folder / kind / "p00.x").rename(folder / kind / os.fsdecode(name))
+    message = r"has a name that is not UTF-8; rename it"
+    refused(run_ingest, message, source="folder", root=folder, folder=files.folder)

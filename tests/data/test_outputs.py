@@ -7,7 +7,7 @@ import pytest
 
 from data.errors import UserError
 from data.fingerprint import fingerprint, scratch
-from data.outputs import replacing, write_json
+from data.outputs import replacing, require_ours, write_json, write_text
 from data.timings import timed
 
 
@@ -71,3 +71,30 @@ def test_only_finished_stages_are_timed(tmp_path):
         ("palette", None),
         ("layout@x", 12),
     ]
+
+
+def test_a_folder_that_no_run_wrote_is_not_replaced(tmp_path):
+    out = tmp_path / "out"
+    require_ours(out, "manifest.json")
+    out.mkdir()
+    require_ours(out, "manifest.json")
+    write_text(out / "train" / "manifest.json", "{}")
+    require_ours(out, "manifest.json")
+    require_ours(out / "train", "manifest.json")
+    write_text(out / "thesis.txt", "years")
+    with pytest.raises(UserError, match=r"holds 'thesis\.txt', which no run of this stage wrote"):
+        require_ours(out, "manifest.json")
+    with pytest.raises(UserError, match="is no folder"):
+        require_ours(out / "thesis.txt", "manifest.json")
+    with pytest.raises(UserError, match=r"thesis\.txt is a file, so .* cannot be made"):
+        require_ours(out / "thesis.txt" / "set", "manifest.json")
+
+
+def test_a_file_is_not_written_over_a_folder_or_below_a_file(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UserError, match="is a folder; name a file in it"):
+        write_text(tmp_path / "folder", "x")
+    write_text(tmp_path / "file", "x")
+    with pytest.raises(UserError, match="file is a file; write somewhere else"):
+        write_text(tmp_path / "file" / "below", "x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]

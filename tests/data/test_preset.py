@@ -93,3 +93,30 @@ def test_without_git_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_text(PARAMS)
     with pytest.raises(UserError, match=r"work in a clone"):
         preset.apply("default", tmp_path)
+
+
+def test_a_corrected_overlay_is_merged_again(clone: Path) -> None:
+    preset.apply("big", clone)
+    (clone / "presets" / "big.yaml").write_text("one:\n  count: 7\n")
+    preset.apply("big", clone)
+    assert "count: 7" in text(clone) and "[a, b]" in text(clone)
+
+
+@pytest.mark.parametrize(
+    ("overlay", "message"),
+    [
+        (b"", r"presets/big\.yaml holds no section of params\.yaml.*may have failed"),
+        (b"just words\n", r"presets/big\.yaml holds no section"),
+        (b"- a\n", r"presets/big\.yaml holds no section"),
+        (b"three: {}\n", r"has three, which params\.yaml has not; there is preset, one, two"),
+        (b"one: [\n", r"presets/big\.yaml is not valid YAML"),
+        (b"one: \xff\n", r"big\.yaml is no UTF-8 text"),
+    ],
+)
+def test_an_overlay_without_known_sections_is_refused(
+    clone: Path, overlay: bytes, message: str
+) -> None:
+    (clone / "presets" / "big.yaml").write_bytes(overlay)
+    with pytest.raises(UserError, match=message):
+        preset.apply("big", clone)
+    assert text(clone) == PARAMS

@@ -280,3 +280,19 @@ def test_a_mask_that_is_turned_itself_lies_as_its_image(folder, files) -> None:
     turned(folder / "masks" / "p00_mask.png", stored, 6)
     label = source.read_label(pair_of(folder), configured(files))
     assert (label == np.rot90(stored, -1)).all()
+
+
+def test_a_class_called_void_that_counts_cannot_take_unlabelled_pixels(files) -> None:
+    classes = [{"value": 0, "name": "rest"}, {"value": 7, "name": "void"}]
+    with pytest.raises(UserError, match="become the class 'void', which counts in mIoU here"):
+        source.class_table(configured(files, classes=classes))
+    classes[1]["eval"] = False
+    assert source.class_table(configured(files, classes=classes)).eval_ids == (0,)
+
+
+def test_a_listed_path_is_not_matched_by_its_stem_alone(folder, files) -> None:
+    (folder / "train.txt").write_text("wrongdir/p03.tiff\n")
+    (folder / "val.txt").write_text("p01\n")
+    config = configured(files, split="list", list={"train": "train.txt", "val": "val.txt"})
+    with pytest.raises(UserError, match=r"lists 'wrongdir/p03\.tiff', which is no image"):
+        source.find(folder, ["train", "val"], config)

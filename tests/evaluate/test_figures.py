@@ -8,7 +8,6 @@ from evaluate.collect import class_shares, late_rise, val_curves
 from evaluate.figures import frequent_and_rare
 from evaluate.gallery import EDGE, outlined
 from evaluate.plots import running_mean
-from evaluate.poster import entry
 from evaluate.style import spaced
 
 
@@ -58,11 +57,3 @@ def test_class_shares_by_hand(make_project, tmp_path):
     assert found["void"]["share"] == pytest.approx(100 / 16)
     assert found["car"]["share"] == pytest.approx(100 * (labels == 2).mean(), rel=1e-5)
     assert found["car"]["images"] == 100
-
-
-def test_poster_entries_are_gains_with_their_sign():
-    assert entry("real", "Cityscapes", star=False) == "48.1"
-    assert entry("partial", "Cityscapes", star=False) == "51.9 (+3.8)"
-    assert entry("semi", "IDD", star=True) == "33.6 (-0.2)"
-    assert entry("palette", "IDD", star=False) == "43.8 (?)"
-    assert entry("my_own", "IDD", star=False) == ""
