@@ -25,6 +25,15 @@ os.environ.update(
 )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the flows last: a process that is forked after Prefect's threads started ends with 1.
+
+    Loaders fork their workers, and a worker that ends so fails the test it belongs to. Stages never
+    run in the process of a flow.
+    """
+    items.sort(key=lambda item: "flows" in item.path.parts)
+
+
 def pytest_unconfigure() -> None:
     """Remove the private folder of Prefect."""
     shutil.rmtree(os.environ["PREFECT_HOME"], ignore_errors=True)

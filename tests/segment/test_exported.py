@@ -47,7 +47,10 @@ def test_the_config_loads_every_pair(folder: Path, artifacts: Path) -> None:
     assert dataset.metainfo["classes"] == pairs.classes.names
     assert dataset.metainfo["palette"] == [list(c.color) for c in pairs.classes.classes]
     item = dataset[0]
-    assert item["inputs"].shape == (3, 32, 48)
+    # drawn at random: crops that were scaled down are padded later, by the model
+    assert item["inputs"].shape[0] == 3
+    assert item["inputs"].shape[1] <= 32 and item["inputs"].shape[2] <= 48
+    assert item["inputs"].shape[1:] == item["data_samples"].gt_sem_seg.data.shape[1:]
     assert set(np.unique(item["data_samples"].gt_sem_seg.data)) <= {0, 1, 2, 255}
     for role in ("val", "test"):
         dataset = DATASETS.build(config[f"{role}_dataloader"].dataset)
