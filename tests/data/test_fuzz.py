@@ -101,8 +101,9 @@ def foreign(content: bytes, rng: Rng) -> bytes:
 
 
 def other_mode(content: bytes, rng: Rng) -> bytes:
-    """A label map in a mode, of values or at a size that it cannot have."""
+    """A label map in a mode, of values or at a size that it cannot have, or a right one."""
     values = rng.integers(2, 255, SHAPE, np.uint8)
+    label = np.asarray(Image.open(io.BytesIO(content)))
     made = [
         Image.fromarray(picture(rng)),
         Image.fromarray(values),
@@ -111,7 +112,7 @@ def other_mode(content: bytes, rng: Rng) -> bytes:
         Image.fromarray(values.astype(np.float32) / 3),
         Image.fromarray(values).convert("CMYK"),
         Image.fromarray(mask(rng)[:, :-1]),
-        Image.fromarray(np.dstack([mask(rng), values]), "LA"),
+        Image.fromarray(np.dstack([label, values]), "LA"),  # right: no pixel is transparent
     ][int(rng.integers(0, 8))]
     buffer = io.BytesIO()
     made.save(buffer, "PNG" if made.mode in ("L", "RGB", "I;16", "LA") else "TIFF")
@@ -155,7 +156,7 @@ def break_dataset(root: Path, rng: Rng) -> Path:
         path.mkdir()
     else:
         path = root / "masks" / f"{path.stem}.png"
-        path.write_bytes(other_mode(b"", rng))
+        path.write_bytes(other_mode(path.read_bytes(), rng))
     return path
 
 
