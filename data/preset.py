@@ -17,7 +17,7 @@ from data.params import PARAMS_FILE, check_name
 PRESETS = Path("presets")
 DEFAULT = "default"
 # Hash of what was written last, so that an overlay can be corrected and merged again.
-WRITTEN = Path(".scratch/preset.sha256")
+WRITTEN = Path(".preset")
 
 
 def merged(base: str, overlay: str, name: str) -> str:
