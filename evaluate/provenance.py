@@ -74,6 +74,7 @@ def used_params(recipes: Sequence[str]) -> Json:
         "layouts": _of_methods("layouts", [table[name]["layouts"] for name in recipes]),
         "training": optional("training"),
         "painters": _of_methods("painters", [table[name]["painter"] for name in recipes]),
+        "joints": _joints([table[name][key] for name in recipes for key in ("layouts", "painter")]),
         "produce": optional("produce"),
         "recipes": {name: table[name] for name in recipes},
         "adapt": _of_methods("adapt", [table[name]["adapt"] for name in recipes]),
@@ -124,6 +125,12 @@ def timings(path: Path) -> list[Json]:
 def _of_methods(section: str, methods: Sequence[str]) -> Json:
     entries = optional(section) or {}
     return {name: entries[name] for name in dict.fromkeys(methods) if entries.get(name)}
+
+
+def _joints(names: Sequence[str]) -> Json:
+    """Return what each joint among the names fine-tuned, with its numbers."""
+    trained, numbers = optional("train.joints") or {}, optional("joints") or {}
+    return {name: trained[name] | numbers[name] for name in dict.fromkeys(names) if name in trained}
 
 
 def _without_others(dataset: Json, source: str) -> Json:

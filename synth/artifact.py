@@ -13,19 +13,27 @@ from torch import nn
 from data.classes import ClassTable
 from data.errors import UserError
 from data.outputs import read_json, write_bytes, write_json, write_text
+from data.shards import PairSet
 
 WEIGHTS, DESCRIPTION, CURVE = "weights.safetensors", "method.json", "curve.jsonl"
 
 
 @dataclass(frozen=True)
 class Description:
-    """What a trained method was: its registry name, numbers, classes and size (height, width)."""
+    """What a trained method was: its name, numbers, classes and size (height, width).
+
+    `method` is the registry name where the artifact has another one, that of a joint.
+    """
 
     name: str
     config: dict[str, Any]
     classes: ClassTable
     size: tuple[int, int]
     fingerprint: str
+    method: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "method", self.method or self.name)
 
 
 def write(
@@ -48,6 +56,8 @@ def write(
         "measures": dict(measures),
         "num_parameters": {} if nets is None else {n: _count(net) for n, net in nets.items()},
     }
+    if description.method != description.name:
+        content["method"] = description.method
     if nets is not None:
         state = {name: tensor.contiguous() for name, tensor in nets.state_dict().items()}
         # one key only: safetensors writes several in random order, and bytes would differ by run
@@ -67,7 +77,16 @@ def describe(path: Path) -> Description:
         ClassTable.from_json(content["classes"]),
         tuple(content["size"]),
         content["fingerprint"],
+        content.get("method", ""),
     )
+
+
+def checked(path: Path, real: PairSet) -> Description:
+    """Read what an artifact is; it must have been trained on the classes and size of `real`."""
+    description = describe(path)
+    if description.classes != real.classes or description.size != real.size:
+        raise UserError(f"{path} was trained on other classes or at another size; train it again")
+    return description
 
 
 def load_nets(path: Path, nets: nn.ModuleDict, averaged: Mapping[str, float]) -> nn.ModuleDict:

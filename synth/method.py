@@ -64,6 +64,19 @@ class Phase:
     step: tuple[str, ...] | None = None
 
 
+@dataclass(frozen=True)
+class Losses:
+    """The losses of one step of an adversarial method, generator first, then critic.
+
+    `generator` appends what its network made to `made`, with the gradient, and `critic` may judge
+    that; so what a generator made can also be used by somebody else before its gradient is taken.
+    """
+
+    generator: Callable[[], dict[str, Tensor]]
+    critic: Callable[[], dict[str, Tensor]]
+    made: list[Tensor]
+
+
 class Method(Protocol):
     """A published generator: its networks, its schedule, its phases and how to draw from it.
 

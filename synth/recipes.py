@@ -1,8 +1,9 @@
 """What pairs to make: a recipe is where layouts come from and who paints them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ STREAMS = 4
 class RecipeParams(Params):
     """A row of `recipes`: a layout method, a painter, how the segmenter adapts, and `controls`.
 
+    Layouts and painter may also be named by the joint that fine-tuned them.
     Controls are for layout methods that follow a palette.
     """
 
@@ -58,7 +60,10 @@ class ProduceParams(Params):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe ready to make pairs: trained networks, palettes and the real training pairs."""
+    """A recipe ready to make pairs: trained networks, palettes and the real training pairs.
+
+    `layouts` is the registry name of the layout method, also where a joint fine-tuned it.
+    """
 
     name: str
     layouts: str
@@ -88,8 +93,8 @@ def load(
     Raises `UserError` for unknown methods, for half a recipe, and for artifacts that were trained
     on other classes or at another size.
     """
-    choose(row.layouts, LAYOUTS, "layout method")
-    choose(row.painter, PAINTERS, "painter")
+    layouts = _method(layout, row.layouts, LAYOUTS, "layout method")
+    paints = _method(painter, row.painter, PAINTERS, "painter")
     if (row.layouts == "none") != (row.painter == "none"):
         raise UserError(
             f"recipe {name!r} has layouts {row.layouts!r} and painter {row.painter!r}; give both, "
@@ -100,18 +105,22 @@ def load(
     palettes = PaletteModel.load(palette)
     asked = None
     if row.controls != Controls():
-        if not LAYOUTS[row.layouts].FOLLOWS_PALETTE:
+        if not LAYOUTS[layouts].FOLLOWS_PALETTE:
             raise UserError(
                 f"recipe {name!r} has controls, but its layouts {row.layouts!r} follow no palette; "
                 f"use {_that_follow()} or remove the controls"
             )
         asked = control(row.controls, real.classes, palettes, real.column("palette"))
-    layout_method, layout_nets = _layouts(layout, row.layouts, real, palettes, device)
-    painter_method, painter_nets = _painter(painter, row.painter, real, device)
+    for path, named in ((layout, row.layouts), (painter, row.painter)):
+        if artifact.checked(path, real).name != named:
+            holds = artifact.describe(path).name
+            raise UserError(f"{path} holds {holds!r}, the recipe asks for {named!r}")
+    layout_method, layout_nets = _layouts(layout, layouts, real, palettes, device)
+    painter_method, painter_nets = _painter(painter, paints, real, device)
     _, labels = load_tensors(real, range(len(real)))
     return Recipe(
         name,
-        row.layouts,
+        layouts,
         layout_method,
         layout_nets,
         painter_method,
@@ -174,6 +183,14 @@ def parent_row(seed: int, index: int, num_real: int) -> int:
     return int(rng.permutation(num_real)[index % num_real])
 
 
+def _method(path: Path, name: str, registry: Mapping[str, Any], what: str) -> str:
+    """Return the registry name behind a name in a recipe, which may be that of a joint."""
+    if name not in registry and (path / artifact.DESCRIPTION).is_file():
+        name = artifact.describe(path).method
+    choose(name, registry, what)
+    return name
+
+
 def _that_follow() -> str:
     return ", ".join(name for name, entry in LAYOUTS.items() if entry.FOLLOWS_PALETTE)
 
@@ -182,7 +199,7 @@ def _layouts(
     path: Path, name: str, real: PairSet, palettes: PaletteModel, device: torch.device
 ) -> tuple[Method | None, nn.ModuleDict | None]:
     entry = LAYOUTS[name]
-    config = _checked(path, name, real)
+    config = artifact.describe(path).config
     method = entry.build(
         num_classes=real.classes.num_classes,
         size=real.size,
@@ -198,22 +215,13 @@ def _painter(
     path: Path, name: str, real: PairSet, device: torch.device
 ) -> tuple[Method, nn.ModuleDict]:
     entry = PAINTERS[name]
-    config = _checked(path, name, real)
+    config = artifact.describe(path).config
     method = entry.build(
         num_classes=real.classes.num_classes,
         size=real.size,
         **entry.Config(**config).model_dump(),
     )
     return method, artifact.load_nets(path, method.nets, method.ema).to(device)
-
-
-def _checked(path: Path, name: str, real: PairSet) -> dict[str, object]:
-    description = artifact.describe(path)
-    if description.name != name:
-        raise UserError(f"{path} holds {description.name!r}, the recipe asks for {name!r}")
-    if description.classes != real.classes or description.size != real.size:
-        raise UserError(f"{path} was trained on other classes or at another size; train it again")
-    return description.config
 
 
 def _rngs(

@@ -65,20 +65,39 @@ def run_training(
         if method is None:
             artifact.write(partial, description, None, [])
             return
-        checkpoint_dir = scratch(f"{stage}-{name}", made_of)
-        nets, curve = train(
-            method,
-            load_stream(real, seed=training.seed, flip=training.flip),
-            seed=training.seed,
-            checkpoint_dir=checkpoint_dir,
-            label=name,
-            device=default_device(),
-            autocast=training.autocast,
-            channels_last=training.channels_last,
-            save_every=training.save_every,
-            log_every=training.log_every,
+        nets, curve, checkpoint_dir = fit(
+            method, real, training, stage=stage, name=name, made_of=made_of
         )
         measures = measure(method, nets)
         artifact.write(partial, description, nets.cpu(), curve, measures)
         timing.images = sum(span.num_images for span in method.spans)
     remove(checkpoint_dir)
+
+
+def fit(
+    method: Method,
+    real: PairSet,
+    training: TrainingParams,
+    *,
+    stage: str,
+    name: str,
+    made_of: str,
+) -> tuple[nn.ModuleDict, list[dict[str, float]], Path]:
+    """Train a method on the real pairs of a set, or resume where a run with these words was killed.
+
+    Returns the averaged networks, the curve, and the scratch folder, to be removed in the end.
+    """
+    checkpoint_dir = scratch(f"{stage}-{name}", made_of)
+    nets, curve = train(
+        method,
+        load_stream(real, seed=training.seed, flip=training.flip),
+        seed=training.seed,
+        checkpoint_dir=checkpoint_dir,
+        label=name,
+        device=default_device(),
+        autocast=training.autocast,
+        channels_last=training.channels_last,
+        save_every=training.save_every,
+        log_every=training.log_every,
+    )
+    return nets, curve, checkpoint_dir

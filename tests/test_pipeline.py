@@ -2,11 +2,14 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import grimp
 import pytest
@@ -18,7 +21,7 @@ from data.params import Params, read, read_raw
 from evaluate.config import ReportParams
 from segment import adapt, archs
 from segment import train as segment_train
-from synth import fit_palette, recipes, training
+from synth import fit_palette, joint, recipes, training
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 
@@ -27,8 +30,23 @@ ROOMS = ("data", "synth", "segment", "evaluate", "flows")
 # Their __init__ imports every sibling; a stage depends on the file of its own entry only.
 # (Not data.sources: reading is quick, and the same pairs make nothing downstream run again.)
 REGISTRIES = {"layouts": "synth.layouts", "painters": "synth.painters"}
-STAGES = {stage.addressing: stage for stage in Repo(str(ROOT)).index.stages}
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+# No joint is trained by default: two, and recipes that use them, so that their stages are there.
+for base in ("semantic_palette", "partial_palette"):
+    name, row = f"{base}_e2e", {"layouts": base, "painter": "spade"}
+    PARAMS["train"]["joints"][name] = row
+    PARAMS["recipes"][name] = dict.fromkeys(row, name) | {"adapt": "none"}
+
+
+def _stages() -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(ROOT / "dvc.yaml", folder)
+        YAML(typ="safe", pure=True).dump(PARAMS, Path(folder) / "params.yaml")
+        with Repo.init(folder, no_scm=True) as repo:
+            return {stage.name: stage for stage in repo.index.stages}
+
+
+STAGES = _stages()
 
 
 @cache
@@ -52,9 +70,10 @@ def chosen(address: str) -> dict[str, str]:
         return {"layouts": key}
     if name == "painter":
         return {"painters": key}
-    if name == "produce":
-        recipe = PARAMS["recipes"][key]
-        return {"layouts": recipe["layouts"], "painters": recipe["painter"]}
+    row = {"joint": PARAMS["train"]["joints"], "produce": PARAMS["recipes"]}.get(name, {}).get(key)
+    if row:
+        row = PARAMS["train"]["joints"].get(row["layouts"], row)
+        return {"layouts": row["layouts"], "painters": row["painter"]}
     return {}
 
 
@@ -116,8 +135,20 @@ def test_no_cell_of_a_stage_has_idle_deps(name: str) -> None:
     assert not idle, f"{name}: remove from deps {sorted(map(str, idle))}"
 
 
+def test_the_default_run_has_no_joint() -> None:
+    assert read_raw("train.joints", ROOT / "params.yaml") == {}
+
+
+def test_a_joint_and_its_recipe_follow_each_other() -> None:
+    made = {out.def_path for out in STAGES["joint@semantic_palette_e2e"].outs}
+    assert made == {f"artifacts/{kind}/semantic_palette_e2e" for kind in ("layouts", "painters")}
+    assert made <= {dep.def_path for dep in STAGES["produce@semantic_palette_e2e"].deps}
+
+
 def test_a_method_does_not_depend_on_its_siblings() -> None:
     for address in STAGES:
+        if address.startswith("produce@"):
+            continue  # makes the same pairs again within minutes, and nothing after it runs
         for kind, entry in chosen(address).items():
             folder = source(REGISTRIES[kind]).parent
             siblings = {folder / f"{name}.py" for name in PARAMS.get(kind, {}) if name != entry}
@@ -166,11 +197,13 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
     for family, registry in FAMILIES.items():
         for name in read_raw(family, params_file):
             read(f"{family}.{name}", registry[name].Config, params_file)
+    for name in read_raw("joints", params_file):
+        read(f"joints.{name}", joint.Config, params_file)
     for name in read_raw("recipes", params_file):
         read(f"recipes.{name}", recipes.RecipeParams, params_file)
     extra = set(YAML(typ="safe", pure=True).load(params_file.read_text())) - {
         *(section.partition(".")[0] for section in (*SECTIONS, *FAMILIES)),
-        *("preset", "train", "recipes"),
+        *("preset", "train", "joints", "recipes"),
     }
     assert not extra, f"nothing reads {extra}"
 
@@ -179,9 +212,13 @@ def test_what_recipes_use_is_trained_and_what_is_reported_is_produced(params_fil
     rows = read_raw("recipes", params_file)
     train = read_raw("train", params_file)
     assert set(read("report", ReportParams, params_file).recipes) <= set(rows)
-    for name, row in rows.items():
-        assert row["layouts"] in train["layouts"], f"{name}: train.layouts lacks {row['layouts']}"
-        assert row["painter"] in train["painters"], f"{name}: train.painters lacks {row['painter']}"
+    joints = train["joints"]
+    assert set(joints) <= set(read_raw("joints", params_file))
+    for name, row in (joints | rows).items():
+        assert row["layouts"] in [*train["layouts"], *joints], f"{name}: nothing trains its layouts"
+        assert row["painter"] in [*train["painters"], *joints], (
+            f"{name}: nothing trains its painter"
+        )
 
 
 def test_writing_params_back_changes_nothing() -> None:

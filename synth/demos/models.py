@@ -99,7 +99,7 @@ def load(request: Request, allowed: Sequence[str]) -> Models:
     method, and for artifacts of different classes or sizes.
     """
     described, painted = _describe(request.layout), _describe(request.painter)
-    if described.name not in allowed:
+    if described.method not in allowed:
         raise UserError(
             f"{request.layout} holds {described.name!r}, this demo shows {', '.join(allowed)}; "
             "name an artifact of one of these with --layout"
@@ -174,7 +174,7 @@ def _load(
     registry: dict[str, Any],
     extra: dict[str, Any],
 ) -> tuple[Any, nn.ModuleDict]:
-    entry = choose(described.name, registry, "method")
+    entry = choose(described.method, registry, "method")
     try:
         config = entry.Config(**described.config)
     except ValidationError:

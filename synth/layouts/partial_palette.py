@@ -47,7 +47,7 @@ from synth.layouts.progressive import (
 )
 from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Phase, Progress, Span, rand, randn
+from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, rand, randn
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = False
@@ -111,6 +111,12 @@ class PartialPalette:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """One generator step, then one critic step on the merged layouts made before it."""
+        losses = self.losses(batch, progress)
+        yield Phase("G", losses.generator, train=("G",))
+        yield Phase("D", losses.critic, train=("D",))
+
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step; what is made are merged layouts at the level's grid."""
         level, alpha, rng = progress.level, progress.alpha, progress.rng
         G, D = self.nets["G"], self.nets["D"]
         real = real_layout(batch.label, self.num_classes, self.sizes[level])
@@ -125,7 +131,7 @@ class PartialPalette:
                 Activation(merge(scale.soft, condition.at(scale.soft.shape[-2:])), scale.mask)
                 for scale in scales
             ]
-            made.append(merged[-1].soft.detach())
+            made.append(merged[-1].soft)
             weight = self.merged_entropy_weight
             terms = {
                 "adversarial": -D(merged[-1].soft, level=level, alpha=alpha).float().mean(),
@@ -141,17 +147,24 @@ class PartialPalette:
             return terms
 
         def critic_loss() -> dict[str, Tensor]:
-            line = blur_line(min(self.sizes[level]), kind=self.blur)
             return critic_terms(
                 lambda layout: D(layout, level=level, alpha=alpha),
-                soften(real, line=line),
-                made[0],
+                self.real(batch.label, self.sizes[level]),
+                made[0].detach(),
                 weight=self.penalty_weight,
                 rng=rng,
             )
 
-        yield Phase("G", generator_loss, train=("G",))
-        yield Phase("D", critic_loss, train=("D",))
+        return Losses(generator_loss, critic_loss, made)
+
+    def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
+        layout = real_layout(label, self.num_classes, size)
+        return soften(layout, line=blur_line(min(size), kind=self.blur))
+
+    def full(self, made: Tensor) -> Tensor:
+        """Enlarge made layouts to the size of the pairs, for a painter."""
+        return enlarge(made, self.size)
 
     def condition(self, batch: Batch, rng: torch.Generator) -> Edit:
         """Edit every layout of a batch as in training, at full size."""

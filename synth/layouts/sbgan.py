@@ -16,6 +16,7 @@ from typing import Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from data.batches import Batch
 from data.params import Params
@@ -31,7 +32,7 @@ from synth.layouts.progressive import (
     grids,
 )
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Phase, Progress, Span, randn
+from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, randn
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = False
@@ -75,10 +76,17 @@ class Sbgan:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """One generator step, then one critic step on layouts of fresh noise, as released."""
+        losses = self.losses(batch, progress)
+        yield Phase("G", losses.generator, train=("G",))
+        yield Phase("D", losses.critic, train=("D",))
+
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step; what is made are drawn classes at the level's grid."""
         level, rng = progress.level, progress.rng
         alpha = progress.alpha if self.fade == "blended" else 1.0
         G, D = self.nets["G"], partial(self.nets["D"], level=level, alpha=alpha)
         count, device = len(batch.label), batch.label.device
+        made: list[Tensor] = []
 
         def fake() -> Tensor:
             z = torch.randn(count, self.latent, generator=rng, device=rng.device).to(device)
@@ -86,14 +94,22 @@ class Sbgan:
             return gumbel_onehot(soft, self.gumbel_temperature, rng)
 
         def generator_loss() -> dict[str, Tensor]:
-            return {"adversarial": -D(fake()).float().mean()}
+            made.append(fake())
+            return {"adversarial": -D(made[0]).float().mean()}
 
         def critic_loss() -> dict[str, Tensor]:
-            real = real_layout(batch.label, self.num_classes, self.sizes[level])
+            real = self.real(batch.label, self.sizes[level])
             return critic_terms(D, real, fake().detach(), weight=self.penalty_weight, rng=rng)
 
-        yield Phase("G", generator_loss, train=("G",))
-        yield Phase("D", critic_loss, train=("D",))
+        return Losses(generator_loss, critic_loss, made)
+
+    def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return real layouts `[B, C, h, w]` as the critic sees them: one-hot."""
+        return real_layout(label, self.num_classes, size)
+
+    def full(self, made: Tensor) -> Tensor:
+        """Enlarge drawn classes to the size of the pairs by repeating pixels, for a painter."""
+        return F.interpolate(made, size=self.size)
 
     def condition(self, batch: Batch, rng: torch.Generator) -> None:
         """Return None: nothing is asked for."""

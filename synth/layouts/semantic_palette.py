@@ -40,7 +40,7 @@ from synth.layouts.progressive import (
 )
 from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Phase, Progress, Span, randn
+from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, randn
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = True
@@ -89,6 +89,12 @@ class SemanticPalette:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """One generator step, then one critic step on the layouts made before it (section 2.5)."""
+        losses = self.losses(batch, progress)
+        yield Phase("G", losses.generator, train=("G",))
+        yield Phase("D", losses.critic, train=("D",))
+
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step; what is made are soft layouts at the grid of the level."""
         level, alpha, rng = progress.level, progress.alpha, progress.rng
         G, D = self.nets["G"], self.nets["D"]
         count, device = len(batch.label), batch.label.device
@@ -98,7 +104,7 @@ class SemanticPalette:
 
         def generator_loss() -> dict[str, Tensor]:
             scales = G(z, share, level=level, alpha=alpha)
-            made.append(scales[-1].soft.detach())
+            made.append(scales[-1].soft)
             return {
                 "adversarial": -D(scales[-1].soft, level=level, alpha=alpha).float().mean(),
                 "entropy": self.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
@@ -106,18 +112,24 @@ class SemanticPalette:
             }
 
         def critic_loss() -> dict[str, Tensor]:
-            real = real_layout(batch.label, self.num_classes, self.sizes[level])
-            real = soften(real, line=blur_line(min(self.sizes[level]), kind=self.blur))
             return critic_terms(
                 lambda layout: D(layout, level=level, alpha=alpha),
-                real,
-                made[0],
+                self.real(batch.label, self.sizes[level]),
+                made[0].detach(),
                 weight=self.penalty_weight,
                 rng=rng,
             )
 
-        yield Phase("G", generator_loss, train=("G",))
-        yield Phase("D", critic_loss, train=("D",))
+        return Losses(generator_loss, critic_loss, made)
+
+    def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
+        """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
+        layout = real_layout(label, self.num_classes, size)
+        return soften(layout, line=blur_line(min(size), kind=self.blur))
+
+    def full(self, made: Tensor) -> Tensor:
+        """Enlarge made layouts to the size of the pairs, for a painter."""
+        return enlarge(made, self.size)
 
     def condition(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Draw target palettes `[B, C]`, as many as the batch has pairs."""

@@ -23,7 +23,7 @@ from synth.losses import (
     label_mix_mask,
     real_cross_entropy,
 )
-from synth.method import AdamConfig, Phase, Progress, Span, randn
+from synth.method import AdamConfig, Losses, Phase, Progress, Span, randn
 from synth.painters.pyramid import Pyramid, check_size, oasis_stages
 
 Noise = Literal["image", "region", "pixel"]
@@ -71,7 +71,12 @@ class Oasis:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """Yield the generator's phase, then the critic's."""
-        layout = onehot(batch.label, self.num_classes)
+        losses = self.losses(batch, onehot(batch.label, self.num_classes), progress)
+        yield Phase("generator", losses.generator, ("G",))
+        yield Phase("critic", losses.critic, ("D",))
+
+    def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
+        """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
         rngs = [progress.rng] * len(layout)
         made: list[Tensor] = []
 
@@ -83,8 +88,7 @@ class Oasis:
             fake = made[0].detach() if self.reuse_fake else self._repaint(layout, rngs)
             return self.critic_loss(batch.image, fake, layout, progress.rng)
 
-        yield Phase("generator", generator, ("G",))
-        yield Phase("critic", critic, ("D",))
+        return Losses(generator, critic, made)
 
     def generator_loss(self, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """Make the critic see the layout's classes in fake (eq. 3); layout one-hot or soft."""

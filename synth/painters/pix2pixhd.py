@@ -20,7 +20,7 @@ from data.batches import Batch, onehot
 from data.params import Params
 from synth.critics import MultiScalePatchCritic
 from synth.losses import Perceptual, feature_matching, load_perceptual
-from synth.method import AdamConfig, Phase, Progress, Span
+from synth.method import AdamConfig, Losses, Phase, Progress, Span
 from synth.painters.pyramid import check_size
 
 
@@ -130,7 +130,12 @@ class Pix2PixHD:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """Yield the generator's phase, then the critic's, which judges the same fake."""
-        layout = onehot(batch.label, self.num_classes)
+        losses = self.losses(batch, onehot(batch.label, self.num_classes), progress)
+        yield Phase("generator", losses.generator, ("G",))
+        yield Phase("critic", losses.critic, ("D",))
+
+    def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
+        """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
         made: list[Tensor] = []
 
         def generator() -> dict[str, Tensor]:
@@ -140,8 +145,7 @@ class Pix2PixHD:
         def critic() -> dict[str, Tensor]:
             return self.critic_loss(batch.image, made[0].detach(), layout)
 
-        yield Phase("generator", generator, ("G",))
-        yield Phase("critic", critic, ("D",))
+        return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """Draw scores to 1, match the critic's features, and VGG's where weights were given."""

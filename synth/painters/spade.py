@@ -24,7 +24,7 @@ from synth.losses import (
     hinge_generator,
     load_perceptual,
 )
-from synth.method import AdamConfig, Phase, Progress, Span
+from synth.method import AdamConfig, Losses, Phase, Progress, Span
 from synth.painters.pyramid import Pyramid, check_size, spade_stages
 
 
@@ -67,7 +67,12 @@ class Spade:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """Yield the generator's phase, then the critic's."""
-        layout = onehot(batch.label, self.num_classes)
+        losses = self.losses(batch, onehot(batch.label, self.num_classes), progress)
+        yield Phase("generator", losses.generator, ("G",))
+        yield Phase("critic", losses.critic, ("D",))
+
+    def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
+        """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
         made: list[Tensor] = []
 
         def generator() -> dict[str, Tensor]:
@@ -78,8 +83,7 @@ class Spade:
             fake = made[0].detach() if self.reuse_fake else self._repaint(layout)
             return self.critic_loss(batch.image, fake, layout)
 
-        yield Phase("generator", generator, ("G",))
-        yield Phase("critic", critic, ("D",))
+        return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """Raise the critic's scores, match its features, and VGG's where weights were given."""
