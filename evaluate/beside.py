@@ -190,6 +190,8 @@ def _alternating(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
 
 
 def _means(found: Json) -> str:
+    if found["miou"] is None:
+        return NOTHING
     return f"{mean_std(found['miou'])} / {mean_std(found['miou_star'])}"
 
 

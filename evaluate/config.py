@@ -11,6 +11,7 @@ class ReportParams(Params):
     """Cells of the report (recipes x seeds) and the sizes of its tables and sheets."""
 
     recipes: tuple[str, ...]  # rows of the table, in this order; `real` is the baseline
+    scored: tuple[str, ...]  # further rows, whose segmenters see synthetic pairs alone
     seeds: tuple[int, ...]  # segmenter seeds; the first one's `real` cell judges obedience
     num_scored: int = Field(ge=1)  # synthetic pairs the judge sees, the same for every recipe
     gan_train: tuple[str, ...]  # recipes that one segmenter learns from without any real pair
@@ -31,6 +32,11 @@ class ReportParams(Params):
             raise ValueError("a recipe is named twice; name each once")
         return recipes
 
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """All recipes of the report, those with cells first."""
+        return self.recipes + self.scored
+
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: tuple[int, ...]) -> tuple[int, ...]:
@@ -42,11 +48,20 @@ class ReportParams(Params):
 
     @model_validator(mode="after")
     def _gan_train_rows_are_synthetic(self) -> "ReportParams":
-        others = [name for name in self.recipes if name != BASELINE]
+        both = [name for name in self.scored if name in self.recipes]
+        if both:
+            raise ValueError(f"scored names {both[0]!r}, which is one of `recipes`; name it once")
+        others = [name for name in self.rows if name != BASELINE]
         wrong = [name for name in self.gan_train if name not in others]
         if wrong:
             raise ValueError(
-                f"gan_train names {wrong[0]!r}; it takes recipes of `recipes` that make pairs: "
+                f"gan_train names {wrong[0]!r}; it takes recipes of the report that make pairs: "
                 f"{', '.join(others) or 'there is none'}"
+            )
+        alone = [name for name in self.scored if name not in self.gan_train]
+        if alone:
+            raise ValueError(
+                f"scored names {alone[0]!r}, for which no segmenter is trained; add it to "
+                "gan_train too, or to `recipes` instead"
             )
         return self

@@ -12,17 +12,22 @@ Json = dict[str, Any]
 QUALITY = ("num_pairs", "obedience", "gan_train", "frechet", "diversity", "copies")
 GAN_TEST = ("miou", "miou_star", "num_pairs")  # of the obedience
 NO_KL = {"kl": None, "kl_shuffled": None, "num_pairs": None}
+NO_CELLS = dict.fromkeys(("miou", "miou_star", "iou", "delta", "delta_star", "iou_delta", "absent"))
 NO_FSD = {"fsd": None, "num_layouts": None, "num_held_out": None}
 
 
 def recipe_numbers(
-    scores: Mapping[str, Json], recipes: Sequence[str], seeds: Sequence[int]
+    scores: Mapping[str, Json],
+    recipes: Sequence[str],
+    seeds: Sequence[int],
+    scored: Sequence[str] = (),
 ) -> dict[str, Json]:
     """Return the report's entry of every recipe; `scores` are score files by recipe.
 
     An entry has the val numbers, the same keys under `test` where there is a test split, and how
     good the synthetic pairs are: `obedience`, `gan_test` (its means, under the name that papers
     give them), `gan_train`, `frechet`, `diversity` and `copies`, each None where there is none.
+    Those of `scored` recipes, which have no cells, are None but for these.
     UserError names a recipe or seed that has no score.
     """
     picked = {recipe: _pick(scores, recipe, seeds) for recipe in recipes}
@@ -31,11 +36,19 @@ def recipe_numbers(
         numbers = _split_numbers(picked[recipe], picked[BASELINE], "val", recipe)
         if all(cell["test"] is not None for cell in picked[recipe].values()):
             numbers["test"] = _split_numbers(picked[recipe], picked[BASELINE], "test", recipe)
+        result[recipe] = numbers
+    nothing = NO_CELLS | ({"test": NO_CELLS} if "test" in result[BASELINE] else {})
+    result |= {recipe: dict(nothing) for recipe in scored}
+    for recipe, numbers in result.items():
         numbers |= {key: scores[recipe][key] for key in QUALITY}
         obeyed = None if recipe == BASELINE else numbers["obedience"]
         numbers["gan_test"] = obeyed and {key: obeyed[key] for key in GAN_TEST}
-        result[recipe] = numbers
     return result
+
+
+def with_cells(recipes: Mapping[str, Json]) -> dict[str, Json]:
+    """Return the recipes whose segmenters saw real pairs too: the rows of the verdict."""
+    return {name: numbers for name, numbers in recipes.items() if numbers["miou"] is not None}
 
 
 def layout_numbers(

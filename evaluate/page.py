@@ -6,7 +6,7 @@ from typing import Any
 from evaluate import beside, poster, tables
 from evaluate.config import BASELINE
 from evaluate.figures import Figure
-from evaluate.numbers import head_split
+from evaluate.numbers import head_split, with_cells
 from evaluate.provenance import as_yaml
 from evaluate.verdict import verdict
 
@@ -21,7 +21,7 @@ def page(
     shown = {figure.file: figure for figure in figures}
     parts = [
         f"# Do synthetic pairs help? {_title(report)}",
-        verdict(report["recipes"], report["dataset"]),
+        verdict(with_cells(report["recipes"]), report["dataset"]),
         *_augmentation(report, shown),
         *_classes(report, shown),
         *_curves(rises, shown),
@@ -54,7 +54,7 @@ def _title(report: Json) -> str:
 
 
 def _augmentation(report: Json, shown: Mapping[str, Figure]) -> list[str]:
-    recipes, table = report["recipes"], poster.recipes_of(report["params"])
+    recipes, table = with_cells(report["recipes"]), poster.recipes_of(report["params"])
     n = recipes[BASELINE]["miou"]["n"]
     posters = () if poster.has_more_than_default(table) else poster.DATASETS
     over = "mean ± standard deviation over" if n > 1 else "from"
@@ -66,7 +66,7 @@ def _augmentation(report: Json, shown: Mapping[str, Figure]) -> list[str]:
         "The same for mIoU\\*, the mean over all classes with void-like ones, absent ones "
         "counting 0:",
         tables.augmentation(recipes, table, star=True, posters=posters),
-        *([_posters_columns(table)] if posters else []),
+        *([_posters_columns({name: table[name] for name in recipes})] if posters else []),
     ]
 
 
@@ -88,7 +88,7 @@ def _classes(report: Json, shown: Mapping[str, Figure]) -> list[str]:
         "## Which classes gain?",
         f"IoU in percent, gains in points. Rare: below {rare:g} % of the real training pixels. "
         "Bold: the 95 % interval excludes zero; with many classes some do so by chance.",
-        tables.per_class(report["recipes"], report["classes"], rare),
+        tables.per_class(with_cells(report["recipes"]), report["classes"], rare),
     ]
     if absent:
         parts.append(f"Without ground truth in this split, so not in mIoU: {', '.join(absent)}.")
@@ -187,7 +187,7 @@ def _of_section(heading: str, section: str, shown: Mapping[str, Figure]) -> list
 def _reading(report: Json) -> list[str]:
     n = report["recipes"][BASELINE]["miou"]["n"]
     head, budget = head_split(report["recipes"]), report["budget"]
-    count = len(report["recipes"]) - 1
+    count = len(with_cells(report["recipes"])) - 1
     advice = [
         f"The verdict rests on {head}"
         + (

@@ -12,7 +12,7 @@ from data.shards import PairSet
 from data.timings import timed
 from evaluate import collect, figures, provenance
 from evaluate.config import BASELINE, ReportParams
-from evaluate.numbers import layout_numbers, recipe_numbers
+from evaluate.numbers import layout_numbers, recipe_numbers, with_cells
 from evaluate.page import page
 
 REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published report may show
@@ -22,15 +22,15 @@ def main(*, artifacts: Path, out: Path) -> None:
     """Write report.md, report.json and figures/ from the artifacts of all stages."""
     params = read("report", ReportParams)
     check_slices(params.seeds, read_raw("segment.num_slices"))
-    scores = collect.read_scores(artifacts, params.recipes)
+    scores = collect.read_scores(artifacts, params.rows)
     cells = collect.read_cells(artifacts, params.recipes, params.seeds)
     train = PairSet(artifacts / "real" / "train")
-    sets = {name: PairSet(artifacts / "pairs" / name) for name in params.recipes}
+    sets = {name: PairSet(artifacts / "pairs" / name) for name in params.rows}
     report = numbers(params, scores, train, artifacts) | {"budget": collect.budget(cells)}
     curves = collect.val_curves(cells)
     with timed("report"), replacing(out / "figures") as folder:
         drawn = [
-            *figures.draw_scores(folder, report["recipes"], report["classes"], curves),
+            *figures.draw_scores(folder, with_cells(report["recipes"]), report["classes"], curves),
             *figures.draw_pairs(folder, sets, train, params.sheet_rows),
             *figures.draw_closest(folder, sets, report["recipes"]),
             *figures.draw_palettes(
@@ -62,9 +62,9 @@ def numbers(
     params: ReportParams, scores: dict[str, Any], train: PairSet, artifacts: Path
 ) -> dict[str, Any]:
     """Return the numbers of report.json and where they come from."""
-    used = provenance.used_params(params.recipes)
+    used = provenance.used_params(params.rows)
     source = used["dataset"]["source"]
-    methods = {used["recipes"][recipe]["layouts"] for recipe in params.recipes}
+    methods = {used["recipes"][recipe]["layouts"] for recipe in params.rows}
     measures = collect.read_measures(artifacts, sorted(methods))
     return {
         "revision": provenance.revision(),
@@ -73,8 +73,8 @@ def numbers(
         "preset": provenance.preset(),
         "size": list(train.size),
         "seeds": list(params.seeds),
-        "recipes": recipe_numbers(scores, params.recipes, params.seeds),
-        "layouts": layout_numbers(scores, params.recipes, used["recipes"], measures),
+        "recipes": recipe_numbers(scores, params.recipes, params.seeds, params.scored),
+        "layouts": layout_numbers(scores, params.rows, used["recipes"], measures),
         "judge": scores[BASELINE]["judge"],
         "classes": collect.class_shares(train),
         "params": used,

@@ -22,7 +22,8 @@ def main(
     """Score one recipe: its cells, its layouts and how good its synthetic pairs are."""
     check_name(recipe)
     params = read("report", ReportParams)
-    folders = {seed: cell_dir(cells, recipe, seed) for seed in params.seeds}
+    seeds = () if recipe in params.scored else params.seeds
+    folders = {seed: cell_dir(cells, recipe, seed) for seed in seeds}
     judge_dir = cell_dir(judge, BASELINE, params.seeds[0])
     pair_set, held_out, again = PairSet(pairs), PairSet(real / "val"), PairSet(repainted)
     synthetic = pair_set.select(recipe)

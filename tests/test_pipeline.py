@@ -211,7 +211,7 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
 def test_what_recipes_use_is_trained_and_what_is_reported_is_produced(params_file: Path) -> None:
     rows = read_raw("recipes", params_file)
     train = read_raw("train", params_file)
-    assert set(read("report", ReportParams, params_file).recipes) <= set(rows)
+    assert set(read("report", ReportParams, params_file).rows) <= set(rows)
     joints = train["joints"]
     assert set(joints) <= set(read_raw("joints", params_file))
     for name, row in (joints | rows).items():

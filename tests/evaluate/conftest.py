@@ -53,6 +53,7 @@ report:
   recipes: [real, semi, palette, partial]
   seeds: SEEDS
   num_scored: 8
+  scored: []
   gan_train: []
   batch_size: 3
   threads: 1

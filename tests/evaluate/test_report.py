@@ -175,6 +175,49 @@ def test_a_row_beyond_the_default_ones_brings_the_posters_tables(reported, tmp_p
     assert f"| Part. Sem. Palette + DA | `partial` {cell}" in after
 
 
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_a_scored_row_has_scores_but_no_part_in_the_verdict(
+    make_project, classes, tmp_path, monkeypatch, split
+):
+    monkeypatch.chdir(make_project(tmp_path, test=split == "test"))
+    score(judge_of(classes))
+    file, scores = Path("params.yaml"), ARTIFACTS / "scores" / "partial.json"
+    text = file.read_text().replace("scored: []", "scored: [partial]")
+    text = text.replace(
+        "  recipes: [real, semi, palette, partial]", "  recipes: [real, semi, palette]"
+    )
+    file.write_text(text.replace("gan_train: []", "gan_train: [partial]"))
+    alone = score_cell(ARTIFACTS / "segment/partial/0", ARTIFACTS / "real")
+    write_json(scores, read_json(scores) | {"cells": {}, "gan_train": alone["val"] | alone})
+    for seed in range(3):
+        shutil.rmtree(ARTIFACTS / "segment" / "partial" / str(seed))
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    found = read_json(OUT / "report.json")
+    entry = found["recipes"]["partial"]
+    assert (entry["miou"], entry["delta"]) == (None, None)
+    assert ("test" in entry) == (split == "test") and entry["gan_test"]["miou"] == 100
+    assert entry["frechet"]["num_pairs"] == 8 and found["layouts"]["partial_palette"]["fsd"] > 0
+    page = (OUT / "report.md").read_text()
+    before, after = page.split("## Do layouts keep")
+    assert "`semi`" in before and "`partial`" not in before
+    assert "| `partial` | 100.0 |" in after and "2 recipes are compared with the baseline" in after
+
+
+@pytest.mark.parametrize(
+    ("scored", "gan_train", "said"),
+    [
+        ("cgan", "", "scored names 'cgan', for which no segmenter is trained"),
+        ("semi", "semi", "scored names 'semi', which is one of `recipes`"),
+    ],
+)
+def test_scored_rows_that_make_no_sense_are_refused(project, scored, gan_train, said):
+    file = Path("params.yaml")
+    text = file.read_text().replace("scored: []", f"scored: [{scored}]")
+    file.write_text(text.replace("gan_train: []", f"gan_train: [{gan_train}]"))
+    with pytest.raises(UserError, match=said):
+        report.main(artifacts=ARTIFACTS, out=OUT)
+
+
 def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(reported, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
     before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}
