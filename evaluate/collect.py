@@ -30,6 +30,19 @@ def read_scores(artifacts: Path, recipes: Sequence[str]) -> dict[str, Json]:
     return found
 
 
+def read_joints(artifacts: Path, names: Sequence[str]) -> dict[str, Json]:
+    """Return what the painter of every joint scores on real held-out layouts, before and after."""
+    found = {}
+    for name in names:
+        path = artifacts / "scores" / "joints" / f"{name}.json"
+        if not path.is_file():
+            raise UserError(
+                f"scores of joint {name} are missing: there is no {path}; run its stage"
+            )
+        found[name] = read_json(path)
+    return found
+
+
 def read_cells(
     artifacts: Path, recipes: Sequence[str], seeds: Sequence[int]
 ) -> dict[str, list[Json]]:

@@ -141,7 +141,21 @@ def _quality(report: Json, shown: Mapping[str, Figure]) -> list[str]:
         f"{height}x{width}, evenly spaced over each set, equally many for every recipe.",
         tables.quality(report["recipes"], judge),
         "\n".join(f"* {line}" for line in _quality_in_words(report)),
+        *_joints(report),
         *_of_section("### Nearest to a training image", "quality", shown),
+    ]
+
+
+def _joints(report: Json) -> list[str]:
+    """Return what fine-tuning end to end did to the painters; nothing without a joint."""
+    if not report["joints"]:
+        return []
+    return [
+        "### Painters before and after they were tuned end to end",
+        f"Both paint the layouts of {_held_out(report)}, from the same noise; the distance is to "
+        "the images of those layouts (SB-GAN's Table 2). A joint shows the painter more images "
+        "than its training alone did, so a better score is not the second critic's alone.",
+        tables.joints(report["joints"], report["params"]["joints"]),
     ]
 
 

@@ -37,7 +37,7 @@ def quality(
     found = {
         "obedience": {"num_pairs": len(rows)} | score_matrix(matrix, pairs.classes),
         "fsd": _fsd(pairs.column("palette")[list(rows)], held_out.column("palette")),
-        "frechet": _frechet(own, val, judge.features),
+        "frechet": frechet_of(own, val, judge.features),
         "copies": None,
         "diversity": None,
     }
@@ -72,7 +72,11 @@ def _fsd(palettes: np.ndarray, held_out: np.ndarray) -> Json | None:
     }
 
 
-def _frechet(images: np.ndarray, held_out: np.ndarray, name: str) -> Json | None:
+def frechet_of(images: np.ndarray, held_out: np.ndarray, name: str) -> Json | None:
+    """Return the Frechet distance of two sets of features `[N, D]`, with what it rests on.
+
+    None for sets of fewer than two images, which have no covariance.
+    """
     if min(len(images), len(held_out)) < 2:
         return None
     return {

@@ -75,6 +75,7 @@ def numbers(
         "seeds": list(params.seeds),
         "recipes": recipe_numbers(scores, params.recipes, params.seeds, params.scored),
         "layouts": layout_numbers(scores, params.rows, used["recipes"], measures),
+        "joints": collect.read_joints(artifacts, list(used.get("joints", {}))),
         "judge": scores[BASELINE]["judge"],
         "classes": collect.class_shares(train),
         "params": used,

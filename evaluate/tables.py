@@ -127,6 +127,19 @@ def quality(recipes: Mapping[str, Json], judge: Json) -> str:
     return markdown(header, rows)
 
 
+def joints(found: Mapping[str, Json], trained: Mapping[str, Json]) -> str:
+    """Return what each joint's painter scores on real held-out layouts, before and after."""
+    rows = []
+    for name, scores in found.items():
+        cells = [f"`{name}`", f"{trained[name]['layouts']} → {trained[name]['painter']}"]
+        both = [scores[when] for when in ("before", "after")]
+        cells += [number(one["frechet"] and one["frechet"]["value"], 2) for one in both]
+        cells += [number(one["obedience"]["miou"]) for one in both]
+        rows.append(cells)
+    header = ["joint", "layouts → painter", "Frechet before", "Frechet after"]
+    return markdown([*header, "GAN-test mIoU before", "GAN-test mIoU after"], rows, num_text=2)
+
+
 def wall_time(timings: Sequence[Json]) -> str:
     """Return wall time and images per stage; the seeds of a recipe's cells are added up."""
     families: dict[str, list[Json]] = {}

@@ -116,7 +116,7 @@ def load(
             holds = artifact.describe(path).name
             raise UserError(f"{path} holds {holds!r}, the recipe asks for {named!r}")
     layout_method, layout_nets = _layouts(layout, layouts, real, palettes, device)
-    painter_method, painter_nets = _painter(painter, paints, real, device)
+    painter_method, painter_nets = load_painter(painter, paints, real, device)
     _, labels = load_tensors(real, range(len(real)))
     return Recipe(
         name,
@@ -131,6 +131,20 @@ def load(
         tuple(real.ids()),
         device,
     )
+
+
+def load_painter(
+    path: Path, name: str, real: PairSet, device: torch.device
+) -> tuple[Method, nn.ModuleDict]:
+    """Build the painter of the registry name `name` and load its trained networks."""
+    entry = PAINTERS[name]
+    config = artifact.describe(path).config
+    method = entry.build(
+        num_classes=real.classes.num_classes,
+        size=real.size,
+        **entry.Config(**config).model_dump(),
+    )
+    return method, artifact.load_nets(path, method.nets, method.ema).to(device)
 
 
 @torch.no_grad()
@@ -208,19 +222,6 @@ def _layouts(
     )
     if method is None:
         return None, None
-    return method, artifact.load_nets(path, method.nets, method.ema).to(device)
-
-
-def _painter(
-    path: Path, name: str, real: PairSet, device: torch.device
-) -> tuple[Method, nn.ModuleDict]:
-    entry = PAINTERS[name]
-    config = artifact.describe(path).config
-    method = entry.build(
-        num_classes=real.classes.num_classes,
-        size=real.size,
-        **entry.Config(**config).model_dump(),
-    )
     return method, artifact.load_nets(path, method.nets, method.ema).to(device)
 
 

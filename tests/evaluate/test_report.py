@@ -218,6 +218,30 @@ def test_scored_rows_that_make_no_sense_are_refused(project, scored, gan_train, 
         report.main(artifacts=ARTIFACTS, out=OUT)
 
 
+def test_a_joint_shows_its_painter_before_and_after(reported, tmp_path, monkeypatch):
+    assert "tuned end to end" not in (reported / OUT / "report.md").read_text()
+    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
+    file = Path("params.yaml")
+    text = file.read_text().replace(
+        "partial: {layouts: partial_palette, painter: oasis", "partial: {layouts: e2e, painter: e2e"
+    )
+    text += "train: {joints: {e2e: {layouts: partial_palette, painter: oasis}}}\n"
+    file.write_text(text + "joints: {e2e: {num_images: 8}, other: {num_images: 9}}\n")
+    shutil.copytree(ARTIFACTS / "layouts/partial_palette", ARTIFACTS / "layouts/e2e")
+    with pytest.raises(UserError, match=r"joint e2e are missing.*joints/e2e\.json"):
+        report.main(artifacts=ARTIFACTS, out=OUT)
+    scores = [
+        {"frechet": {"value": value}, "obedience": {"miou": 10 * value}} for value in (1.25, 2.5)
+    ]
+    joint = {"joint": "e2e", "before": scores[0], "after": scores[1]}
+    write_json(ARTIFACTS / "scores" / "joints" / "e2e.json", joint)
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    shown = "| `e2e` | partial_palette → oasis | 1.25 | 2.50 | 12.5 | 25.0 |"
+    assert shown in (OUT / "report.md").read_text()
+    found = read_json(OUT / "report.json")
+    assert found["joints"] == {"e2e": joint} and "other" not in found["params"]["joints"]
+
+
 def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(reported, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
     before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from data.errors import UserError
 from data.outputs import read_json
 from data.params import read_raw
-from data.shards import PairSet
-from evaluate import score
+from data.shards import PairSet, ShardWriter
+from evaluate import joints, score
 from evaluate.cells import score_cell, score_matrix
 from evaluate.config import ReportParams
 from evaluate.frechet import frechet
@@ -32,6 +33,26 @@ def run(recipe: str) -> dict:
         out=out,
     )
     return read_json(out)
+
+
+def check_joint_scores(expected: dict) -> None:
+    """A painter that paints the real images scores as they do, one that paints nothing does not."""
+    held_out, painted = ARTIFACTS / "real/val", ARTIFACTS / "painted/e2e"
+    real = PairSet(held_out)
+    with ShardWriter(painted, classes=real.classes, size=real.size, fingerprint="x") as writer:
+        for pair in real.pairs():
+            writer.write(replace(pair, id=f"a-{pair.id}", source="before"))
+        for pair in real.pairs():
+            blank = np.zeros_like(pair.image)
+            writer.write(replace(pair, id=f"b-{pair.id}", source="after", image=blank))
+    out = ARTIFACTS / "scores/joints/e2e.json"
+    judge = ARTIFACTS / "segment" / "real"
+    joints.main(name="e2e", painted=painted, held_out=held_out, judge=judge, out=out)
+    found = read_json(out)
+    assert found["before"]["obedience"] == expected
+    assert found["before"]["frechet"]["value"] == pytest.approx(0, abs=1e-6)
+    assert found["after"]["obedience"]["miou"] < expected["miou"]
+    assert found["after"]["frechet"]["value"] > 0.01
 
 
 def test_layouts_cells_and_obedience(make_project, tmp_path, monkeypatch):
@@ -69,6 +90,7 @@ def test_layouts_cells_and_obedience(make_project, tmp_path, monkeypatch):
     assert real["frechet"]["num_features"] == 64
     assert palette["copies"]["num_train"] == 6
     assert palette["diversity"]["num_layouts"] == 3
+    check_joint_scores(expected)
     before = (ARTIFACTS / "scores/palette.json").read_bytes()
     run("palette")
     assert (ARTIFACTS / "scores/palette.json").read_bytes() == before, "same seeds, same numbers"

@@ -12,7 +12,16 @@ from data.classes import ClassInfo, ClassTable
 from data.errors import UserError
 from data.pairs import Pair, palette_of
 from data.shards import PairSet, ShardWriter
-from synth import artifact, fit_palette, joint, produce, train_joint, train_layout, train_painter
+from synth import (
+    artifact,
+    fit_palette,
+    joint,
+    paint_joint,
+    produce,
+    train_joint,
+    train_layout,
+    train_painter,
+)
 from synth.layouts import LAYOUTS
 from synth.loop import train
 from synth.losses import Perceptual
@@ -331,6 +340,31 @@ def test_recipes_use_what_a_joint_made(place):
     assert [pair.parent for pair in mixed] != [None] * 3
     _, plain = made(place, "palette", "semantic_palette", "spade")
     assert not np.array_equal(plain[0].image, tuned[0].image)
+
+
+def test_real_layouts_are_painted_before_and_after(place):
+    tune(place, "e2e")
+    painters, train = place / "painters", place / "train"
+
+    def painted(name, before, after):
+        out = place / "painted" / name
+        places = {"pairs": train, "before": painters / before, "after": painters / after}
+        paint_joint.main(name="e2e", **places, out=out)
+        pairs = PairSet(out)
+        return [list(pairs.pairs(pairs.select(source))) for source in ("before", "after")]
+
+    real = list(PairSet(train).pairs())
+    before, after = painted("a", "spade", "e2e")
+    assert len(before) == len(after) == len(real)
+    for one, other, pair in zip(before, after, real, strict=True):
+        assert np.array_equal(one.label, pair.label) and np.array_equal(other.label, pair.label)
+    assert any(
+        not np.array_equal(one.image, two.image) for one, two in zip(before, after, strict=True)
+    )
+    swapped, same = painted("b", "e2e", "e2e")
+    for one, two, other in zip(swapped, same, after, strict=True):
+        assert np.array_equal(one.image, two.image), "the noise is the same in both"
+        assert np.array_equal(two.image, other.image)
 
 
 def test_a_frozen_layout_generator_is_handed_on_as_it_was(place):
