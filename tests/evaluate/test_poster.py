@@ -96,18 +96,23 @@ def test_the_tables_are_for_runs_with_more_than_the_default_rows():
     assert poster.has_more_than_default(DEFAULT | {"ours": made("partial_palette", adapt="advent")})
 
 
-def test_the_preset_reports_every_row_that_can_be_trained(root):
-    base, overlay = (root / name for name in ("params.yaml", "presets/poster.yaml"))
-    text = preset.merged(base.read_text(), overlay.read_text(), "poster")
-    params = YAML(typ="safe", pure=True).load(text)
-    report = params["report"]
-    rows = {name: params["recipes"][name] for name in report["recipes"]}
-    recipes = poster.recipes_of({"recipes": rows})
+@pytest.mark.parametrize("name", ["poster", "camvid"])
+def test_the_presets_report_every_row_of_the_poster(root, name):
+    base, overlay = (root / path for path in ("params.yaml", f"presets/{name}.yaml"))
+    params = YAML(typ="safe", pure=True).load(
+        preset.merged(base.read_text(), overlay.read_text(), name)
+    )
+    report, joints = params["report"], params["train"]["joints"]
+    rows = {row: params["recipes"][row] for row in report["recipes"] + report["scored"]}
+    recipes = poster.recipes_of({"recipes": rows, "joints": joints})
     for table in (CONDITIONAL, UNCONDITIONAL, AUGMENTATION):
-        absent = [row.name for row, name in poster.with_recipes(table, recipes) if name is None]
-        assert all(name.endswith("end to end") for name in absent), absent
-    asked = [name for row, name in poster.with_recipes(CONDITIONAL, recipes) if row.gan_test]
-    assert set(report["gan_train"]) == {name for name in asked if name}
+        absent = [row.name for row, found in poster.with_recipes(table, recipes) if found is None]
+        assert not absent
+    with_cells = {row: recipes[row] for row in report["recipes"]}
+    augmented = poster.with_recipes(AUGMENTATION, with_cells)
+    assert None not in [found for _, found in augmented], "each has a segmenter for every seed"
+    asked = {found for row, found in poster.with_recipes(CONDITIONAL, recipes) if row.gan_test}
+    assert asked <= set(report["gan_train"])
 
 
 def test_make_poster_merges_the_preset_and_reproduces(root):
