@@ -33,7 +33,7 @@ from synth.demos.panels import (
     titled,
 )
 from synth.editing import with_palette, without_classes
-from synth.layouts.activation import ABSENT_BELOW
+from synth.edits import growable, removable
 from synth.method import Drawn
 
 LAYOUT = "partial_palette"
@@ -91,8 +91,7 @@ def _removable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     ids = [models.classes.index(name) for name in request.remove]
     share = real.column("palette")[:, ids].sum(1)
     candidates = real.select("real")
-    # with nothing around them there is nothing to paint over them with; sums are off by rounding
-    found = candidates[(share[candidates] > 0) & (share[candidates] < 1 - 1e-6)]
+    found = candidates[removable(real.column("palette")[candidates][:, ids])]
     if not len(found):
         most = real.column("palette")[candidates].max(0)
         there = [models.classes.names[index] for index in np.flatnonzero(most > 0)]
@@ -110,13 +109,10 @@ def _growable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     if wrong or sum(share for _, share in request.add) >= 1:
         asked = ", ".join(wrong) or "all together"
         raise UserError(f"--add {asked}: shares are above 0 and, together, below 1")
-    # a class that grows by less is invisible to the editor
-    small = [
-        palette[:, models.classes.index(name)] + ABSENT_BELOW <= share
-        for name, share in request.add
-    ]
+    ids = [models.classes.index(name) for name, _ in request.add]
+    wanted = np.array([share for _, share in request.add])
     candidates = real.select("real")
-    found = candidates[np.all(small, axis=0)[candidates]]
+    found = candidates[growable(palette[candidates][:, ids], wanted)]
     if not len(found):
         asked = ", ".join(f"{name}={share:g}" for name, share in request.add)
         raise UserError(

@@ -1,0 +1,125 @@
+"""Edits that a recipe asks for: what is refused, which pairs are taken, what becomes of them."""
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.pairs import palette_of
+from synth.edits import Edits, describe, editor
+from synth.layouts import partial_palette
+from synth.method import generator
+from synth.palette import fit
+
+SIZE = (16, 32)
+NAMES = ("sky", "road", "car", "sign")
+CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in NAMES))
+SKY, ROAD, CAR, SIGN = range(4)
+
+
+@pytest.fixture(scope="module")
+def labels():
+    """Sky above road, a car in every second layout, no sign but in the last, which is all sign."""
+    rng = np.random.default_rng(0)
+    label = np.zeros((9, *SIZE), np.uint8)
+    for number, item in enumerate(label):
+        item[rng.integers(6, 12) :] = ROAD
+        if number % 2:
+            item[5:10, 4:10] = CAR
+    label[-1] = SIGN
+    return label
+
+
+def built(labels, masks):
+    torch.manual_seed(0)
+    law, _ = fit(
+        palette_of(labels, 4),
+        min_components=1,
+        max_components=1,
+        covariance_floor=1e-3,
+        projection="simplex",
+        min_share=0.0,
+        seed=0,
+    )
+    levels = [[0, 8, 4], [4, 4, 4], [4, 4, 4]]
+    config = partial_palette.Config(latent=8, width=8, hidden=4, levels=levels, masks=masks)
+    return partial_palette.build(num_classes=4, size=SIZE, palettes=law, **config.model_dump())
+
+
+@pytest.fixture(scope="module")
+def method(labels):
+    """An editor as initialised, which is asked for all three kinds."""
+    return built(labels, {"band": 0.4, "classes": 0.3, "switch": 0.3})
+
+
+def drawn(edits, method, labels):
+    plan = editor(edits, CLASSES, method, palette_of(labels, 4))
+    real = torch.from_numpy(labels[plan.rows]).long()
+    rngs = [generator(0, row) for row in plan.rows]
+    with torch.no_grad():
+        return plan, real, plan.draw(method, method.nets, real=real, rngs=rngs)
+
+
+def test_removed_classes_are_gone_and_all_else_stays(method, labels):
+    plan, real, made = drawn(Edits(remove=["car"]), method, labels)
+    assert plan.rows.tolist() == [1, 3, 5, 7], "pairs that show a car"
+    assert (made.label != CAR).all()
+    assert torch.equal(made.label[real != CAR], real[real != CAR])
+    assert torch.equal(made.edited, real == CAR) and made.derived
+
+
+def test_classes_grow_to_the_share_asked_for(method, labels):
+    plan, real, made = drawn(Edits(add={"sign": 0.05, "car": 0.1}), method, labels)
+    assert plan.rows.tolist() == list(range(8)), "the last one is full of signs"
+    palette = palette_of(made.label.numpy().astype(np.uint8), 4)
+    assert palette[:, SIGN] == pytest.approx(0.05, abs=0.01)
+    assert palette[:, CAR] == pytest.approx(0.1, abs=0.01)
+    assert (made.label[real == CAR] == CAR).all(), "what grows stays where it is"
+    assert made.target[:, [SIGN, CAR]].numpy() == pytest.approx(
+        np.tile([0.05, 0.1], (8, 1)), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("edits", "said"),
+    [
+        ({"remove": ["lorry"]}, "lorry"),
+        ({"add": {"road": 0.01}}, "every real pair has road 0.01 already"),
+        ({"remove": ["sign"]}, "no real pair shows sign beside other classes"),
+    ],
+)
+def test_edits_that_no_pair_allows_are_refused(method, labels, edits, said):
+    if "add" in edits:
+        labels = labels[:8]
+    with pytest.raises(UserError, match=said):
+        editor(Edits(**edits), CLASSES, method, palette_of(labels, 4))
+
+
+@pytest.mark.parametrize(
+    ("edits", "mask"), [({"remove": ["car"]}, "classes"), ({"add": {"car": 0.2}}, "switch")]
+)
+def test_an_editor_that_was_not_trained_for_it_is_refused(labels, edits, mask):
+    with pytest.raises(UserError, match=rf"trained without.*masks\.{mask}"):
+        editor(Edits(**edits), CLASSES, built(labels, {"band": 1.0}), palette_of(labels, 4))
+
+
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {"remove": ["car"], "add": {"sign": 0.1}},
+        {"add": {"sign": 1.5}},
+        {"add": {"sign": 0.0}},
+        {"add": {"sign": 0.5, "car": 0.5}},
+    ],
+)
+def test_edits_that_make_no_sense_are_refused(edits):
+    with pytest.raises(ValidationError):
+        Edits(**edits)
+
+
+def test_edits_are_described_in_words():
+    assert describe(Edits(remove=["car", "sign"])) == "without car, without sign"
+    assert describe(Edits(add={"car": 0.125})) == "car grown to 0.125"
+    assert describe(Edits()) == ""
