@@ -1,6 +1,6 @@
 """Edits of real layouts that a recipe asks for: classes taken out, or grown up to a share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from data.errors import UserError
 from data.params import Params
 from synth.editing import with_palette, without_classes
 from synth.layouts.activation import ABSENT_BELOW
+from synth.layouts.masks import MaskKind
 from synth.layouts.partial_palette import PartialPalette
 from synth.method import Drawn, randn
 
@@ -67,15 +68,16 @@ class Editor:
 
 
 def editor(
-    edits: Edits, classes: ClassTable, method: PartialPalette, palettes: np.ndarray
+    edits: Edits, classes: ClassTable, masks: Mapping[MaskKind, float], palettes: np.ndarray
 ) -> Editor:
-    """Check edits against a class table, a trained editor and real palettes `[N, C]`.
+    """Check edits against a class table, an editor's training and real palettes `[N, C]`.
 
-    Raises `UserError` for an unknown class, for an editor that was not trained for such edits, and
-    where no real pair can be edited so.
+    `masks` are the shares of the edits that the editor was trained with. Raises `UserError` for an
+    unknown class, for an editor that was not trained for such edits, and where no real pair can be
+    edited so.
     """
     kind, key = ("classes", "remove") if edits.remove else ("switch", "add")
-    if not method.masks.get(kind, 0):
+    if not masks.get(kind, 0):
         raise UserError(
             f"the recipe's edits {key} classes, but its layouts were trained without; set "
             f"layouts.partial_palette.masks.{kind} above 0 (for example 0.3, and band 0.7)"

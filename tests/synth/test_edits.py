@@ -55,7 +55,7 @@ def method(labels):
 
 
 def drawn(edits, method, labels):
-    plan = editor(edits, CLASSES, method, palette_of(labels, 4))
+    plan = editor(edits, CLASSES, method.masks, palette_of(labels, 4))
     real = torch.from_numpy(labels[plan.rows]).long()
     rngs = [generator(0, row) for row in plan.rows]
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_edits_that_no_pair_allows_are_refused(method, labels, edits, said):
     if "add" in edits:
         labels = labels[:8]
     with pytest.raises(UserError, match=said):
-        editor(Edits(**edits), CLASSES, method, palette_of(labels, 4))
+        editor(Edits(**edits), CLASSES, method.masks, palette_of(labels, 4))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_edits_that_no_pair_allows_are_refused(method, labels, edits, said):
 )
 def test_an_editor_that_was_not_trained_for_it_is_refused(labels, edits, mask):
     with pytest.raises(UserError, match=rf"trained without.*masks\.{mask}"):
-        editor(Edits(**edits), CLASSES, built(labels, {"band": 1.0}), palette_of(labels, 4))
+        editor(Edits(**edits), CLASSES, {"band": 1.0}, palette_of(labels, 4))
 
 
 @pytest.mark.parametrize(
