@@ -165,10 +165,10 @@ def _table(report: Json) -> Mapping[str, Json]:
 
 
 def _layouts(report: Json, name: str) -> Json:
-    """Return KL and FSD of a recipe's generator; FSD only if no controls bent the palettes."""
+    """Return KL and FSD of a recipe's generator; FSD only if nothing bent the palettes."""
     table = report["params"]["recipes"]
     found = report["layouts"][table[name]["layouts"]]
-    return found | {"fsd": None} if table[found["recipe"]].get("controls") else found
+    return found | {"fsd": None} if any(map(table[found["recipe"]].get, poster.BENT)) else found
 
 
 def _frechet(report: Json, name: str) -> float | None:

@@ -17,6 +17,11 @@ CAPTION = (
     "Cityscapes/IDD 128x256, DeepLabV3-R101, single runs; poster subscripts are gains over real, "
     "not deviations"
 )
+BENT = (
+    "controls",
+    "edits",
+    "adaptive",
+)  # keys of recipes that ask for other palettes than real ones
 DATASETS = ("Cityscapes", "IDD")
 NOBODY = ("none",)
 GAUGAN = ("spade", "oasis")  # the poster's is SPADE; OASIS rows stand beside it, by their painter
@@ -48,14 +53,15 @@ class Row:
     def made_like(self, recipe: Mapping[str, Any]) -> bool:
         """Return whether a recipe, as `recipes_of` gives it, is made of what this row is made of.
 
-        One with `controls` stands for no row: its palettes were changed on purpose.
+        One with `controls`, `edits` or `adaptive` palettes stands for no row: what it asks for was
+        changed on purpose.
         """
         return (
             recipe["layouts"] == self.layouts
             and recipe["painter"] in self.painters
             and recipe["adapt"] == self.adapt
             and self.end_to_end in (None, recipe["end_to_end"])
-            and not recipe.get("controls")
+            and not any(recipe.get(key) for key in BENT)
         )
 
     def on(self, dataset: str) -> Miou | None:

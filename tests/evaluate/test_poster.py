@@ -55,6 +55,7 @@ def test_gains_are_the_differences_of_the_posters_scores():
         (made("semantic_palette", adapt="advent"), CONDITIONAL, None),
         (made("semantic_palette", "pix2pixhd"), AUGMENTATION, None),
         (made("semantic_palette", controls={"absent": ["car"]}), AUGMENTATION, None),
+        (made("partial_palette", edits={"add": {"car": 0.1}}), AUGMENTATION, None),
     ],
 )
 def test_a_recipe_stands_for_the_row_it_is_made_like(recipe, table, name):
