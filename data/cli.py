@@ -23,7 +23,7 @@ def run(main: Callable[..., Any]) -> NoReturn:
     import typer  # lazily: generators train in images that have no typer
 
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
-    signal.signal(signal.SIGTERM, _terminate)
+    exit_on_sigterm()
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command()(_with_flags(main, typer.Option, typer.Argument))
     try:
@@ -32,6 +32,11 @@ def run(main: Callable[..., Any]) -> NoReturn:
         typer.echo(f"error: {error}", err=True)
         raise SystemExit(2) from None
     raise SystemExit(0)
+
+
+def exit_on_sigterm() -> None:
+    """Turn SIGTERM into `SystemExit`, so that temporary outputs are removed on the way out."""
+    signal.signal(signal.SIGTERM, _terminate)
 
 
 def _with_flags(

@@ -42,6 +42,21 @@ def replacing(out: Path) -> Iterator[Path]:
     remove(old)
 
 
+def name_once(folder: Path, name: Path) -> None:
+    """Give a complete folder its name, unless another process has made the same one meanwhile.
+
+    Then `folder` is removed. What is in it must be on disk already.
+    """
+    folder.chmod(0o755)  # temporary folders are made for their owner alone
+    try:
+        folder.rename(name)
+    except OSError:
+        if not name.is_dir():
+            raise
+        remove(folder)
+    _sync_one(name.parent)
+
+
 def require_ours(out: Path, mark: str) -> None:
     """Raise `UserError` unless a stage may replace `out`: what it holds would be lost.
 

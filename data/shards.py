@@ -25,6 +25,9 @@ from data.schema import COMPRESSION, SCHEMA_VERSION, schema, to_row
 
 __all__ = ["MANIFEST", "PairSet", "ShardWriter"]
 
+EncodedPair = dict[str, Any]
+"""A pair as a row of the schema, pictures encoded."""
+
 ROWS_PER_GROUP = 64
 MAX_SHARD_BYTES = 256 * 2**20
 
@@ -32,12 +35,13 @@ MAX_SHARD_BYTES = 256 * 2**20
 class ShardWriter:
     """Write pairs into shards of one folder; a context manager.
 
-    `size` is (height, width); `prefix` names the shards, `<prefix>-00000.parquet`. The folder
-    must be empty or absent. Shards get their name when they are complete and on disk, and the
-    manifest comes last, so a folder without one is unfinished. Equal pairs give equal bytes. A
-    shard ends after `rows_per_shard` pairs or when its images and labels reach `max_shard_bytes`;
-    memory holds one row group, `ROWS_PER_GROUP` encoded pairs, and the ids. `origin` says of each
-    source, in words, what made it; the manifest keeps it. A full disk is a `UserError`.
+    `size` is (height, width); `prefix` names the shards, `<prefix>-00000.parquet`, counted from
+    `first_shard`. The folder must be empty or absent. Shards get their name when they are complete
+    and on disk, and the manifest comes last, so a folder without one is unfinished. Equal pairs
+    give equal bytes. A shard ends after `rows_per_shard` pairs or when its images and labels reach
+    `max_shard_bytes`; memory holds one row group, `ROWS_PER_GROUP` encoded pairs, and the ids.
+    `origin` says of each source, in words, what made it; the manifest keeps it. A full disk is a
+    `UserError`.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class ShardWriter:
         size: tuple[int, int],
         fingerprint: str,
         prefix: str = "real",
+        first_shard: int = 0,
         rows_per_shard: int = 1024,
         max_shard_bytes: int = MAX_SHARD_BYTES,
         origin: Mapping[str, Mapping[str, str]] | None = None,
@@ -56,7 +61,7 @@ class ShardWriter:
         if out.is_dir() and any(out.iterdir()):
             raise UserError(f"{out} is not empty; remove it or write somewhere else")
         out.mkdir(parents=True, exist_ok=True)
-        self._out, self._prefix = out, prefix
+        self._out, self._prefix, self._first_shard = out, prefix, first_shard
         self._rows_per_shard, self._max_shard_bytes = rows_per_shard, max_shard_bytes
         self._classes, self._size, self._fingerprint = classes, size, fingerprint
         self._schema = schema(classes, size)
@@ -101,14 +106,21 @@ class ShardWriter:
 
     def write(self, pair: Pair) -> None:
         """Add one pair; ids must be unique and sizes those of the set."""
-        self._claim([pair.id])
+        self.write_encoded(self.encode(pair))
+
+    def encode(self, pair: Pair) -> EncodedPair:
+        """Encode a pair for `write_encoded`; any thread may, it changes nothing here."""
         assert pair.image.shape == (*self._size, 3) and pair.label.shape == self._size
-        row = to_row(pair, self._classes.num_classes)
+        return to_row(pair, self._classes.num_classes)
+
+    def write_encoded(self, row: EncodedPair) -> None:
+        """Add one pair that `encode` has encoded."""
+        self._claim([row["id"]])
         self._rows.append(row)
-        self._sources[pair.source] += 1
+        self._sources[row["source"]] += 1
         if self._shard is None:
-            number = sum(entry["name"].startswith(f"{self._prefix}-") for entry in self._shards)
-            path = self._out / shard_name(self._prefix, number)
+            written = sum(entry["name"].startswith(f"{self._prefix}-") for entry in self._shards)
+            path = self._out / shard_name(self._prefix, self._first_shard + written)
             self._shard = _OpenShard(path, self._schema)
         self._shard.rows += 1
         self._shard.encoded += _encoded_bytes(row)
@@ -117,15 +129,19 @@ class ShardWriter:
         elif len(self._rows) == ROWS_PER_GROUP:
             self._end_group()
 
-    def add_shards_of(self, other: PairSet) -> None:
-        """Copy the shards of a finished set byte for byte, under their own names."""
+    def add_shards_of(self, other: PairSet, *, link: bool = False) -> None:
+        """Take the shards of a finished set byte for byte, under their own names.
+
+        With `link` they are hard links where the file system has them, for a set that is about to
+        be removed; copies otherwise.
+        """
         if other.classes != self._classes or other.size != self._size:
             raise UserError(f"{other.path} has other classes or another size than the set in hand")
         self._claim(other.ids())
         for entry in other.manifest["shards"]:
             source, path = other.path / entry["name"], self._out / entry["name"]
             with room_for(path, entry["bytes"]), finishing(path) as partial:
-                shutil.copyfile(source, partial)
+                _link_or_copy(source, partial) if link else shutil.copyfile(source, partial)
                 if _sha256(partial) != entry["sha256"]:
                     raise UserError(f"{source} was altered or damaged; make {other.path} again")
             self._shards.append(dict(entry))
@@ -188,6 +204,14 @@ class _OpenShard:
             with suppress(OSError):
                 part.close()
         partial_of(self._path).unlink(missing_ok=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:  # another file system, or one without hard links
+        shutil.copyfile(source, target)
 
 
 def _encoded_bytes(row: Mapping[str, Any]) -> int:

@@ -15,7 +15,8 @@ from data.shards import PairSet, ShardWriter
 from data.timings import timed
 from synth import artifact
 from synth.method import generator
-from synth.recipes import PAINTER, ProduceParams, load_painter
+from synth.parts import ProduceParams
+from synth.recipes import PAINTER, load_painter
 from synth.training import default_device
 
 BEFORE, AFTER = "before", "after"

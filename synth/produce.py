@@ -1,18 +1,19 @@
 """STAGE: make the pair set of one recipe, real pairs plus synthetic ones."""
 
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 
-import torch
-
 from data.cli import run
-from data.fingerprint import fingerprint
-from data.outputs import replacing
-from data.params import check_name, read
+from data.fingerprint import fingerprint, scratch
+from data.outputs import remove, replacing
+from data.params import check_name, choose, read
 from data.progress import log, progress
 from data.shards import PairSet, ShardWriter
 from data.timings import timed
 from synth import recipes
-from synth.controls import describe
+from synth.engines import ENGINES, Engine
+from synth.parts import KINDS, Job, Part, ProduceParams, is_finished, plan, remove_unfinished
 from synth.training import default_device
 
 
@@ -28,72 +29,107 @@ def main(
 ) -> None:
     """Make the real-plus-synthetic training set of one recipe.
 
-    `repainted` is a small set of its own: the first layouts, each painted several times, which
-    says how much the images of one layout differ; empty for a recipe of real pairs only.
+    Pairs are made in parts, in a scratch folder, by the engine of `produce.engine`; a run that was
+    killed makes only what is missing. `repainted` is a small set of its own: the first layouts,
+    each painted several times, which says how much the images of one layout differ; empty for a
+    recipe of real pairs only.
     """
     row = read(f"recipes.{check_name(recipe)}", recipes.RecipeParams)
-    numbers = read("produce", recipes.ProduceParams)
-    torch.set_num_threads(numbers.threads)
+    numbers = read("produce", ProduceParams)
+    engine = choose(numbers.engine, ENGINES, "engine")
     real = PairSet(train)
-    ready = recipes.load(
-        recipe,
-        row,
-        real=real,
-        palette=palette,
-        layout=layout,
-        painter=painter,
-        device=default_device(),
-    )
-    if ready is not None and ready.control is not None:
-        # every palette before any painting: controls that cannot be kept are found at once
-        for index in range(numbers.num_pairs):
-            recipes.draw_palette(ready, index, numbers.seed)
+    artifacts = {"palette": palette, "layout": layout, "painter": painter}
+    request = recipes.check(recipe, row, real=real, **artifacts)
+    if request is not None and request.control is not None:
+        _draw_palettes(request, numbers)
     made_of = fingerprint(
         {
-            "produce": numbers.model_dump(exclude={"repaint"}),
+            "produce": numbers.made_of(),
             "layouts": row.layouts,
             "painter": row.painter,
             "controls": row.controls.model_dump(),
         },
         [train, palette, layout, painter],
     )
-    about = {"classes": real.classes, "size": real.size, "fingerprint": made_of, "prefix": recipe}
-    origin = None if ready is None else {recipe: _origin(row)}
+    job = Job(
+        recipe,
+        row,
+        numbers,
+        fingerprint=made_of,
+        folder=_folder(recipe, made_of, numbers),
+        **{name: path.absolute() for name, path in {"train": train, **artifacts}.items()},
+    )
+    parts = [] if request is None else plan(numbers)
     with timed(f"produce@{recipe}") as timing:
-        with replacing(out) as partial, ShardWriter(partial, origin=origin, **about) as writer:
-            writer.add_shards_of(real)
-            if ready is not None:
-                _write(writer, ready, numbers)
-                timing.images = numbers.num_pairs
-        with replacing(repainted) as partial, ShardWriter(partial, origin=origin, **about) as few:
-            if ready is not None:
-                _repaint(few, ready, numbers)
+        if parts:
+            _make(engine, job, parts)
+            timing.images = numbers.num_pairs
+        made = {kind: [part for part in parts if part.kind == kind] for kind in KINDS}
+        _gather(job, made["pairs"], out, real, with_real=True)
+        _gather(job, made["repainted"], repainted, real, with_real=False)
+    remove(job.folder)
     log.info(f"{out}: {len(PairSet(out))} pairs")
 
 
-def _origin(row: recipes.RecipeParams) -> dict[str, str]:
-    asked = describe(row.controls)
-    return {"layouts": row.layouts, "painter": row.painter} | ({"controls": asked} if asked else {})
+def _draw_palettes(request: recipes.Request, numbers: ProduceParams) -> None:
+    # every palette before any painting: controls that cannot be kept are found at once
+    with progress(numbers.num_pairs, f"{request.name}: checking controls", "palettes") as advance:
+        for index in range(numbers.num_pairs):
+            recipes.draw_palette(request, index, numbers.seed)
+            advance()
 
 
-def _write(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams) -> None:
-    with progress(numbers.num_pairs, ready.name, "pairs") as advance:
-        for first in range(0, numbers.num_pairs, numbers.batch_size):
-            # a full batch also at the end, so that the last pairs do not depend on num_pairs
-            indices = range(first, first + numbers.batch_size)
-            pairs = recipes.make_pairs(ready, indices, numbers.seed)
-            for pair in pairs[: numbers.num_pairs - first]:
-                writer.write(pair)
-            advance(min(numbers.batch_size, numbers.num_pairs - first))
+def _folder(recipe: str, made_of: str, numbers: ProduceParams) -> Path:
+    """Return where finished parts wait: bytes differ between kinds of devices, parts by length."""
+    key = {"device": default_device().type, "cut": numbers.pairs_per_shard, "again": made_of}
+    key |= {"repaint": numbers.repaint.model_dump()}
+    return scratch(f"produce-{recipe}", fingerprint(key, [])).absolute()
 
 
-def _repaint(writer: ShardWriter, ready: recipes.Recipe, numbers: recipes.ProduceParams) -> None:
-    count, size = numbers.repaint.num_layouts, numbers.batch_size
-    for again in range(numbers.repaint.num_images):
-        for first in range(0, count, size):
-            indices = range(first, min(first + size, count))
-            for pair in recipes.make_pairs(ready, indices, numbers.seed, again):
-                writer.write(pair)
+def _make(engine: Engine, job: Job, parts: Sequence[Part]) -> None:
+    """Make the parts that no earlier run has made."""
+    remove_unfinished(job)
+    missing = [part for part in parts if not is_finished(job, part)]
+    total = sum(part.num_pairs for part in parts)
+    done = total - sum(part.num_pairs for part in missing)
+    if done:
+        log.info(f"{job.recipe}: {done} of {total} pairs are there from a run that was stopped")
+    if not missing:
+        return
+    spent = dict.fromkeys(("painting", "encoding", "writing"), 0.0)
+    with (
+        progress(total, job.recipe, "pairs", done) as advance,
+        closing(engine(job, missing)) as steps,
+    ):
+        for step in steps:
+            for name in spent:
+                spent[name] += getattr(step, name)
+            advance(step.num_pairs, shares(spent))
+
+
+def shares(seconds: Mapping[str, float]) -> str:
+    """Say how time is divided: `painting 90 %, encoding 8 %, writing 2 %`."""
+    total = sum(seconds.values()) or 1.0
+    return ", ".join(f"{name} {100 * part / total:.0f} %" for name, part in seconds.items())
+
+
+def _gather(job: Job, parts: Sequence[Part], out: Path, real: PairSet, with_real: bool) -> None:
+    """Make one set of finished parts, behind the real pairs or without them."""
+    with (
+        replacing(out) as partial,
+        ShardWriter(
+            partial,
+            classes=real.classes,
+            size=real.size,
+            fingerprint=job.fingerprint,
+            prefix=job.recipe,
+            origin=job.origin() if parts else None,
+        ) as writer,
+    ):
+        if with_real:
+            writer.add_shards_of(real)
+        for part in parts:
+            writer.add_shards_of(PairSet(job.folder / part.name), link=True)
 
 
 if __name__ == "__main__":

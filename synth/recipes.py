@@ -1,5 +1,6 @@
 """What pairs to make: a recipe is where layouts come from and who paints them."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import nn
 
 from data.batches import load_tensors, onehot
@@ -19,8 +19,10 @@ from synth import artifact
 from synth.controls import Control, Controls, control
 from synth.layouts import LAYOUTS
 from synth.method import Drawn, Method, generator
+from synth.painted import Painted, moment, to_cpu
 from synth.painters import PAINTERS
 from synth.palette import PaletteModel
+from synth.prepared import prepare
 
 # Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
 # An image that is painted again draws from (run seed, PAINTER + again * STREAMS, index).
@@ -41,21 +43,18 @@ class RecipeParams(Params):
     controls: Controls = Controls()
 
 
-class RepaintParams(Params):
-    """`produce.repaint`: how many layouts are painted several times, and how often each."""
+@dataclass(frozen=True)
+class Request:
+    """A recipe whose parts are known to fit together, before any network is built.
 
-    num_layouts: int = Field(ge=1)
-    num_images: int = Field(ge=2)
+    `layouts` and `painter` are registry names, also where a joint fine-tuned them.
+    """
 
-
-class ProduceParams(Params):
-    """Section `produce`: how many synthetic pairs, and what their bytes depend on."""
-
-    num_pairs: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
-    seed: int = Field(ge=0, lt=2**31)
-    threads: int = Field(ge=1)
-    repaint: RepaintParams
+    name: str
+    layouts: str
+    painter: str
+    palettes: PaletteModel
+    control: Control | None
 
 
 @dataclass(frozen=True)
@@ -78,17 +77,10 @@ class Recipe:
     device: torch.device
 
 
-def load(
-    name: str,
-    row: RecipeParams,
-    *,
-    real: PairSet,
-    palette: Path,
-    layout: Path,
-    painter: Path,
-    device: torch.device,
-) -> Recipe | None:
-    """Load what a recipe needs; None for a recipe of real pairs only.
+def check(
+    name: str, row: RecipeParams, *, real: PairSet, palette: Path, layout: Path, painter: Path
+) -> Request | None:
+    """Check that a recipe can be made of these artifacts; None for a recipe of real pairs only.
 
     Raises `UserError` for unknown methods, for half a recipe, and for artifacts that were trained
     on other classes or at another size.
@@ -115,18 +107,41 @@ def load(
         if artifact.checked(path, real).name != named:
             holds = artifact.describe(path).name
             raise UserError(f"{path} holds {holds!r}, the recipe asks for {named!r}")
-    layout_method, layout_nets = _layouts(layout, layouts, real, palettes, device)
-    painter_method, painter_nets = load_painter(painter, paints, real, device)
+    return Request(name, layouts, paints, palettes, asked)
+
+
+def load(
+    name: str,
+    row: RecipeParams,
+    *,
+    real: PairSet,
+    palette: Path,
+    layout: Path,
+    painter: Path,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> Recipe | None:
+    """Load what a recipe needs; None for a recipe of real pairs only. Raises as `check` does.
+
+    The painter computes in `dtype`, layouts always in float32.
+    """
+    request = check(name, row, real=real, palette=palette, layout=layout, painter=painter)
+    if request is None:
+        return None
+    palettes = request.palettes
+    layout_method, layout_nets = _layouts(layout, request.layouts, real, palettes, device)
+    painter_method, painter_nets = load_painter(painter, request.painter, real, device)
+    painter_nets = prepare(painter_nets, num_classes=real.classes.num_classes, dtype=dtype)
     _, labels = load_tensors(real, range(len(real)))
     return Recipe(
         name,
-        layouts,
+        request.layouts,
         layout_method,
         layout_nets,
         painter_method,
         painter_nets,
         palettes,
-        asked,
+        request.control,
         labels,
         tuple(real.ids()),
         device,
@@ -147,14 +162,22 @@ def load_painter(
     return method, artifact.load_nets(path, method.nets, method.ema).to(device)
 
 
-@torch.no_grad()
 def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0) -> list[Pair]:
-    """Make the synthetic pairs of the given indices, one batch.
+    """Make the synthetic pairs of the given indices, one batch; see `paint`."""
+    painted = paint(recipe, indices, seed, again)
+    return [painted.pair(slot) for slot in range(len(indices))]
+
+
+@torch.no_grad()
+def paint(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0) -> Painted:
+    """Draw and paint the synthetic pairs of the given indices, one batch.
 
     A pair is a function of (models, recipe, run seed, index, again); its bytes also depend on the
     number of items in the batch and of threads, which is why both are parameters. `again` > 0
-    paints the same layouts with other noise.
+    paints the same layouts with other noise. On an accelerator the batch may still be under way
+    when this returns.
     """
+    clock, began = time.perf_counter(), moment(recipe.device)
     rows = [parent_row(seed, index, len(recipe.real_ids)) for index in indices]
     palettes = [draw_palette(recipe, index, seed) for index in indices]
     drawn: Drawn = LAYOUTS[recipe.layouts].draw(
@@ -167,23 +190,24 @@ def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0
     condition = onehot(drawn.label, recipe.palettes.num_classes)
     rngs = _rngs(seed, PAINTER + again * STREAMS, indices, recipe.device)
     images = recipe.painter.sample(recipe.painter_nets, condition, rngs)
-    pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu()
-    return [
-        Pair(
-            id=f"{recipe.name}-{index:07d}" + (f"-{again}" if again else ""),
-            image=pixels[slot].permute(1, 2, 0).numpy(),
-            label=drawn.label[slot].to(torch.uint8).cpu().numpy(),
-            source=recipe.name,
-            target=None if drawn.target is None else drawn.target[slot].cpu().numpy(),
-            parent=recipe.real_ids[rows[slot]] if drawn.derived else None,
-            edited=None if drawn.edited is None else drawn.edited[slot].cpu().numpy(),
-            seed=seed << 32 | index,
-        )
-        for slot, index in enumerate(indices)
-    ]
+    pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
+    suffix = f"-{again}" if again else ""
+    return Painted(
+        ids=tuple(f"{recipe.name}-{index:07d}{suffix}" for index in indices),
+        source=recipe.name,
+        pixels=to_cpu(pixels),
+        label=to_cpu(drawn.label.to(torch.uint8)),
+        target=None if drawn.target is None else to_cpu(drawn.target),
+        edited=None if drawn.edited is None else to_cpu(drawn.edited),
+        parents=tuple(recipe.real_ids[row] if drawn.derived else None for row in rows),
+        seeds=tuple(seed << 32 | index for index in indices),
+        began=began,
+        ready=moment(recipe.device),  # after the copies, which are in the same queue
+        spent=time.perf_counter() - clock,
+    )
 
 
-def draw_palette(recipe: Recipe, index: int, seed: int) -> np.ndarray:
+def draw_palette(recipe: Recipe | Request, index: int, seed: int) -> np.ndarray:
     """Draw the palette of pair `index`, float32 `[C]`; controls hold where there are any."""
     key = _seed(seed, PALETTE, index)
     if recipe.control is None:

@@ -21,7 +21,7 @@ from data.params import Params, read, read_raw
 from evaluate.config import ReportParams
 from segment import adapt, archs
 from segment import train as segment_train
-from synth import fit_palette, joint, recipes, training
+from synth import fit_palette, joint, parts, recipes, training
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 
@@ -158,6 +158,12 @@ def test_a_method_does_not_depend_on_its_siblings() -> None:
             assert not code_deps(address) & siblings, f"{address} would retrain for a sibling"
 
 
+def test_who_makes_pairs_makes_no_stage_stale() -> None:
+    declared = set(STAGES["produce@semi"].params[0].params)
+    of_bytes = {key.removeprefix("produce.") for key in declared if key.startswith("produce.")}
+    assert set(parts.ProduceParams.model_fields) - of_bytes == {"engine", "workers", "encoders"}
+
+
 @pytest.mark.parametrize("address", STAGES)
 def test_a_stage_says_what_it_does(address: str) -> None:
     stage = STAGES[address]
@@ -173,7 +179,7 @@ SECTIONS: dict[str, type[Params]] = {
     "dataset": ingest.DatasetParams,
     "palette": fit_palette.PaletteParams,
     "training": training.TrainingParams,
-    "produce": recipes.ProduceParams,
+    "produce": parts.ProduceParams,
     "segment": segment_train.Config,
     "adapt.advent": adapt.Config,
     "report": ReportParams,

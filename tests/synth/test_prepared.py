@@ -1,0 +1,115 @@
+"""Prepared painters paint what the trained ones do; the regions of a layout are exact."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from data.batches import onehot
+from synth import prepared
+from synth.method import generator
+from synth.painters import PAINTERS
+from synth.regions import Regions, find_regions
+
+SIZE, CLASSES = (64, 128), 7
+SMALL = {"num_images": 8, "critic_width": 4}
+CONFIGS = {
+    "spade": ("spade", {"width": 8, "hidden": 16}),
+    "oasis": ("oasis", {"width": 8, "hidden": 16, "noise_channels": 6}),
+    "oasis, noise a region": (
+        "oasis",
+        {"width": 8, "hidden": 16, "noise_channels": 6, "noise": "region"},
+    ),
+    "oasis, noise a pixel": (
+        "oasis",
+        {"width": 8, "hidden": 16, "noise_channels": 6, "noise": "pixel"},
+    ),
+    "pix2pixhd": ("pix2pixhd", {"width": 8, "num_blocks": 2}),
+}
+
+
+def trained(key):
+    """A painter whose weights and statistics are far from their start, and its networks."""
+    name, config = CONFIGS[key]
+    entry = PAINTERS[name]
+    torch.manual_seed(0)
+    numbers = entry.Config(**SMALL | config).model_dump()
+    method = entry.build(num_classes=CLASSES, size=SIZE, **numbers)
+    for layer in method.nets["G"].modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.2, 3)
+    for weight in method.nets["G"].parameters():
+        weight.data.mul_(8 if weight.dim() > 1 and name != "pix2pixhd" else 1)
+        if weight.dim() == 1:
+            weight.data.normal_(0, 0.1)
+    return method, nn.ModuleDict({"G": method.nets["G"]}).eval().requires_grad_(False)
+
+
+def streets(count):
+    label = torch.zeros(count, *SIZE, dtype=torch.long)
+    rng = np.random.default_rng(0)
+    for each in label:
+        each[: rng.integers(20, 40)] = 1
+        for class_id in range(2, CLASSES - 1):
+            top, left = rng.integers(0, 44), rng.integers(0, 90)
+            each[top : top + rng.integers(4, 20), left : left + rng.integers(4, 38)] = class_id
+    return label
+
+
+def paint(method, nets, condition):
+    rngs = [generator(5, index) for index in range(len(condition))]
+    with torch.no_grad():
+        return method.sample(nets, condition, rngs)
+
+
+LAYOUTS = {
+    "regions": onehot(streets(3), CLASSES),
+    "every pixel its own": onehot(torch.randint(0, CLASSES, (2, *SIZE)), CLASSES),
+    "soft": torch.randn(2, CLASSES, *SIZE).softmax(1),
+}
+
+
+@pytest.mark.parametrize("kind", LAYOUTS)
+@pytest.mark.parametrize("key", CONFIGS)
+def test_a_prepared_painter_paints_the_same(key, kind):
+    method, nets = trained(key)
+    wanted = paint(method, nets, LAYOUTS[kind])
+    assert wanted.std() > 0.05
+    for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, 0.06, 0.01)):
+        ready = prepared.prepare(nets, num_classes=CLASSES, dtype=dtype)
+        differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()
+        assert differing.max() < most and differing.mean() < mean
+    torch.testing.assert_close(paint(method, nets, LAYOUTS[kind]), wanted, msg="nets were changed")
+
+
+def test_regions_are_used_where_there_are_any(monkeypatch):
+    method, nets = trained("spade")
+    ready = prepared.prepare(nets, num_classes=CLASSES, dtype=torch.float32)
+    used = []
+    at = Regions.at
+    monkeypatch.setattr(Regions, "at", lambda self, size: used.append(at(self, size)) or used[-1])
+    paint(method, ready, LAYOUTS["regions"])
+    assert used[0] is None, "two by four pixels are all different"
+    assert used[-1] is not None
+    assert find_regions(LAYOUTS["soft"], CLASSES) is None
+
+
+@pytest.mark.parametrize("num_classes", [3, 200])
+def test_patterns_are_the_neighbourhoods_of_their_pixels(num_classes):
+    label = torch.randint(0, num_classes, (2, 3, 4))
+    label = label.repeat_interleave(12, 1).repeat_interleave(12, 2)
+    label[0, 5, 7] = num_classes - 1
+    (found,) = find_regions(onehot(label, num_classes), num_classes).at(label.shape[1:])
+    assert len(found.large) < label.numel() / 2
+    assert len(torch.unique(found.small, dim=0)) == len(found.small)
+    assert len(torch.unique(found.large, dim=0)) == len(found.large)
+    padded = nn.functional.pad(label, (2, 2, 2, 2), value=num_classes)
+    for pixel, row in enumerate(found.where.tolist()):
+        image, y, x = np.unravel_index(pixel, label.shape)
+        block = padded[image, y : y + 5, x : x + 5]
+        for position, small in enumerate(found.large[row].tolist()):
+            top, left = divmod(position, 3)
+            seen = found.small[small]
+            assert torch.equal(seen.view(3, 3), block[top : top + 3, left : left + 3])
+            assert found.inside[small] == (block[top + 1, left + 1] < num_classes)

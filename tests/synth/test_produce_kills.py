@@ -1,0 +1,114 @@
+"""The stage as a process that is killed, and every number of workers: always the same set."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from data import verify
+from data.shards import PairSet
+
+pytestmark = pytest.mark.slow
+
+NUMBERS = "num_pairs: 60, batch_size: 4, seed: 0, threads: 1, pairs_per_shard: 8"
+REPAINT = "repaint: {num_layouts: 3, num_images: 2}"
+
+
+@pytest.fixture
+def start(artifacts: Path, root: Path, tmp_path: Path):
+    """Return a function that starts the stage with an engine, in `tmp_path`."""
+
+    def begin(engine: str) -> subprocess.Popen:
+        (tmp_path / "params.yaml").write_text(
+            f"produce: {{{NUMBERS}, {REPAINT}, {engine}}}\n"
+            "recipes:\n  palette: {layouts: semantic_palette, painter: oasis, adapt: none}\n"
+        )
+        paths = {"train": "train", "palette": "palette", "painter": "oasis"}
+        paths |= {"layout": "semantic_palette"}
+        flags = [part for key, name in paths.items() for part in (f"--{key}", artifacts / name)]
+        command = [sys.executable, "-m", "synth.produce", "--recipe", "palette", *flags]
+        return subprocess.Popen(
+            [*command, "--out", "pairs", "--repainted", "few"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    return begin
+
+
+def finished(folder: Path) -> list[Path]:
+    return sorted(folder.glob(".scratch/*/[a-z]*/manifest.json"))
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    files = sorted([*(folder / "pairs").iterdir(), *(folder / "few").iterdir()])
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def wait_for_parts(process: subprocess.Popen, folder: Path, count: int) -> None:
+    while len(finished(folder)) < count:
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+
+
+def children(pid: int) -> list[int]:
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in listed]
+
+
+def test_kills_and_workers_change_no_byte(start, tmp_path):
+    process = start("engine: inline")
+    said, _ = process.communicate()
+    assert process.returncode == 0, said
+    whole = bytes_of(tmp_path)
+    assert len(PairSet(tmp_path / "pairs")) == 70 and list(verify.faults(tmp_path / "pairs")) == []
+    draw = random.Random(0)
+    for engine in (
+        "engine: inline",
+        "engine: processes, workers: 1",
+        "engine: processes, workers: 2",
+        "engine: processes, workers: 5",
+    ):
+        for kind in ("pairs", "few"):
+            (tmp_path / kind).rename(tmp_path / f"old-{kind}-{time.monotonic_ns()}")
+        first = start(engine)
+        wait_for_parts(first, tmp_path, draw.randint(1, 4))
+        workers = children(first.pid)
+        first.kill()  # the whole stage, in the middle of some part
+        first.communicate()
+        kept = {path: path.stat().st_mtime_ns for path in finished(tmp_path)}
+        assert kept and not (tmp_path / "pairs").exists()
+        second = start(engine)
+        wait_for_parts(second, tmp_path, min(len(kept) + 1, 8))
+        now = {path: path.stat().st_mtime_ns for path in finished(tmp_path)}
+        assert now.items() >= kept.items(), "a finished part was made again"
+        said, _ = second.communicate()
+        assert second.returncode == 0, said
+        assert "are there from a run that was stopped" in said
+        assert bytes_of(tmp_path) == whole, engine
+        assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()], "an orphan lives on"
+
+
+@pytest.mark.parametrize("engine", ["engine: inline", "engine: processes, workers: 2"])
+def test_sigterm_ends_the_stage_cleanly(start, tmp_path, engine):
+    process = start(engine)
+    wait_for_parts(process, tmp_path, 2)
+    workers = children(process.pid)
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert time.monotonic() - began < 10, "the issue's limit, not a speed"
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not [pid for pid in workers if Path(f"/proc/{pid}").exists()]
+    assert {path.name[0] for path in tmp_path.glob(".scratch/*/*")} == {"p"}, "begun parts are gone"
+    said, _ = start(engine).communicate()
+    assert "are there from a run that was stopped" in said
+    assert list(verify.faults(tmp_path / "pairs")) == []
