@@ -14,7 +14,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-data repro poster publish
+.PHONY: help venv check fix test test-slow bench-data repro poster endurance publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -42,12 +42,16 @@ bench-data: .venv/installed  ## compare the loader with MMSegmentation's, into d
 	$(BIN)/python -m segment.bench_data
 
 repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name)
+	$(BIN)/python -m flows.workspace
 	$(if $(PRESET),$(BIN)/python -m data.preset $(PRESET))
 	$(BIN)/dvc repro
 	@echo "report: $(CURDIR)/evaluate/report.md"
 
 poster:  ## every row of the Semantic Palette poster, small: repro with presets/poster.yaml
 	@$(MAKE) --no-print-directory repro PRESET=poster
+
+endurance: .venv/installed  ## kill the flow at random moments, compare with a run in peace (PRESET=name, KILLS=n)
+	$(BIN)/python -m flows.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))
 
 publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be committed (NAME=name)
 	@test -n "$(NAME)" || { echo "error: say under which name: make publish NAME=camvid-cpu" >&2; exit 2; }

@@ -1,4 +1,4 @@
-"""One DVC stage as one Prefect task, and the graph of stages as DVC knows it.
+"""One DVC stage as one Prefect task.
 
 DVC decides whether a stage runs, Prefect decides when and where. The functions without a
 decorator need no Prefect run and hold what there is to test.
@@ -7,6 +7,7 @@ decorator need no Prefect run and hold what there is to test.
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections import deque
@@ -14,17 +15,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from dvc.repo import Repo
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-STAGE = re.compile(r"^[a-z0-9_]+(@[a-z0-9_]+(-[a-z0-9_]+)*)?$")
+from flows.redaction import redactor
+from flows.workspace import Workspace, end_stages, environment
+
+DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
 NUM_LAST_LINES = 20
 NUM_RETRIES = 2
-SIGKILL = 9
 SHELL_SIGNAL = 128
 MAX_SIGNAL = 64
 
-_NODE = re.compile(r'^"([^"]+)"(?: -> "([^"]+)")?;$')
 _EXIT = re.compile(r"exited with (-?\d+)")
 # DVC's advice for a person at a terminal: a block of git commands, then a hint about remotes.
 _ADVICE = re.compile(r"^(To track the changes with git|To enable auto staging|Use `dvc push`)")
@@ -48,66 +51,75 @@ class StageFailed(RuntimeError):
     @property
     def killed(self) -> bool:
         """True for SIGKILL only: out of memory, a lost machine. Never for errors or SIGTERM."""
-        return self.status == -SIGKILL
+        return self.status == -signal.SIGKILL
 
 
-def command(stage: str) -> list[str]:
+def command(stage: str, shared: bool = False) -> list[str]:
     """Return the command that brings one stage up to date, its upstream left alone."""
     # `--wait-for-lock` belongs before `repro`: other stages may hold the repository for a moment.
-    return [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item", stage]
+    pull = ["--pull"] if shared else []
+    return [*DVC, "repro", "--single-item", *pull, stage]
 
 
-def read_graph(root: Path) -> dict[str, set[str]]:
-    """Ask DVC for its stages: name -> names of the stages that must be done before it.
+def run(
+    stage: str,
+    root: Path,
+    log: logging.Logger | Any,
+    env: Mapping[str, str],
+    shared: bool = False,
+) -> None:
+    """Bring one stage up to date and stream its output, less secrets, to `log`.
 
-    Raises `ValueError` for a stage whose name is not safe on a command line.
+    A shared one is taken from the DVC remote where it has run elsewhere, and put there. Raises
+    `StageFailed` with the last lines when a command ends with a non-zero status.
     """
-    dvc = [sys.executable, "-m", "dvc", "dag", "--dot"]
-    shown = subprocess.run(
-        dvc, cwd=root, env=_environment(), capture_output=True, text=True, check=False
-    )
-    if shown.returncode:
-        raise ValueError(f"DVC cannot read the pipeline: {shown.stderr.strip()}")
-    graph = parse_graph(shown.stdout)
-    unsafe = sorted(name for name in graph if not STAGE.match(name))
-    if unsafe:
-        raise ValueError(
-            f"stage names {', '.join(unsafe)} are not allowed; names in params.yaml use lower-case "
-            "letters, digits and _ only"
-        )
-    return graph
+    stream(command(stage, shared), stage, root, log, env)
+    if shared:
+        stream([*DVC, "push", "--quiet", "--run-cache", stage], stage, root, log, env)
 
 
-def parse_graph(dot: str) -> dict[str, set[str]]:
-    """Read the output of `dvc dag --dot`: name -> names of its direct upstream stages."""
-    graph: dict[str, set[str]] = {}
-    for line in dot.splitlines():
-        if found := _NODE.match(line.strip()):
-            before, after = found.groups()
-            graph.setdefault(before, set())
-            if after:
-                graph.setdefault(after, set()).add(before)
-    return graph
+def fetch_runs(root: Path) -> None:
+    """Fetch what DVC knows of runs on other machines, so that their stages are not run here.
 
-
-def run(stage: str, root: Path, log: logging.Logger | Any, env: Mapping[str, str]) -> None:
-    """Bring one stage up to date and stream its output to `log`.
-
-    Raises `StageFailed` with the last lines when it ends with a non-zero status.
+    Raises `ValueError` when the clone has no default remote.
     """
+    with Repo(str(root)) as repo:
+        if not repo.config["core"].get("remote"):
+            raise ValueError(
+                f"{root} has no DVC remote to share through; name one with "
+                "`dvc remote add --default store URL`"
+            )
+        with repo.lock:
+            repo.stage_cache.pull(None)
+
+
+def stream(
+    words: list[str],
+    stage: str,
+    root: Path,
+    log: logging.Logger | Any,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+) -> None:
+    """Run a command as the work of a stage of a clone, as `run` does; None means in its root."""
+    # A killed DVC may have left its training alive, which would write beside the next one.
+    end_stages(root, log, stage)
+    settings = {**quiet_environment(), **environment(root, stage), **env}
+    redact = redactor(settings)
     last: deque[str] = deque(maxlen=NUM_LAST_LINES)
     # The child stays in our process group on purpose: a cancelled flow takes it along.
     with subprocess.Popen(
-        command(stage),
-        cwd=root,
-        env=_environment(env),
+        words,
+        cwd=cwd or root,
+        env=settings,
         text=True,
         errors="replace",
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as child:
         assert child.stdout is not None
-        for line in without_advice(child.stdout):
+        for line in map(redact, without_advice(child.stdout)):
             log.info(line)
             last.append(line)
     if child.returncode:
@@ -135,10 +147,27 @@ def worth_retrying(task: Any, task_run: Any, state: Any) -> bool:
     retry_delay_seconds=2,
     retry_condition_fn=worth_retrying,
 )
-def run_stage(stage: str, root: str, gpu: int | None = None) -> None:
+def run_stage(stage: str, workspace: Workspace, gpu: str | None = None) -> None:
     """Bring one stage up to date; a killed training resumes when the task is retried."""
-    env = {} if gpu is None else {"CUDA_VISIBLE_DEVICES": str(gpu)}
-    run(stage, Path(root), get_run_logger(), env)
+    if workspace.leaving.is_set():
+        raise StageFailed(stage, -signal.SIGTERM, ("the run was stopped before the stage began",))
+    run(stage, workspace.root, get_run_logger(), on_device(gpu), workspace.shared)
+
+
+def on_device(gpu: str | None) -> dict[str, str]:
+    """Return the variables that show a process one device only, or none for a CPU."""
+    if gpu is None:
+        return {}
+    # nvidia-smi counts by bus, and CUDA does when told to.
+    return {"CUDA_VISIBLE_DEVICES": gpu, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def quiet_environment() -> dict[str, str]:
+    """Return the environment of a DVC command: our interpreter first, no telemetry unless asked."""
+    # Stages start `python`: it has to be the one that runs this flow.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    quiet = {"DVC_NO_ANALYTICS": "true", "PYTHONUNBUFFERED": "1"}
+    return {**quiet, **os.environ, "PATH": path}
 
 
 def _status_of_stage(status: int, lines: deque[str]) -> int:
@@ -152,10 +181,3 @@ def _status_of_stage(status: int, lines: deque[str]) -> int:
             status = int(found[1])
             break
     return SHELL_SIGNAL - status if SHELL_SIGNAL < status <= SHELL_SIGNAL + MAX_SIGNAL else status
-
-
-def _environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
-    # Stages start `python`: it has to be the one that runs this flow.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    quiet = {"DVC_NO_ANALYTICS": "true", "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, **quiet, "PATH": path, **(env or {})}

@@ -1,5 +1,6 @@
 """A toy pipeline with real DVC, and a private Prefect server."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,16 +29,22 @@ stages:
 WRITE = "from pathlib import Path\nPath('{name}.txt').write_text('# {name}\\n')\n"
 
 
-@pytest.fixture
-def toy(tmp_path: Path) -> Path:
-    """A DVC project of four stages that has not run yet."""
-    root = tmp_path / "toy"
+@pytest.fixture(scope="session")
+def new_toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DVC project of four stages that has not run yet. Not to be changed."""
+    root = tmp_path_factory.mktemp("new") / "toy"
     (root / "evaluate").mkdir(parents=True)
     (root / "dvc.yaml").write_text(TOY)
     for name in "bc":
         (root / f"{name}.py").write_text(WRITE.format(name=name))
     subprocess.run(["dvc", "init", "--quiet", "--no-scm"], cwd=root, check=True)
     return root
+
+
+@pytest.fixture
+def toy(new_toy: Path, tmp_path: Path) -> Path:
+    """A copy of it that a test may change."""
+    return Path(shutil.copytree(new_toy, tmp_path / "toy"))
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +59,10 @@ def server() -> Iterator[None]:
 @pytest.fixture
 def no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Retry at once."""
-    from flows import pipeline
+    from flows import schedule
 
-    eager = pipeline.run_stage.with_options(retry_delay_seconds=0)
-    monkeypatch.setattr(pipeline, "run_stage", eager)
+    eager = schedule.run_stage.with_options(retry_delay_seconds=0)
+    monkeypatch.setattr(schedule, "run_stage", eager)
 
 
 @pytest.fixture

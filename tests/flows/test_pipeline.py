@@ -1,13 +1,15 @@
 """The flow: order, failure, retry, devices, artifacts."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flows import pipeline
-from flows.pipeline import ExperimentFailed, experiment, ready
+from flows import workspace
+from flows.pipeline import experiment
+from flows.schedule import ExperimentFailed
 
 # A cell ends only after the other one of its pair has started, so two are always at work at once.
 CELL = """
@@ -31,13 +33,6 @@ def artifacts(key: str) -> list[Any]:
         wanted = ArtifactFilter(key=ArtifactFilterKey(any_=[key]))
         found = client.read_artifacts(artifact_filter=wanted)
     return sorted(found, key=lambda artifact: artifact.created, reverse=True)
-
-
-def test_ready_stages_keep_the_order_of_the_graph() -> None:
-    graph = {"a": set(), "b": {"a"}, "c": {"a"}, "d": {"b", "c"}}
-    assert ready(graph, done=set(), started=set()) == ["a"]
-    assert ready(graph, done={"a"}, started={"a"}) == ["b", "c"]
-    assert ready(graph, done={"a", "b"}, started={"a", "b", "c"}) == []
 
 
 @pytest.mark.usefixtures("server")
@@ -102,8 +97,39 @@ def test_never_two_stages_on_one_device(toy: Path) -> None:
 
 
 @pytest.mark.usefixtures("server")
-@pytest.mark.parametrize("wrong", [{"workers": 0}, {"gpus": [1, 1]}])
-def test_wrong_places_are_refused_before_anything_runs(toy: Path, wrong: dict) -> None:
-    with pytest.raises(ValueError, match=r"use 1 to|each device once"):
-        pipeline.experiment(root=str(toy), **wrong)
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"workers": 0}, "workers: Input should be greater than or equal to 1"),
+        ({"gpus": []}, "gpus: List should have at least 1 item"),
+        ({"gpus": [1, 1]}, "names a device twice"),
+        ({"stages": ["a;touch pwned"]}, "stages.0: String should match pattern"),
+        ({"stages": ["d"]}, "unknown stages d; there is a, b, c, report"),
+    ],
+)
+def test_wrong_parameters_are_refused_before_anything_runs(
+    toy: Path, wrong: dict[str, Any], words: str
+) -> None:
+    state = experiment(root=str(toy), **wrong, return_state=True)
+    assert state.is_failed()
+    assert words in str(state.result(raise_on_failure=False))
+    assert not (toy / "a.txt").exists()
+
+
+@pytest.mark.usefixtures("server")
+def test_asked_for_stages_run_with_what_they_need(toy: Path) -> None:
+    experiment(root=str(toy), stages=["b"])
+    assert (toy / "b.txt").exists()
+    assert not (toy / "c.txt").exists()
+
+
+@pytest.mark.usefixtures("server")
+def test_a_second_run_in_a_clone_is_refused_in_words(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workspace.occupied, "__defaults__", (0.5,))
+    with workspace.occupied(toy, logging.getLogger("test")):
+        state = experiment(root=str(toy), return_state=True)
+    with pytest.raises(workspace.WorkspaceBusy, match="is in use by another run"):
+        state.result()
     assert not (toy / "a.txt").exists()

@@ -1,6 +1,13 @@
-"""A server, a work pool, a worker and a deployment, as `prefect.yaml` describes them."""
+"""Server, work pool, worker and deployments as `prefect.yaml` has them, and what may befall them.
 
+One server and one worker for all tests; the pipeline is cut down to the stages that paint.
+"""
+
+import contextlib
+import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,21 +18,36 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import urlopen
 
+import httpx
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
 pytestmark = pytest.mark.slow
 
 PATIENCE = 400  # seconds until a server, a worker or a state must be there
+SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY"
+PAINTER = "painter@spade"
+# Shows all that it is given, as a careless stage might, and what a report has for an ablation.
+REPORT = """
+import json, os
+from pathlib import Path
+from data.params import read_raw
+print(dict(os.environ))
+score = {"mean": float(read_raw("report.sheet_rows")), "std": None}
+recipes = {"real": {"miou": score, "delta": None, "test": None}}
+Path("evaluate/report.json").write_text(json.dumps({"recipes": recipes}))
+Path("evaluate/report.md").write_text("# Report\\n")
+"""
 
 
-def wait_for(what: str, condition: Callable[[], Any]) -> Any:
-    end = time.monotonic() + PATIENCE
+def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         if found := condition():
             return found
-        time.sleep(0.2)
-    raise AssertionError(f"waited {PATIENCE} s for {what}")
+        time.sleep(0.1)
+    raise AssertionError(f"waited {patience} s for {what}")
 
 
 def free_port() -> int:
@@ -34,96 +56,193 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def healthy(url: str) -> bool:
+def family(pid: int) -> list[psutil.Process]:
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def is_alive(process: psutil.Process) -> bool:
     try:
-        with urlopen(f"{url}/health", timeout=5) as answer:
-            return answer.status == 200
-    except (URLError, ConnectionError, TimeoutError):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
         return False
 
 
 def stop(process: subprocess.Popen[Any]) -> None:
     """End a process and all that it started."""
-    family = [process.pid, *(child.pid for child in psutil.Process(process.pid).children(True))]
+    if process.poll() is not None:
+        return
+    members = family(process.pid)
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(timeout=30)
+        process.wait(timeout=40)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-    for pid in family:
-        if psutil.pid_exists(pid):
-            psutil.Process(pid).kill()
+    for member in members:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            member.kill()
+
+
+class Office:
+    """A server, and one worker for one clone; both can be killed and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        # Whoever calls home has to go through here, and is heard.
+        self.outside = socket.create_server(("127.0.0.1", 0))
+        self.settings = {
+            "PREFECT_HOME": str(folder / "home"),
+            "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_CLI_PROMPT": "false",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "NO_PROXY": "127.0.0.1,localhost",
+            **dict.fromkeys(
+                ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),
+                f"http://127.0.0.1:{self.outside.getsockname()[1]}",
+            ),
+        }
+        self.server: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
+
+    def start(self, project: Any, name: str, *words: str, cwd: Path) -> subprocess.Popen[bytes]:
+        environment = {**project.environment(), "SCENE_PALETTE_ROOT": str(project.root)}
+        # What README does not ask for is not there: telemetry has to be off without it.
+        for quiet in ("CI", "DO_NOT_TRACK", "DVC_NO_ANALYTICS", "PREFECT_SERVER_ANALYTICS_ENABLED"):
+            environment.pop(quiet, None)
+        with (self.folder / f"{name}.log").open("a") as log:
+            return subprocess.Popen(
+                words,
+                cwd=cwd,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def open(self, project: Any) -> None:
+        command = ["prefect", "server", "start", "--no-ui", "--port", str(self.port)]
+        self.server = self.start(project, "server", *command, cwd=project.root)
+        wait_for("the server", self.is_open)
+
+    def is_open(self) -> bool:
+        try:
+            with urlopen(f"{self.settings['PREFECT_API_URL']}/health", timeout=5) as answer:
+                return answer.status == 200
+        except (URLError, ConnectionError, TimeoutError):
+            return False
+
+    def employ(self, project: Any) -> None:
+        command = ["prefect", "worker", "start", "--pool", "gpu-pool", "--limit", "1"]
+        # Anywhere: the deployment knows the clone from the worker's variable.
+        self.worker = self.start(project, "worker", *command, cwd=self.folder)
+
+    def ask(self, path: str, **body: Any) -> Any:
+        answer = httpx.post(f"{self.settings['PREFECT_API_URL']}/{path}", json=body, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def look(self, path: str) -> Any:
+        answer = httpx.get(f"{self.settings['PREFECT_API_URL']}/{path}", timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def create_run(self, deployment: str, parameters: dict[str, Any]) -> httpx.Response:
+        """Ask for a run of a deployment, as `prefect deployment run` and the browser do."""
+        about = self.look(f"deployments/name/{deployment}/{deployment}")
+        return httpx.post(
+            f"{self.settings['PREFECT_API_URL']}/deployments/{about['id']}/create_flow_run",
+            json={"parameters": parameters},
+            timeout=30,
+        )
+
+    def state(self, run: str) -> str:
+        try:
+            return self.look(f"flow_runs/{run}")["state"]["name"]
+        except httpx.TransportError:
+            return "no server"
+
+    def message(self, run: str) -> str:
+        return self.look(f"flow_runs/{run}")["state"]["message"]
+
+    def log(self, run: str) -> str:
+        chosen = {"flow_run_id": {"any_": [run]}}
+        lines: list[str] = []
+        while more := self.ask("logs/filter", logs=chosen, offset=len(lines), sort="TIMESTAMP_ASC"):
+            lines += [entry["message"] for entry in more]
+        return "\n".join(lines)
 
 
 @pytest.fixture(scope="module")
-def prefect_env(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """A Prefect server on a free loopback port: the settings that lead to it."""
-    home = tmp_path_factory.mktemp("prefect")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}/api"
-    settings = {
-        "PREFECT_HOME": str(home),
-        "PREFECT_API_URL": url,
-        "PREFECT_WORKER_QUERY_SECONDS": "2",
-        "PREFECT_CLI_PROMPT": "false",
+def clone(pristine: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A clone of ingest, palette, layout, painter, produce and a report, all of which have run."""
+    root = tmp_path_factory.mktemp("painters") / "clone"
+    shutil.copytree(pristine.root, root)
+    project = type(pristine)(root)
+    project.set(
+        recipes={"semi": {"layouts": "real", "painter": "spade", "adapt": "none"}},
+        train={"layouts": ["real"], "painters": ["spade"], "joints": {}},
+        painters__spade__num_images=320,
+    )
+    yaml = YAML()
+    pipeline = yaml.load((root / "dvc.yaml").read_text())
+    kept = ("ingest", "palette", "layout", "painter", "produce")
+    stages = {name: pipeline["stages"][name] for name in kept}
+    stages["report"] = {
+        "cmd": "python report.py",
+        "deps": ["artifacts/pairs/semi", "report.py"],
+        "params": ["report.sheet_rows"],
+        "outs": ["evaluate/report.md", "evaluate/report.json"],
     }
-    with (home / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            ["prefect", "server", "start", "--no-ui", "--port", str(port)],
-            env={**os.environ, **settings},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            wait_for("the server", lambda: healthy(url))
-            yield settings
-        finally:
-            stop(server)
+    with (root / "dvc.yaml").open("w") as file:
+        yaml.dump({"stages": stages}, file)
+    (root / "report.py").write_text(REPORT)
+    project.commit("painters only")
+    project.dvc("repro")
+    project.commit("run")
+    return project
+
+
+@pytest.fixture(scope="module")
+def office(clone: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    """The five commands of README, and a clone that a worker works in."""
+    office = Office(tmp_path_factory.mktemp("office"))
+    project = clone.with_settings(office.settings)
+    try:
+        office.open(project)
+        project.run("prefect", "work-pool", "create", "gpu-pool", "--type", "process")
+        project.run("prefect", "deploy", "--all")
+        office.employ(project)
+        yield office
+    finally:
+        for process in (office.worker, office.server):
+            if process is not None:
+                stop(process)
+        office.outside.close()
 
 
 @pytest.fixture
-def worker(
-    pristine: Any, tmp_path: Path, prefect_env: dict[str, str], copy: Callable
-) -> Iterator[Any]:
-    """A small clone with a deployment, and a worker for it."""
-    project = copy(pristine)
-    project.set(
-        recipes={
-            "real": {"layouts": "none", "painter": "none", "adapt": "none"},
-            "semi": {"layouts": "real", "painter": "spade", "adapt": "none"},
-        },
-        train={"layouts": ["none", "real"], "painters": ["none", "spade"]},
-        report__recipes=["real", "semi"],
-    )
-    project.commit("two recipes")
-    project = project.with_settings(prefect_env)
-    project.run("prefect", "work-pool", "create", "gpu-pool", "--type", "process", "--overwrite")
-    project.run("prefect", "deploy", "--all")
-    with (tmp_path / "worker.log").open("w") as log:
-        process = subprocess.Popen(
-            ["prefect", "worker", "start", "--pool", "gpu-pool", "--limit", "1"],
-            cwd=tmp_path,  # anywhere: the deployment knows the clone from the worker's variable
-            env={**project.environment(), "SCENE_PALETTE_ROOT": str(project.root)},
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            yield project
-        finally:
-            stop(process)
+def project(clone: Any, office: Office) -> Any:
+    """The worker's clone, with the settings of the office."""
+    return clone.with_settings(office.settings)
 
 
-def artifact(project: Any, key: str) -> Any:
-    """Return the data of the newest artifact with a key."""
-    import httpx
+def ask_for(office: Office, deployment: str, **parameters: Any) -> str:
+    """Ask for a run, return its id."""
+    asked = office.create_run(deployment, parameters)
+    assert asked.status_code == 201, asked.text
+    return asked.json()["id"]
 
-    url = project.settings["PREFECT_API_URL"]
-    answer = httpx.get(f"{url}/artifacts/{key}/latest", timeout=30)
-    answer.raise_for_status()
-    return answer.json()["data"]
+
+def retrain(project: Any, seed: int) -> None:
+    """Make the painter stale, and nothing that is needed before it."""
+    project.set(painters__spade__num_images=320 + 4 * seed)
+
+
+def ask_for_painter(office: Office) -> str:
+    return ask_for(office, "experiment", stages=[PAINTER])
 
 
 def training_in(root: Path) -> psutil.Process | None:
@@ -135,28 +254,185 @@ def training_in(root: Path) -> psutil.Process | None:
     return None
 
 
-def test_a_deployed_experiment_ends_with_its_report(worker: Any) -> None:
-    output = worker.run("prefect", "deployment", "run", "experiment/experiment", "--watch")
-    assert "Completed" in output
-    report = (worker.root / "evaluate" / "report.md").read_text()
-    assert artifact(worker, "report") == report
-    assert artifact(worker, "stages") == 100.0
-    assert "Data and pipelines are up to date." in worker.dvc("status")
+def in_the_middle(root: Path) -> psutil.Process:
+    """Wait until the painter has left a checkpoint; return its training."""
+    wait_for("a checkpoint", lambda: list(root.glob(".scratch/*/checkpoint.pt")))
+    return wait_for("the training", lambda: training_in(root))
 
 
-def test_a_cancelled_experiment_leaves_no_training_behind(worker: Any) -> None:
-    worker.set(painters__spade__num_images=1000000)
-    started = worker.run("prefect", "deployment", "run", "experiment/experiment")
-    training = wait_for("the painter's training", lambda: training_in(worker.root))
-    run_id = next(line.split()[-1] for line in started.splitlines() if "UUID" in line)
-    worker.run("prefect", "flow-run", "cancel", run_id)
-    wait_for("the training to end", lambda: not training.is_running())
-    wait_for(
-        "the state Cancelled",
-        lambda: "Cancelled" in worker.run("prefect", "flow-run", "inspect", run_id),
-    )
-    # Nothing was left locked.
-    worker.set(painters__spade__num_images=160)
-    assert "Completed" in worker.run(
-        "prefect", "deployment", "run", "experiment/experiment", "--watch"
-    )
+def completed(office: Office, run: str) -> bool:
+    state = office.state(run)
+    assert state not in ("Failed", "Crashed", "Cancelled"), f"{state}\n{office.log(run)}"
+    return state == "Completed"
+
+
+def assert_same_weights(project: Any) -> None:
+    """The weights in the clone are those of a training that nobody disturbed."""
+    disturbed = project.locked()[PAINTER]["outs"]
+    project.dvc("repro", "--force", "--no-run-cache", "--single-item", PAINTER)
+    assert project.locked()[PAINTER]["outs"] == disturbed
+
+
+def test_a_wrong_parameter_is_refused_before_there_is_a_run(project: Any, office: Office) -> None:
+    for deployment, parameters, word in [
+        ("experiment", {"workers": 0}, "minimum"),
+        ("experiment", {"workers": "many"}, "integer"),
+        ("experiment", {"gpus": [1, 1]}, "unique"),
+        ("experiment", {"stages": ["report;touch pwned"]}, "report;touch pwned"),
+        ("experiment", {"stages": []}, "stages"),
+        ("ablation", {"overrides": ["a.b=$(touch pwned)"]}, "touch pwned"),
+        ("ablation", {"overrides": []}, "overrides"),
+        ("ablation", {}, "overrides"),
+        ("produce", {"recipe": "semi|ls"}, "semi|ls"),
+        ("produce", {"recipe": "semi", "num_pairs": -1}, "minimum"),
+        ("produce", {"recipe": "semi", "engine": "slurm"}, "slurm"),
+    ]:
+        answer = office.create_run(deployment, parameters)
+        assert answer.status_code == 409, answer.text
+        assert word in answer.text
+    # And in words at a terminal, a slip of a name too.
+    command = ("prefect", "deployment", "run", "experiment/experiment", "--param", "wrokers=2")
+    assert "wrokers" in project.run(*command, status=1)
+    assert office.ask("flow_runs/count") == 0
+
+
+def test_a_killed_training_is_tried_again_and_a_second_run_is_refused_meanwhile(
+    project: Any, office: Office
+) -> None:
+    retrain(project, 1)
+    run = ask_for_painter(office)
+    training = in_the_middle(project.root)
+    second = project.start("python", "-m", "flows.pipeline")
+    training.suspend()
+    output = second.communicate()[0]
+    assert second.returncode != 0
+    assert "is in use by another run (process " in output
+    training.kill()
+    wait_for("the run", lambda: completed(office, run))
+    assert re.search(r"resumed at step [1-9]\d* of", office.log(run))
+    assert_same_weights(project)
+
+
+def test_a_cancelled_run_leaves_nothing_alive_and_the_next_one_starts_at_once(
+    project: Any, office: Office
+) -> None:
+    project.set(painters__spade__num_images=1000000)
+    run = ask_for_painter(office)
+    in_the_middle(project.root)
+    assert office.worker is not None
+    children = family(office.worker.pid)[1:]
+    assert [it for it in children if "synth.train_painter" in " ".join(it.cmdline())]
+    project.run("prefect", "flow-run", "cancel", run)
+    # 10 s where nothing else is at work: two interpreters have to unwind.
+    patience = 10.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+    wait_for("every child to end", lambda: not any(map(is_alive, children)), patience)
+    assert training_in(project.root) is None
+    wait_for("the state", lambda: office.state(run) == "Cancelled")
+    retrain(project, 2)
+    run = ask_for_painter(office)
+    wait_for("the next run", lambda: completed(office, run))
+
+
+def test_a_run_survives_its_worker_and_its_server(project: Any, office: Office) -> None:
+    retrain(project, 3)
+    run = ask_for_painter(office)
+    in_the_middle(project.root)
+    assert office.worker is not None and office.server is not None
+    # The worker alone: the run is in a session of its own.
+    office.worker.kill()
+    office.worker.wait()
+    members = family(office.server.pid)
+    for member in members:
+        member.kill()
+    office.server.wait()
+    wait_for("the training to end", lambda: training_in(project.root) is None)
+    office.open(project)
+    office.employ(project)
+    wait_for("the run", lambda: completed(office, run))
+    assert_same_weights(project)
+
+
+def test_a_failed_stage_is_named_and_its_sibling_finishes(project: Any, office: Office) -> None:
+    project.set(painters__spade__generator_lr="wrong", layouts__real={}, training__seed=5)
+    try:
+        run = ask_for(office, "experiment", workers=2)
+        wait_for("the failure", lambda: office.state(run) == "Failed")
+    finally:
+        project.run("git", "checkout", "params.yaml")
+    message = office.message(run)
+    assert f"failed: {PAINTER}" in message
+    assert "not run, because they need a failed stage: produce@semi, report" in message
+    assert "`painters.spade.generator_lr` = 'wrong'" in message
+    assert "Running stage 'layout@real'" in office.log(run)
+
+
+def test_an_experiment_ends_with_its_report_and_hides_secrets(project: Any, office: Office) -> None:
+    project.set(report__sheet_rows=3)
+    output = project.run("prefect", "deployment", "run", "experiment/experiment", "--watch")
+    run = next(line.split()[-1] for line in output.splitlines() if "UUID" in line)
+    assert office.state(run) == "Completed", output
+    assert office.look("artifacts/report/latest")["data"] == "# Report\n"
+    assert office.look("artifacts/stages/latest")["data"] == 100.0
+    said = office.log(run)
+    assert "'AWS_SECRET_ACCESS_KEY': '***'" in said, "the stage has it, and shows all it has"
+    for where in (
+        said,
+        (office.folder / "worker.log").read_text(),
+        json.dumps(office.ask("flow_runs/filter")),
+    ):
+        assert SECRET not in where
+
+
+def test_an_ablation_compares_experiments_and_puts_everything_back(
+    project: Any, office: Office
+) -> None:
+    project.run("git", "checkout", "params.yaml")
+    before = (project.root / "params.yaml").read_bytes()
+    rows = ["report.sheet_rows=7", ["report.sheet_rows=8", "report.num_scored=4"]]
+    run = ask_for(office, "ablation", overrides=rows)
+    wait_for("the run", lambda: completed(office, run))
+    page = office.look("artifacts/ablation/latest")["data"]
+    assert page == (project.root / "evaluate" / "ablation.md").read_text()
+    assert "| as it is | `real` | 2.0 |" in page
+    assert "| ablation-report-sheet-rows-7 | `real` | 7.0 |" in page
+    assert "`report.sheet_rows=8`, `report.num_scored=4`" in page
+    assert (project.root / "params.yaml").read_bytes() == before
+    assert "Data and pipelines are up to date." in project.dvc("status")
+    assert "ablation-report-sheet-rows-7" in project.dvc("exp", "list", "--name-only")
+    # All are checked before one runs: the good one before a slip is not started.
+    run = ask_for(office, "ablation", overrides=["report.sheet_rows=9", "report.sheet_rwos=9"])
+    wait_for("the refusal", lambda: office.state(run) == "Failed")
+    assert "report.sheet_rwos" in office.message(run)
+    assert "Running stage" not in office.log(run)
+
+
+def test_pairs_are_produced_in_a_folder_of_their_own(project: Any, office: Office) -> None:
+    project.run("git", "checkout", "params.yaml")
+    before = project.locked()
+    run = ask_for(office, "produce", recipe="semi", num_pairs=12)
+    wait_for("the run", lambda: completed(office, run))
+    folder = project.root / "artifacts" / "produced" / "semi"
+    manifest = json.loads((folder / "pairs" / "manifest.json").read_text())
+    assert manifest["counts"]["semi"] == 12, manifest
+    assert "num_pairs: 12" in (folder / "params.yaml").read_text()
+    assert office.look("artifacts/pairs/latest")["data"] == 100.0
+    # The experiment is as it was.
+    assert project.locked() == before
+    assert "Data and pipelines are up to date." in project.dvc("status")
+    run = ask_for(office, "produce", recipe="semi", out="data")
+    wait_for("the refusal", lambda: office.state(run) == "Failed")
+    assert "name a folder that is empty or new" in office.message(run)
+
+
+def test_nothing_listens_to_others_and_nothing_calls_home(office: Office) -> None:
+    assert office.server is not None and office.worker is not None
+    addresses = {
+        connection.laddr.ip
+        for process in [*family(office.server.pid), *family(office.worker.pid)]
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert addresses == {"127.0.0.1"}
+    office.outside.settimeout(0.0)
+    with pytest.raises(BlockingIOError):
+        office.outside.accept()
