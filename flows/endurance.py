@@ -261,12 +261,11 @@ def main() -> None:
     arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="scene-palette-endurance-"))
     with _server(folder / "prefect") as env:
-        calm = _clone(folder / "calm", arguments.preset)
+        calm, rough = (_clone(folder / name, arguments.preset) for name in ("calm", "rough"))
         began = time.monotonic()
         peace = disturbed(calm, env, arguments.workers, [])
         seconds = time.monotonic() - began
         assert not peace.kills
-        rough = _clone(folder / "rough", arguments.preset)
         plan = moments(arguments.kills, seconds, arguments.seed)
         began = time.monotonic()
         story = disturbed(rough, env, arguments.workers, plan)
