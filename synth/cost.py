@@ -31,6 +31,7 @@ from synth.losses import Perceptual
 from synth.method import Method, Progress, Span, generator
 from synth.painters import PAINTERS
 from synth.palette import PaletteModel
+from synth.parts import ProduceParams
 
 FAMILIES = {"layout": ("layouts", LAYOUTS), "painter": ("painters", PAINTERS)}
 
@@ -161,7 +162,7 @@ def producing(
 
     A joint draws what the methods draw that it is made of.
     """
-    numbers = read("produce", recipes.ProduceParams)
+    numbers = read("produce", ProduceParams)
     batch = batch_of(numbers.batch_size, size)
     again = numbers.repaint.num_layouts * numbers.repaint.num_images
     batches = -(-numbers.num_pairs // len(batch.label)) + -(-again // len(batch.label))

@@ -17,8 +17,7 @@ from data.errors import UserError
 from data.outputs import name_once, remove
 from data.params import Params
 from data.shards import PairSet, ShardWriter
-from synth import recipes
-from synth.controls import describe
+from synth import controls, edits, recipes
 
 Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
@@ -119,9 +118,12 @@ class Job:
 
     def origin(self) -> dict[str, dict[str, str]]:
         """Say in words what makes its pairs."""
-        asked = describe(self.row.controls)
         words = {"layouts": self.row.layouts, "painter": self.row.painter}
-        return {self.recipe: words | ({"controls": asked} if asked else {})}
+        asked = {
+            "controls": controls.describe(self.row.controls),
+            "edits": edits.describe(self.row.edits),
+        }
+        return {self.recipe: words | {key: said for key, said in asked.items() if said}}
 
 
 def plan(numbers: ProduceParams) -> list[Part]:

@@ -48,6 +48,7 @@ def main(
             "layouts": row.layouts,
             "painter": row.painter,
             "controls": row.controls.model_dump(),
+            "edits": row.edits.model_dump(),
         },
         [train, palette, layout, painter],
     )

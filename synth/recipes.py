@@ -17,6 +17,7 @@ from data.params import Params, choose
 from data.shards import PairSet
 from synth import artifact
 from synth.controls import Control, Controls, control
+from synth.edits import Editor, Edits, editor
 from synth.layouts import LAYOUTS
 from synth.method import Drawn, Method, generator
 from synth.painted import Painted, moment, to_cpu
@@ -31,16 +32,17 @@ STREAMS = 4
 
 
 class RecipeParams(Params):
-    """A row of `recipes`: a layout method, a painter, how the segmenter adapts, and `controls`.
+    """A row of `recipes`: a layout method, a painter, how the segmenter adapts, and what is asked.
 
-    Layouts and painter may also be named by the joint that fine-tuned them.
-    Controls are for layout methods that follow a palette.
+    Layouts and painter may also be named by the joint that fine-tuned them. `controls` are for
+    layout methods that follow a palette, `edits` for the partial editor.
     """
 
     layouts: str
     painter: str
     adapt: str
     controls: Controls = Controls()
+    edits: Edits = Edits()
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Request:
     painter: str
     palettes: PaletteModel
     control: Control | None
+    editor: Editor | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class Recipe:
     painter_nets: nn.ModuleDict
     palettes: PaletteModel
     control: Control | None
-    real_labels: torch.Tensor  # uint8 [N, H, W]
+    editor: Editor | None
+    real_labels: torch.Tensor  # uint8 [N, H, W], of the pairs that layouts may start from
     real_ids: tuple[str, ...]
     device: torch.device
 
@@ -107,7 +111,8 @@ def check(
         if artifact.checked(path, real).name != named:
             holds = artifact.describe(path).name
             raise UserError(f"{path} holds {holds!r}, the recipe asks for {named!r}")
-    return Request(name, layouts, paints, palettes, asked)
+    edits = None if row.edits == Edits() else _editor(name, row.edits, layouts, layout, real)
+    return Request(name, layouts, paints, palettes, asked, edits)
 
 
 def load(
@@ -132,7 +137,9 @@ def load(
     layout_method, layout_nets = _layouts(layout, request.layouts, real, palettes, device)
     painter_method, painter_nets = load_painter(painter, request.painter, real, device)
     painter_nets = prepare(painter_nets, num_classes=real.classes.num_classes, dtype=dtype)
-    _, labels = load_tensors(real, range(len(real)))
+    rows = range(len(real)) if request.editor is None else request.editor.rows.tolist()
+    _, labels = load_tensors(real, rows)
+    ids = real.ids()
     return Recipe(
         name,
         request.layouts,
@@ -142,8 +149,9 @@ def load(
         painter_nets,
         palettes,
         request.control,
+        request.editor,
         labels,
-        tuple(real.ids()),
+        tuple(ids[row] for row in rows),
         device,
     )
 
@@ -179,14 +187,7 @@ def paint(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0) -> 
     """
     clock, began = time.perf_counter(), moment(recipe.device)
     rows = [parent_row(seed, index, len(recipe.real_ids)) for index in indices]
-    palettes = [draw_palette(recipe, index, seed) for index in indices]
-    drawn: Drawn = LAYOUTS[recipe.layouts].draw(
-        recipe.layout_method,
-        recipe.layout_nets,
-        palette=torch.as_tensor(np.stack(palettes)).to(recipe.device),
-        real=recipe.real_labels[rows].long().to(recipe.device),
-        rngs=_rngs(seed, LAYOUT, indices, recipe.device),
-    )
+    drawn = _draw(recipe, rows, indices, seed)
     condition = onehot(drawn.label, recipe.palettes.num_classes)
     rngs = _rngs(seed, PAINTER + again * STREAMS, indices, recipe.device)
     images = recipe.painter.sample(recipe.painter_nets, condition, rngs)
@@ -219,6 +220,29 @@ def parent_row(seed: int, index: int, num_real: int) -> int:
     """Return the real pair that pair `index` is given: every epoch visits each real pair once."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, PARENT, index // num_real]))
     return int(rng.permutation(num_real)[index % num_real])
+
+
+def _draw(recipe: Recipe, rows: Sequence[int], indices: Sequence[int], seed: int) -> Drawn:
+    nets = recipe.layout_method, recipe.layout_nets
+    given = {
+        "real": recipe.real_labels[rows].long().to(recipe.device),
+        "rngs": _rngs(seed, LAYOUT, indices, recipe.device),
+    }
+    if recipe.editor is not None:
+        return recipe.editor.draw(*nets, **given)
+    palettes = np.stack([draw_palette(recipe, index, seed) for index in indices])
+    asked = torch.as_tensor(palettes).to(recipe.device)
+    return LAYOUTS[recipe.layouts].draw(*nets, palette=asked, **given)
+
+
+def _editor(name: str, edits: Edits, layouts: str, layout: Path, real: PairSet) -> Editor:
+    if layouts != "partial_palette":
+        raise UserError(
+            f"recipe {name!r} has edits, but its layouts {layouts!r} are no edits of real ones; "
+            "use partial_palette or remove the edits"
+        )
+    config = LAYOUTS[layouts].Config(**artifact.describe(layout).config)
+    return editor(edits, real.classes, config.masks, real.column("palette"))
 
 
 def _method(path: Path, name: str, registry: Mapping[str, Any], what: str) -> str:

@@ -13,6 +13,7 @@ from data.pairs import Pair, palette_of
 from data.shards import PairSet, ShardWriter
 from synth import artifact, palette, produce, recipes
 from synth.controls import Controls
+from synth.edits import Edits
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 
@@ -66,13 +67,16 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     for name, entry in LAYOUTS.items():
         write_artifact(root / name, entry, name, {"palettes": model})
+    editor = LAYOUTS["partial_palette"]
+    masks = {"masks": {"band": 0.4, "classes": 0.3, "switch": 0.3}}
+    write_artifact(root / "editor", editor, "partial_palette", {"palettes": model}, masks)
     for name in ("none", "oasis"):
         write_artifact(root / name, PAINTERS[name], name, {})
     return root
 
 
-def write_artifact(out, entry, name, extra):
-    config = entry.Config(**CONFIGS.get(name, {}))
+def write_artifact(out, entry, name, extra, changes=None):
+    config = entry.Config(**CONFIGS.get(name, {}), **(changes or {}))
     method = entry.build(num_classes=4, size=SIZE, **extra, **config.model_dump())
     description = artifact.Description(name, config.model_dump(mode="json"), CLASSES, SIZE, "f")
     nets = None if method is None else nn.ModuleDict({n: method.nets[n] for n in method.ema})
@@ -80,14 +84,14 @@ def write_artifact(out, entry, name, extra):
     artifact.write(out, description, nets, [])
 
 
-def load(folder, name, row=None):
+def load(folder, name, row=None, layout=None):
     row = row or ROWS[name]
     return recipes.load(
         name,
         row,
         real=PairSet(folder / "train"),
         palette=folder / "palette",
-        layout=folder / row.layouts,
+        layout=folder / (layout or row.layouts),
         painter=folder / row.painter,
         device=torch.device("cpu"),
     )
@@ -246,3 +250,27 @@ def test_controls_are_refused_where_layouts_follow_no_palette(folder, name):
     row = ROWS[name].model_copy(update={"controls": Controls(absent=["void"])})
     with pytest.raises(UserError, match=r"follow no palette; use .*semantic_palette"):
         load(folder, name, row)
+
+
+def test_edits_start_from_the_pairs_that_can_be_edited_so(folder):
+    row = ROWS["partial"].model_copy(update={"edits": Edits(add={"sky": 0.5})})
+    ready = load(folder, "partial", row, "editor")
+    sky = PairSet(folder / "train").column("palette")[:, 1]
+    ids = [f"scene-{index}" for index in range(10) if sky[index] + 0.002 <= 0.5]
+    assert 0 < len(ids) < 10, "some layouts are half sky already"
+    assert list(ready.real_ids) == ids
+    made = recipes.make_pairs(ready, range(6), seed=5)
+    assert {pair.parent for pair in made} <= set(ids)
+    assert [pair.target[1] for pair in made] == pytest.approx([0.5] * 6)
+    assert [palette_of(pair.label, 4)[1] for pair in made] == pytest.approx([0.5] * 6, abs=0.02)
+    again = recipes.make_pairs(ready, range(6), seed=5)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(made, again, strict=True))
+
+
+def test_edits_are_refused_where_layouts_are_no_edits(folder):
+    row = ROWS["semi"].model_copy(update={"edits": Edits(remove=["car"])})
+    with pytest.raises(UserError, match=r"are no edits of real ones; use partial_palette"):
+        load(folder, "semi", row)
+    row = ROWS["partial"].model_copy(update={"edits": Edits(remove=["car"])})
+    with pytest.raises(UserError, match=r"trained without.*masks\.classes"):
+        load(folder, "partial", row)
