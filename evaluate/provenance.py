@@ -74,7 +74,8 @@ def used_params(recipes: Sequence[str]) -> Json:
         "layouts": _of_methods("layouts", [table[name]["layouts"] for name in recipes]),
         "training": optional("training"),
         "painters": _of_methods("painters", [table[name]["painter"] for name in recipes]),
-        "joints": _joints([table[name][key] for name in recipes for key in ("layouts", "painter")]),
+        "joints": _made_of("joints", table, recipes),
+        "adaptive": _made_of("adaptive", table, recipes),
         "produce": optional("produce"),
         "recipes": {name: table[name] for name in recipes},
         "adapt": _of_methods("adapt", [table[name]["adapt"] for name in recipes]),
@@ -127,9 +128,10 @@ def _of_methods(section: str, methods: Sequence[str]) -> Json:
     return {name: entries[name] for name in dict.fromkeys(methods) if entries.get(name)}
 
 
-def _joints(names: Sequence[str]) -> Json:
-    """Return what each joint among the names fine-tuned, with its numbers."""
-    trained, numbers = optional("train.joints") or {}, optional("joints") or {}
+def _made_of(section: str, table: Mapping[str, Json], recipes: Sequence[str]) -> Json:
+    """Return what is behind the names of `joints` or `adaptive` in recipes, with its numbers."""
+    names = [table[name][key] for name in recipes for key in ("layouts", "painter")]
+    trained, numbers = optional(f"train.{section}") or {}, optional(section) or {}
     return {name: trained[name] | numbers[name] for name in dict.fromkeys(names) if name in trained}
 
 

@@ -19,7 +19,7 @@ from segment.train import Config, build_config, read_adapt
 
 
 def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
-    """Print the multiply-adds and GPU hours of all cells of the report, GAN-train included."""
+    """Print the multiply-adds and GPU hours of all cells of the report, GAN-train and folds too."""
     hours(0, tflops=tflops, utilisation=utilisation)  # refuses wrong ones before the work
     classes, size = dataset()
     config = read("segment", Config)
@@ -42,6 +42,9 @@ def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
         works.append(Work("segment", part, len(seeds) * config.iterations, each + more))
     alone = read_raw("report.gan_train")
     works += [Work("gan_train", name, config.iterations, each) for name in alone]
+    num_folds = len(read_raw("train.folds"))
+    if num_folds:
+        works.append(Work("fold", f"{num_folds} folds", num_folds * config.iterations, each))
     for line in table(works, tflops=tflops, utilisation=utilisation):
         log.info(line)
 

@@ -15,7 +15,7 @@ from data.errors import UserError
 from data.pairs import Pair
 from data.params import Params, choose
 from data.shards import PairSet
-from synth import artifact
+from synth import adaptive, artifact
 from synth.controls import Control, Controls, control
 from synth.edits import Editor, Edits, editor
 from synth.layouts import LAYOUTS
@@ -34,8 +34,9 @@ STREAMS = 4
 class RecipeParams(Params):
     """A row of `recipes`: a layout method, a painter, how the segmenter adapts, and what is asked.
 
-    Layouts and painter may also be named by the joint that fine-tuned them. `controls` are for
-    layout methods that follow a palette, `edits` for the partial editor.
+    Layouts and painter may also be named by the joint that fine-tuned them, layouts by the adaptive
+    palettes that they are asked for. `controls` are for layout methods that follow a palette,
+    `edits` for the partial editor.
     """
 
     layouts: str
@@ -55,7 +56,7 @@ class Request:
     name: str
     layouts: str
     painter: str
-    palettes: PaletteModel
+    palettes: PaletteModel | adaptive.AdaptivePalettes
     control: Control | None
     editor: Editor | None
 
@@ -73,7 +74,7 @@ class Recipe:
     layout_nets: nn.ModuleDict | None
     painter: Method
     painter_nets: nn.ModuleDict
-    palettes: PaletteModel
+    palettes: PaletteModel | adaptive.AdaptivePalettes
     control: Control | None
     editor: Editor | None
     real_labels: torch.Tensor  # uint8 [N, H, W], of the pairs that layouts may start from
@@ -98,14 +99,16 @@ def check(
         )
     if row.layouts == "none":
         return None
-    palettes = PaletteModel.load(palette)
+    palettes = adaptive.load(layout, PaletteModel.load(palette))
     asked = None
+    leaning = isinstance(palettes, adaptive.AdaptivePalettes)
+    if (leaning or row.controls != Controls()) and not LAYOUTS[layouts].FOLLOWS_PALETTE:
+        has = "adaptive palettes" if leaning else "controls"
+        raise UserError(
+            f"recipe {name!r} has {has}, but its layouts {row.layouts!r} follow no palette; "
+            f"use {_that_follow()} or remove the {has}"
+        )
     if row.controls != Controls():
-        if not LAYOUTS[layouts].FOLLOWS_PALETTE:
-            raise UserError(
-                f"recipe {name!r} has controls, but its layouts {row.layouts!r} follow no palette; "
-                f"use {_that_follow()} or remove the controls"
-            )
         asked = control(row.controls, real.classes, palettes, real.column("palette"))
     for path, named in ((layout, row.layouts), (painter, row.painter)):
         if artifact.checked(path, real).name != named:

@@ -21,7 +21,7 @@ from data.params import Params, read, read_raw
 from evaluate.config import ReportParams
 from segment import adapt, archs
 from segment import train as segment_train
-from synth import fit_palette, joint, parts, recipes, training
+from synth import adaptive, fit_palette, joint, parts, recipes, training
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 
@@ -37,6 +37,10 @@ for base in ("semantic_palette", "partial_palette"):
     PARAMS["train"]["joints"][name] = row
     PARAMS["recipes"][name] = dict.fromkeys(row, name) | {"adapt": "none"}
 PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
+# Nor are palettes adaptive by default.
+PARAMS["train"] |= {"folds": [0, 1], "adaptive": {"leaning": {"layouts": "semantic_palette"}}}
+PARAMS["adaptive"]["leaning"] = {}
+PARAMS["recipes"]["leaning"] = {"layouts": "leaning", "painter": "spade", "adapt": "none"}
 
 
 def _stages() -> dict[str, Any]:
@@ -75,7 +79,8 @@ def chosen(address: str) -> dict[str, str]:
     tables = {"joint": joints, "paint_joint": joints, "produce": PARAMS["recipes"]}
     row = tables.get(name, {}).get(key)
     if row:
-        row = joints.get(row["layouts"], row)
+        leaning = PARAMS["train"]["adaptive"].get(row["layouts"], {})
+        row = joints.get(row["layouts"], row | leaning)
         return {"layouts": row["layouts"], "painters": row["painter"]}
     return {}
 
@@ -148,6 +153,21 @@ def test_a_joint_and_its_recipe_follow_each_other() -> None:
     assert made <= {dep.def_path for dep in STAGES["produce@semantic_palette_e2e"].deps}
 
 
+def test_the_default_run_has_no_fold_and_no_adaptive_palette() -> None:
+    assert read_raw("train.folds", ROOT / "params.yaml") == []
+    assert read_raw("train.adaptive", ROOT / "params.yaml") == {}
+
+
+def test_adaptive_palettes_follow_their_folds_and_their_recipe_follows_them() -> None:
+    folds = {out.def_path for fold in (0, 1) for out in STAGES[f"fold@{fold}"].outs}
+    asked = {dep.def_path for dep in STAGES["adaptive@leaning"].deps}
+    assert all(any(Path(fold).is_relative_to(dep) for dep in asked) for fold in folds)
+    (made,) = [out.def_path for out in STAGES["adaptive@leaning"].outs]
+    assert made in {dep.def_path for dep in STAGES["produce@leaning"].deps}
+    read = {path for path in asked if path.startswith("artifacts/real")}
+    assert read == {"artifacts/real/train"}, "val and test are never looked at"
+
+
 def test_a_method_does_not_depend_on_its_siblings() -> None:
     for address in STAGES:
         if address.startswith(("produce@", "paint_joint@")):
@@ -208,11 +228,13 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
             read(f"{family}.{name}", registry[name].Config, params_file)
     for name in read_raw("joints", params_file):
         read(f"joints.{name}", joint.Config, params_file)
+    for name in read_raw("adaptive", params_file):
+        read(f"adaptive.{name}", adaptive.Config, params_file)
     for name in read_raw("recipes", params_file):
         read(f"recipes.{name}", recipes.RecipeParams, params_file)
     extra = set(YAML(typ="safe", pure=True).load(params_file.read_text())) - {
         *(section.partition(".")[0] for section in (*SECTIONS, *FAMILIES)),
-        *("preset", "train", "joints", "recipes"),
+        *("preset", "train", "joints", "adaptive", "recipes"),
     }
     assert not extra, f"nothing reads {extra}"
 
@@ -223,8 +245,13 @@ def test_what_recipes_use_is_trained_and_what_is_reported_is_produced(params_fil
     assert set(read("report", ReportParams, params_file).rows) <= set(rows)
     joints = train["joints"]
     assert set(joints) <= set(read_raw("joints", params_file))
+    adaptive = train["adaptive"]
+    assert set(adaptive) <= set(read_raw("adaptive", params_file))
+    layouts = [*train["layouts"], *joints, *adaptive]
+    for name, row in adaptive.items():
+        assert row["layouts"] in layouts, f"{name}: nothing trains its layouts"
     for name, row in (joints | rows).items():
-        assert row["layouts"] in [*train["layouts"], *joints], f"{name}: nothing trains its layouts"
+        assert row["layouts"] in layouts, f"{name}: nothing trains its layouts"
         assert row["painter"] in [*train["painters"], *joints], (
             f"{name}: nothing trains its painter"
         )

@@ -48,7 +48,8 @@ def test_an_iteration_goes_through_every_head():
 def test_the_command_prints_every_cell_and_the_formula(root, tmp_path, monkeypatch, caplog):
     text = preset.merged(
         (root / "params.yaml").read_text(),
-        "recipes: {palette: {adapt: advent}}\nreport: {gan_train: [palette]}",
+        "recipes: {palette: {adapt: advent}}\n"
+        "report: {gan_train: [palette]}\ntrain: {folds: [0, 1]}",
         "test",
     )
     (tmp_path / "params.yaml").write_text(text)
@@ -61,6 +62,8 @@ def test_the_command_prints_every_cell_and_the_formula(root, tmp_path, monkeypat
     assert real == semi == partial < palette, "only a row that adapts has a critic"
     (alone,) = [line.split() for line in caplog.messages if line.startswith("gan_train  ")][:1]
     assert float(alone[3]) == real, "alone there is nothing to adapt to"
+    (folds,) = [line.split() for line in caplog.messages if line.startswith("fold ")][:1]
+    assert folds[1:3] == ["2", "folds"] and float(folds[4]) == real
     assert caplog.messages[-1].startswith("hours = ")
 
 

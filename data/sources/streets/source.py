@@ -1,6 +1,7 @@
 """The source `streets`: render a data set in the Cityscapes layout, then read it as such."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -55,8 +56,8 @@ def prepare(
 
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
-    """Find rendered pairs as those of Cityscapes are found."""
-    return cityscapes.find(root, splits, cityscapes.Config())
+    """Find rendered pairs as those of Cityscapes are found; no two streets belong together."""
+    return [replace(pair, group="") for pair in cityscapes.find(root, splits, cityscapes.Config())]
 
 
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
