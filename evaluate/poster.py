@@ -53,8 +53,7 @@ class Row:
     def made_like(self, recipe: Mapping[str, Any]) -> bool:
         """Return whether a recipe, as `recipes_of` gives it, is made of what this row is made of.
 
-        One with `controls`, `edits` or `adaptive` palettes stands for no row: what it asks for was
-        changed on purpose.
+        One with `controls` or `edits` stands for no row: what it asks for was changed on purpose.
         """
         return (
             recipe["layouts"] == self.layouts
