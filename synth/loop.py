@@ -2,18 +2,21 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from data.batches import Batch, Stream
+from data.errors import UserError
 from data.outputs import write_bytes
-from data.progress import log, progress
+from data.progress import Advance, log, progress
 from synth import ema
 from synth.method import Method, Phase, Progress, Span, generator
+from synth.team import ALONE, Team
 
 CHECKPOINT = "checkpoint.pt"
 REFRESH_PASSES = 32
@@ -22,8 +25,8 @@ REFRESH_PASSES = 32
 STEP, REFRESH = 0, 1
 
 
-class Diverged(RuntimeError):
-    """Training produced numbers that are not finite, again and again."""
+class Diverged(UserError):
+    """Training produced numbers that are not finite in more steps than it may skip."""
 
 
 @dataclass
@@ -31,7 +34,7 @@ class _State:
     """Everything a resumed run needs besides the networks; plain numbers only."""
 
     step: int = 0
-    skipped: int = 0  # consecutive steps that the non-finite guard has skipped
+    skipped: int = 0  # steps so far in which the non-finite guard left something out
     curve: list[dict[str, float]] = field(default_factory=list)
     pending: dict[str, list[float]] = field(default_factory=dict)
 
@@ -48,47 +51,57 @@ def train(
     channels_last: bool = False,
     save_every: int = 200,  # steps between checkpoints
     log_every: int = 20,  # steps that one point of the curve averages
-    max_skipped: int = 10,  # consecutive non-finite steps before training stops
+    max_skipped: int = 10,  # steps with numbers that are not finite; at one more training stops
+    team: Team = ALONE,  # who share every batch
 ) -> tuple[nn.ModuleDict, list[dict[str, float]]]:
     """Train a method and return its averaged networks, in eval mode, and its curve.
 
     Resumes from `checkpoint_dir` when a checkpoint is there; on CPU the result equals that of an
     uninterrupted run to the last bit. A point of the curve has `images` and the mean of every
-    `phase/term`. Raises `Diverged` naming phase and term; the last checkpoint is kept.
+    `phase/term`. Raises `Diverged` naming phase and term; the last good checkpoint is kept.
+
+    Of several processes, started alike, each shows its own rows of every batch; gradients and
+    terms are averaged before anything looks at them, so that all take the same steps and return
+    the same networks. The first alone writes checkpoints and shows progress. Batch norm, and
+    weights that a loss takes from its batch, know the rows of their own process only.
     """
     # Set up networks, their averages and optimizers.
     layout = torch.channels_last if channels_last else torch.contiguous_format
     nets = method.nets.to(device=device, memory_format=layout)
     averaged = ema.averaged_copy(nets, method.ema)
     optimizers = {
-        name: torch.optim.Adam(nets[name].parameters(), lr=c.lr, betas=c.betas)
+        name: torch.optim.Adam(nets[name].parameters(), lr=c.lr, betas=c.betas, fused=True)
         for name, c in method.optimizers.items()
     }
+    for span in method.spans:
+        team.share(span.batch_size)
     # Resume.
     state = _load(checkpoint_dir / CHECKPOINT, nets, averaged, optimizers, device) or _State()
+    team.require_same(state.step, "the step to resume from", device)
     plan = Plan(method.spans)
     shown = plan.at(state.step)[1]
     if state.step:
         log.info(f"{label}: resumed at step {state.step} of {plan.num_steps}")
 
-    with progress(plan.num_images, label, "images", start=shown) as advance:
+    with _bar(plan, label, shown, team) as advance:
         while state.step < plan.num_steps:
             # Fetch the batch that belongs to this step.
-            now, batch_size = _progress(plan, state.step, seed, device)
-            batch = _to(stream.batch(now.images, batch_size), device, layout)
+            now, batch_size = _progress(plan, state.step, seed, device, team)
+            batch = _to(_own(stream, now.images, batch_size, team), device, layout)
             # Walk the phases: each trains its own networks.
             nets.train()
             broken: list[str] = []
             for phase in method.phases(batch, now):
-                terms = _descend(phase, nets, optimizers, device, autocast)
+                terms = _descend(phase, nets, optimizers, device, autocast, team)
                 broken += _record(state, phase.name, terms)
-            _guard(state, broken, max_skipped)
+            _guard(state, broken, max_skipped, checkpoint_dir)
             ema.update(averaged, nets, method.ema, state.step)
             state.step += 1
             # Report status, save state.
             if state.step % log_every == 0 or state.step == plan.num_steps:
                 _close_point(state, now.images + batch_size)
-            if state.step % save_every == 0 and state.step < plan.num_steps:
+            due = state.step % save_every == 0 and state.step < plan.num_steps
+            if due and not broken and team.first:
                 _save(checkpoint_dir / CHECKPOINT, nets, averaged, optimizers, state)
             advance(batch_size, _note(state))
 
@@ -117,11 +130,25 @@ class Plan:
         return self._spans[-1][0], images, 1.0
 
 
-def _progress(plan: Plan, step: int, seed: int, device: torch.device) -> tuple[Progress, int]:
+def _bar(plan: Plan, label: str, shown: int, team: Team) -> AbstractContextManager[Advance]:
+    if team.first:
+        return progress(plan.num_images, label, "images", start=shown)
+    return nullcontext(lambda n, note: None)
+
+
+def _progress(
+    plan: Plan, step: int, seed: int, device: torch.device, team: Team
+) -> tuple[Progress, int]:
     span, images, fraction = plan.at(step)
     alpha = fraction if span.fade else 1.0
-    rng = generator(seed, STEP, step, device=device)
+    rank, count = team.rank, team.count
+    rng = generator(seed, STEP, step, device=device, rank=rank, count=count)
     return Progress(step, images, plan.num_images, span.level, alpha, rng), span.batch_size
+
+
+def _own(stream: Stream, position: int, batch_size: int, team: Team) -> Batch:
+    share = team.share(batch_size)
+    return stream.batch(position + team.rank * share, share)
 
 
 def _descend(
@@ -130,27 +157,34 @@ def _descend(
     optimizers: dict[str, torch.optim.Adam],
     device: torch.device,
     autocast: bool,
-) -> dict[str, Tensor]:
+    team: Team,
+) -> dict[str, float]:
+    """Walk one phase; return its terms and, where that is not finite, the gradient's norm.
+
+    What is not finite leaves the networks as they are.
+    """
     for name, net in nets.items():
         net.requires_grad_(name in phase.train)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=autocast):
         terms = phase.loss()
-    total = sum(terms.values())
-    total.backward()
-    stepped = phase.train if phase.step is None else phase.step
+    sum(terms.values()).backward()
     gradients = [p.grad for n in phase.train for p in nets[n].parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    finite = bool(torch.isfinite(norm) & torch.isfinite(total.detach()).to(norm.device))
-    for name in stepped:
+    values = torch.stack([term.detach().float().to(device) for term in terms.values()])
+    team.average([*gradients, values])
+    # All numbers at once: an accelerator is waited for once a phase.
+    norm = torch.nn.utils.get_total_norm(gradients).reshape(1)
+    *numbers, length = torch.cat([values, norm]).tolist()
+    finite = all(map(math.isfinite, (*numbers, length)))
+    for name in phase.train if phase.step is None else phase.step:
         if finite:
             optimizers[name].step()
         optimizers[name].zero_grad(set_to_none=True)
-    values = {name: term.detach() for name, term in terms.items()}
-    return values if torch.isfinite(norm) else values | {"gradient": norm.detach()}
+    found = dict(zip(terms, numbers, strict=True))
+    return found if math.isfinite(length) else found | {"gradient": length}
 
 
-def _record(state: _State, phase: str, terms: dict[str, Tensor]) -> list[str]:
-    values = {f"{phase}/{name}": float(term) for name, term in terms.items()}
+def _record(state: _State, phase: str, terms: dict[str, float]) -> list[str]:
+    values = {f"{phase}/{name}": term for name, term in terms.items()}
     broken = [name for name, value in values.items() if not math.isfinite(value)]
     if not broken:
         for name, value in values.items():
@@ -158,16 +192,19 @@ def _record(state: _State, phase: str, terms: dict[str, Tensor]) -> list[str]:
     return broken
 
 
-def _guard(state: _State, broken: list[str], max_skipped: int) -> None:
+def _guard(state: _State, broken: list[str], max_skipped: int, checkpoint_dir: Path) -> None:
     if not broken:
-        state.skipped = 0
         return
     state.skipped += 1
-    log.warning(f"step {state.step}: {', '.join(broken)} not finite, phase skipped")
+    names = ", ".join(broken)
+    log.warning(f"step {state.step}: {names} not finite, phase skipped")
     if state.skipped > max_skipped:
+        path = checkpoint_dir / CHECKPOINT
+        kept = f"the last good checkpoint is {path}" if path.is_file() else "no checkpoint yet"
         raise Diverged(
-            f"{', '.join(broken)} not finite in {state.skipped} steps in a row; lower the "
-            "learning rate or switch `training.autocast` off; the last checkpoint is kept"
+            f"{names} not finite in step {state.step}, which makes {state.skipped} such steps, and "
+            f"`training.max_skipped` allows {max_skipped}; lower the learning rate or set "
+            f"`training.autocast` to false ({kept})"
         )
 
 

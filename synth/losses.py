@@ -8,6 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from data.errors import UserError
+from synth.method import rows
 
 
 def hinge_critic(real: list[Tensor], fake: list[Tensor]) -> Tensor:
@@ -82,7 +83,11 @@ def label_mix_mask(label: Tensor, num_classes: int, rng: torch.Generator) -> Ten
 
     One table per image; the released code draws one per batch and lets the ids 0 and 1 collide.
     """
-    coins = torch.randint(0, 2, (label.shape[0], num_classes), generator=rng, device=rng.device)
+
+    def flip(num: int) -> Tensor:
+        return torch.randint(0, 2, (num, num_classes), generator=rng, device=rng.device)
+
+    coins = rows(rng, label.shape[0], flip)
     chosen = coins.to(label.device).gather(1, label.flatten(1)).view_as(label)
     return chosen[:, None].float()
 

@@ -38,7 +38,8 @@ class Progress:
 
     `images` have been shown of `total_images`; `alpha` in [0, 1] is how far the current level is
     blended in (1 outside a fade). `rng` is seeded by (seed, step): every random draw of a step
-    comes from it, so that a resumed run draws what an uninterrupted one would have drawn.
+    comes from it, so that a resumed run draws what an uninterrupted one would have drawn. Several
+    processes hold it alike: what is drawn for each pair of a batch is drawn through `rows`.
     """
 
     step: int
@@ -119,17 +120,50 @@ class Drawn:
     derived: bool
 
 
-def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
+class SharedGenerator(torch.Generator):
+    """A generator that `count` processes of a training hold alike, this one as number `rank`."""
+
+    rank: int = 0
+    count: int = 1
+
+
+def generator(
+    *key: int, device: torch.device | str = "cpu", rank: int = 0, count: int = 1
+) -> SharedGenerator:
     """Return a generator seeded by a tuple of non-negative integers, such as (seed, step)."""
     import numpy as np
 
     state = np.random.SeedSequence(key).generate_state(2, np.uint32)
-    return torch.Generator(device).manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+    made = SharedGenerator(device)
+    made.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+    made.rank, made.count = rank, count
+    return made
+
+
+def rows(rng: torch.Generator, num: int, draw: Callable[[int], Tensor]) -> Tensor:
+    """Draw something for each of the `num` pairs of a batch; `draw(n)` draws `[n, ...]` from `rng`.
+
+    Where several processes share a batch, each draws for the whole of it and keeps its own rows:
+    what a pair is given does not depend on how many processes there are.
+    """
+    if not isinstance(rng, SharedGenerator) or rng.count == 1:
+        return draw(num)
+    return draw(num * rng.count)[num * rng.rank : num * (rng.rank + 1)]
+
+
+def noise(rng: torch.Generator, num: int, length: int) -> Tensor:
+    """Draw standard normal noise `[num, length]` for the pairs of a batch."""
+    return rows(rng, num, lambda n: torch.randn(n, length, generator=rng, device=rng.device))
 
 
 def randn(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """Draw standard normal noise `[B, *shape]`, each item from its own generator."""
-    return torch.stack([torch.randn(*shape, generator=r, device=r.device) for r in rngs])
+
+    def draw(num: int) -> Tensor:
+        turns = [*rngs] * (num // len(rngs))  # more than rngs only for one that is shared
+        return torch.stack([torch.randn(*shape, generator=r, device=r.device) for r in turns])
+
+    return rows(rngs[0], len(rngs), draw)
 
 
 def rand(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:

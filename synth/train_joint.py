@@ -16,8 +16,9 @@ from synth import artifact, joint
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 from synth.palette import PaletteModel
+from synth.team import only_first
 from synth.train_painter import weight_files
-from synth.training import TrainingParams, fit
+from synth.training import TrainingParams, fit, settings, together
 
 
 def main(
@@ -42,14 +43,14 @@ def main(
     painters = choose(paints.method, PAINTERS, "painter")
     painter_config = painters.Config(**paints.config)
     made_of = fingerprint(
-        {"config": config.model_dump(mode="json"), "training": training.model_dump()},
+        {"config": config.model_dump(mode="json"), "training": settings(training)},
         [train, palette, layout, painter, *weight_files(painter_config)],
     )
     about = {"classes": real.classes, "size": real.size, "fingerprint": made_of, "name": name}
     with (
-        timed(f"joint@{name}") as timing,
-        replacing(layout_out) as new_layout,
-        replacing(painter_out) as new_painter,
+        only_first(timed(f"joint@{name}")) as timing,
+        only_first(replacing(layout_out)) as new_layout,
+        only_first(replacing(painter_out)) as new_painter,
     ):
         torch.set_num_threads(training.threads)
         torch.manual_seed(training.seed)  # names the draw of the critics' initial weights
@@ -68,6 +69,8 @@ def main(
         nets, curve, checkpoint_dir = fit(
             method, real, training, stage="joint", name=name, made_of=made_of
         )
+        if timing is None or new_layout is None or new_painter is None:
+            return  # the first process writes
         nets = nets.cpu()
         if config.freeze_layout:  # what it was given, to the last bit
             nets["layout_G"] = artifact.load_nets(layout, laying.nets, laying.ema).cpu()["G"]
@@ -84,4 +87,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(main)
+    run(together(main))

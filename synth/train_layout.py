@@ -8,7 +8,7 @@ from data.shards import PairSet
 from synth.layouts import LAYOUTS
 from synth.method import Method
 from synth.palette import PaletteModel
-from synth.training import TrainingParams, run_training
+from synth.training import TrainingParams, run_training, together
 
 
 def main(*, method: str, train: Path, palette: Path, out: Path) -> None:
@@ -39,4 +39,4 @@ def main(*, method: str, train: Path, palette: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(together(main))

@@ -7,7 +7,7 @@ from data.params import Params, check_name, choose, read
 from data.shards import PairSet
 from synth.method import Method
 from synth.painters import PAINTERS
-from synth.training import TrainingParams, run_training
+from synth.training import TrainingParams, run_training, together
 
 
 def main(*, method: str, train: Path, out: Path) -> None:
@@ -39,4 +39,4 @@ def weight_files(config: Params) -> list[Path]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(together(main))

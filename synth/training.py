@@ -1,5 +1,6 @@
 """The body that the training stages share: from a pair set and a method to an artifact."""
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,13 @@ from torch import nn
 from data.batches import load_stream
 from data.fingerprint import fingerprint, scratch
 from data.outputs import remove, replacing
-from data.params import Params
+from data.params import Params, read
 from data.shards import PairSet
 from data.timings import timed
 from synth import artifact
 from synth.loop import train
 from synth.method import Method
+from synth.team import current, only_first, run_in
 
 
 class TrainingParams(Params):
@@ -26,9 +28,21 @@ class TrainingParams(Params):
     flip: bool
     autocast: bool
     channels_last: bool
+    processes: int = Field(1, ge=1)
     threads: int = Field(ge=1)
     save_every: int = Field(ge=1)
     log_every: int = Field(ge=1)
+    max_skipped: int = Field(10, ge=0)
+
+
+def together(main: Callable[..., None]) -> Callable[..., None]:
+    """Let a stage run in `training.processes` processes, or in those of `torchrun`."""
+
+    @functools.wraps(main)
+    def command(**flags: Any) -> None:
+        run_in(read("training", TrainingParams).processes, main, flags)
+
+    return command
 
 
 def default_device() -> torch.device:
@@ -55,23 +69,31 @@ def run_training(
     `inputs` are all the artifacts read; with the parameters and the code they key the scratch
     folder from which an interrupted run resumes.
     """
-    with timed(f"{stage}@{name}") as timing, replacing(out) as partial:
+    with only_first(timed(f"{stage}@{name}")) as timing, only_first(replacing(out)) as partial:
         real = PairSet(pairs)
-        made_of = fingerprint({"config": config, "training": training.model_dump()}, inputs)
+        made_of = fingerprint({"config": config, "training": settings(training)}, inputs)
         description = artifact.Description(name, config, real.classes, real.size, made_of)
         torch.set_num_threads(training.threads)  # sums on a CPU depend on it
         torch.manual_seed(training.seed)  # names the draw of initial weights
         method = build(real)
         if method is None:
-            artifact.write(partial, description, None, [])
+            if partial is not None:
+                artifact.write(partial, description, None, [])
             return
         nets, curve, checkpoint_dir = fit(
             method, real, training, stage=stage, name=name, made_of=made_of
         )
+        if partial is None or timing is None:
+            return  # the first process writes
         measures = measure(method, nets)
         artifact.write(partial, description, nets.cpu(), curve, measures)
         timing.images = sum(span.num_images for span in method.spans)
     remove(checkpoint_dir)
+
+
+def settings(training: TrainingParams) -> dict[str, Any]:
+    """Return what a fingerprint says of the section, with the processes there really are."""
+    return training.model_dump() | {"processes": current().count}
 
 
 def fit(
@@ -99,5 +121,7 @@ def fit(
         channels_last=training.channels_last,
         save_every=training.save_every,
         log_every=training.log_every,
+        max_skipped=training.max_skipped,
+        team=current(),
     )
     return nets, curve, checkpoint_dir

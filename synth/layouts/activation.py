@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from synth.method import rows
+
 EPS = 1e-6
 GUMBEL_EPS = 1e-5
 ABSENT_BELOW = 0.002
@@ -42,7 +44,7 @@ def assisted(logits: Tensor, share: Tensor) -> Activation:
     """
     mask = densities(logits, share)
     raised = mask + EPS
-    return Activation(raised / raised.sum(1, keepdim=True), mask)
+    return Activation(raised * raised.sum(1, keepdim=True).reciprocal(), mask)
 
 
 def assisted_present(logits: Tensor, share: Tensor) -> Activation:
@@ -54,7 +56,7 @@ def assisted_present(logits: Tensor, share: Tensor) -> Activation:
     present = share >= ABSENT_BELOW
     mask = densities(logits, share * present)
     raised = mask + EPS * present[:, :, None, None]
-    return Activation(raised / raised.sum(1, keepdim=True), mask)
+    return Activation(raised * raised.sum(1, keepdim=True).reciprocal(), mask)
 
 
 def plain(logits: Tensor, share: Tensor) -> Activation:
@@ -70,8 +72,14 @@ def gumbel_onehot(soft: Tensor, temperature: float, rng: torch.Generator) -> Ten
     is probable; backward the gradient of softmax((ln(soft + 1e-5) + noise) / temperature) (Jang et
     al., 2017; Maddison et al., 2017). The 1e-5 is as released.
     """
-    waiting = torch.empty_like(soft, dtype=torch.float32, device=rng.device)
-    noise = -waiting.exponential_(generator=rng).log().to(soft.device)
+
+    def wait(num: int) -> Tensor:
+        # The order in memory is the order of the draw: that of the layouts.
+        wide = soft if num == len(soft) else torch.cat([soft.detach()] * (num // len(soft)))
+        waiting = torch.empty_like(wide, dtype=torch.float32, device=rng.device)
+        return waiting.exponential_(generator=rng)
+
+    noise = -rows(rng, len(soft), wait).log().to(soft.device)
     scores = (soft.float() + GUMBEL_EPS).log() + noise
     relaxed = (scores / temperature).softmax(1)
     hard = torch.zeros_like(relaxed).scatter_(1, scores.argmax(1, keepdim=True), 1.0)
@@ -81,8 +89,16 @@ def gumbel_onehot(soft: Tensor, temperature: float, rng: torch.Generator) -> Ten
 def densities(logits: Tensor, share: Tensor) -> Tensor:
     """Spread each class' share over the positions: `[B, C, h, w]` with spatial mean `share`."""
     with torch.autocast(logits.device.type, enabled=False):
-        over_positions = logits.float().flatten(2).softmax(2).view(logits.shape)
-        return over_positions * (share.float() * logits[0, 0].numel())[:, :, None, None]
+        mass = share.float() * logits[0, 0].numel()
+        return _over_positions(logits.float()) * mass[:, :, None, None]
+
+
+def _over_positions(logits: Tensor) -> Tensor:
+    # In the order in which they lie in memory: turning them around costs as much as a convolution.
+    if logits.is_contiguous():
+        return logits.flatten(2).softmax(2).view(logits.shape)
+    last = logits.movedim(1, -1)
+    return last.flatten(1, 2).softmax(1).view(last.shape).movedim(-1, 1)
 
 
 def without_traces(share: Tensor, num_pixels: int) -> Tensor:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from data.batches import onehot
 from synth.layouts.activation import Activation
-from synth.method import generator
+from synth.method import generator, rows
 from synth.palette import PaletteModel
 
 LOG_EPS = 1e-5
@@ -67,11 +67,11 @@ def gradient_penalty(
 
     Its descent takes a second derivative, so it is computed in float32.
     """
-    u = torch.rand(len(real), 1, 1, 1, generator=rng, device=rng.device).to(real.device)
-    mixed = torch.lerp(fake, real, u).requires_grad_(True)
+    u = rows(rng, len(real), lambda n: torch.rand(n, 1, 1, 1, generator=rng, device=rng.device))
+    mixed = torch.lerp(fake, real, u.to(real.device)).requires_grad_(True)
     with torch.autocast(mixed.device.type, enabled=False):
         (gradient,) = torch.autograd.grad(critic(mixed).sum(), mixed, create_graph=True)
-        return (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+        return (torch.linalg.vector_norm(gradient, dim=(1, 2, 3)) - 1).square().mean()
 
 
 def soften(layout: Tensor, *, line: Tensor, share: float = 0.5) -> Tensor:
@@ -83,7 +83,11 @@ def soften(layout: Tensor, *, line: Tensor, share: float = 0.5) -> Tensor:
     # Two small matrices instead of a convolution: several times faster with one channel a filter.
     down, across = (_blur_matrix(side, line).to(layout) for side in layout.shape[2:])
     with torch.autocast(layout.device.type, enabled=False):
-        return torch.lerp(layout, down @ layout @ across.T, share)
+        if layout.is_contiguous():
+            return torch.lerp(layout, down @ layout @ across.T, share)
+        last = layout.movedim(1, -1)  # classes lie side by side: they stay there
+        blurred = across @ (down @ last.flatten(2)).view(last.shape)
+        return torch.lerp(layout, blurred.movedim(-1, 1), share)
 
 
 def blur_line(height: int, *, kind: Blur, top: int = 1024) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from synth.method import rows
 from synth.palette import PaletteModel
 
 MaskKind = Literal["band", "classes", "switch"]
@@ -98,16 +99,19 @@ def training_edit(
     A class removal takes one of the classes present. A switch lets a random number of classes grow
     up to a palette drawn from `palettes`, from one (how it is used) to all that can (as released).
     """
-    places = torch.rand(len(layout), 2, generator=rng, device=rng.device).to(layout.device)
-    band = remove(layout, band_of(places, layout.shape[2:], min_band))
+    count, num_classes = layout.shape[:2]
+    places = rows(rng, count, lambda n: torch.rand(n, 2, generator=rng, device=rng.device))
+    band = remove(layout, band_of(places.to(layout.device), layout.shape[2:], min_band))
     if masks.get("band", 0) == 1:
         return band
-    count, num_classes = layout.shape[:2]
-    kind, some, many = torch.rand(3, count, num_classes, generator=rng, device=rng.device).to(
-        layout.device
-    )
+
+    def uniform(num: int) -> Tensor:
+        return torch.rand(3, num, num_classes, generator=rng, device=rng.device).movedim(1, 0)
+
+    kind, some, many = rows(rng, count, uniform).to(layout.device).unbind(1)
     seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-    drawn = torch.from_numpy(palettes.sample(count, seed)).to(layout.device)
+    drawn = rows(rng, count, lambda n: torch.from_numpy(palettes.sample(n, seed)))
+    drawn = drawn.to(layout.device)
     share = layout.mean((2, 3))
     taken = remove_classes(layout, _first(some * (share > 0)))
     order = some * (drawn - share >= TRACE)

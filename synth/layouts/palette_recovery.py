@@ -39,7 +39,7 @@ from synth.layouts.progressive import (
 )
 from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Phase, Progress, Span, randn
+from synth.method import AdamConfig, Drawn, Phase, Progress, Span, noise, randn, rows
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = True
@@ -88,7 +88,7 @@ class PaletteRecovery:
         level, alpha, rng = progress.level, progress.alpha, progress.rng
         G, D = self.nets["G"], partial(self.nets["D"], level=level, alpha=alpha)
         count, device = len(batch.label), batch.label.device
-        z = torch.randn(count, self.latent, generator=rng, device=rng.device).to(device)
+        z = noise(rng, count, self.latent).to(device)
         asked = self.condition(batch, rng)
         made: list[Tensor] = []
 
@@ -111,7 +111,9 @@ class PaletteRecovery:
     def condition(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Draw target palettes `[B, C]`, as many as the batch has pairs."""
         seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-        return torch.from_numpy(self.palettes.sample(len(batch.label), seed)).to(batch.label.device)
+        count, sample = len(batch.label), self.palettes.sample
+        asked = rows(rng, count, lambda n: torch.from_numpy(sample(n, seed)))
+        return asked.to(batch.label.device)
 
     def sample(
         self, nets: nn.ModuleDict, condition: Tensor, rngs: Sequence[torch.Generator]

@@ -47,7 +47,7 @@ from synth.layouts.progressive import (
 )
 from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, rand, randn
+from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, noise, rand, randn
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = False
@@ -121,7 +121,7 @@ class PartialPalette:
         G, D = self.nets["G"], self.nets["D"]
         real = real_layout(batch.label, self.num_classes, self.sizes[level])
         edit = self._edit(real, rng)
-        z = torch.randn(len(real), self.latent, generator=rng, device=rng.device).to(real.device)
+        z = noise(rng, len(real), self.latent).to(real.device)
         made: list[Tensor] = []
 
         def generator_loss() -> dict[str, Tensor]:

@@ -76,7 +76,7 @@ def pixel_norm(x: Tensor, kind: PixelNormKind) -> Tensor:
     `msq` divides by the mean square without the root, as the released code (not ProGAN).
     """
     mean_square = x.square().mean(1, keepdim=True) + 1e-8
-    return x / (mean_square.sqrt() if kind == "rms" else mean_square)
+    return x * (mean_square.rsqrt() if kind == "rms" else mean_square.reciprocal())
 
 
 class EqualLinear(nn.Module):

@@ -32,7 +32,7 @@ from synth.layouts.progressive import (
     grids,
 )
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, randn
+from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, noise, randn
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = False
@@ -89,7 +89,7 @@ class Sbgan:
         made: list[Tensor] = []
 
         def fake() -> Tensor:
-            z = torch.randn(count, self.latent, generator=rng, device=rng.device).to(device)
+            z = noise(rng, count, self.latent).to(device)
             soft = G(z, _nothing(z), level=level, alpha=alpha)[-1].soft
             return gumbel_onehot(soft, self.gumbel_temperature, rng)
 

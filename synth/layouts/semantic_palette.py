@@ -40,7 +40,7 @@ from synth.layouts.progressive import (
 )
 from synth.layouts.rounding import Rounding, round_layout
 from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, randn
+from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, noise, randn, rows
 from synth.palette import PaletteModel
 
 FOLLOWS_PALETTE = True
@@ -98,7 +98,7 @@ class SemanticPalette:
         level, alpha, rng = progress.level, progress.alpha, progress.rng
         G, D = self.nets["G"], self.nets["D"]
         count, device = len(batch.label), batch.label.device
-        z = torch.randn(count, self.latent, generator=rng, device=rng.device).to(device)
+        z = noise(rng, count, self.latent).to(device)
         share = self._share(self.condition(batch, rng), level)
         made: list[Tensor] = []
 
@@ -134,7 +134,9 @@ class SemanticPalette:
     def condition(self, batch: Batch, rng: torch.Generator) -> Tensor:
         """Draw target palettes `[B, C]`, as many as the batch has pairs."""
         seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-        return torch.from_numpy(self.palettes.sample(len(batch.label), seed)).to(batch.label.device)
+        count, sample = len(batch.label), self.palettes.sample
+        asked = rows(rng, count, lambda n: torch.from_numpy(sample(n, seed)))
+        return asked.to(batch.label.device)
 
     def sample(
         self, nets: nn.ModuleDict, condition: Tensor, rngs: Sequence[torch.Generator]

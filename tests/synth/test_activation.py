@@ -12,7 +12,7 @@ import torch
 from data.batches import onehot
 from data.pairs import palette_of
 from synth.layouts.activation import assisted, assisted_present, without_traces
-from synth.layouts.losses import entropy, spread
+from synth.layouts.losses import blur_line, entropy, soften, spread
 from synth.layouts.masks import band_of, merge, remove
 
 
@@ -58,6 +58,20 @@ def test_random_logits_only_approximate_the_palette(logits, palettes):
     made = assisted(logits, palettes)
     assert spread(made.mask) > 0.1
     assert (made.soft.mean((2, 3)) - palettes).abs().max() > 0.01
+
+
+def test_the_order_in_memory_changes_neither_values_nor_itself(logits, palettes):
+    """Networks are channels-last; what turns back and forth costs as much as a convolution."""
+    turned = logits.contiguous(memory_format=torch.channels_last)
+    line = blur_line(logits.shape[2], kind="symmetric")
+    pairs = [
+        (assisted(x, palettes).soft, assisted_present(x, palettes).soft) for x in (logits, turned)
+    ]
+    pairs = [(*made, soften(made[0].detach(), line=line)) for made in pairs]
+    for plain, its in zip(*pairs, strict=True):
+        torch.testing.assert_close(its, plain)
+        assert plain.is_contiguous() and not its.is_contiguous()
+        assert its.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_absent_classes_are_exactly_zero_and_the_palette_is_left_alone(logits):

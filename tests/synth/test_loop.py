@@ -1,5 +1,6 @@
 """The loop: exact resume, frozen networks, averages that equal their network, no silent NaN."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import pytest
@@ -31,7 +32,7 @@ class Toy:
     """A small adversarial method with two phases that share a fake."""
 
     lr: float = 1e-3
-    poison: range = range(0)
+    poison: Container = ()
     spans: tuple = (Span(16, 4, fade=True), Span(24, 8, level=1))
     nets: nn.ModuleDict = field(init=False)
 
@@ -211,6 +212,36 @@ def test_a_loss_that_is_not_finite_moves_nothing_although_its_gradient_is(tmp_pa
 
 
 def test_training_that_stays_broken_stops_naming_phase_and_term(tmp_path):
-    with pytest.raises(Diverged, match=r"G/hinge.*not finite in 3 steps"):
+    with pytest.raises(
+        Diverged, match=r"G/hinge.* not finite in step 4, .* 3 such.*checkpoint\.pt"
+    ):
         run(Toy(poison=range(2, 99)), tmp_path, max_skipped=2)
-    assert (tmp_path / CHECKPOINT).is_file()
+    # Steps 2 and 3 were broken: the checkpoint that was due after them was not written.
+    kept = torch.load(tmp_path / CHECKPOINT, weights_only=True)
+    assert (kept["state"]["step"], kept["state"]["skipped"]) == (2, 0)
+    assert all(value.isfinite().all() for value in kept["nets"].values())
+
+
+def test_training_that_breaks_now_and_then_stops_too_also_when_resumed(tmp_path):
+    """What heals in between is no less wrong: 2 of these 3 steps may be skipped."""
+    broken = (0, 2, 5)
+    with pytest.raises(Diverged, match=r"not finite in step 5, which makes 3 such steps"):
+        run(Toy(poison=broken), tmp_path / "straight", max_skipped=2)
+    method = Toy(poison=broken)
+    phases = method.phases
+
+    def dying(batch, progress):
+        if progress.step == 4:
+            raise Killed
+        return phases(batch, progress)
+
+    method.phases = dying
+    with pytest.raises(Killed):
+        run(method, tmp_path / "killed", max_skipped=2)
+    with pytest.raises(Diverged, match=r"not finite in step 5, which makes 3 such steps"):
+        run(Toy(poison=broken), tmp_path / "killed", max_skipped=2)
+
+
+def test_nothing_may_be_skipped(tmp_path):
+    with pytest.raises(Diverged, match=r"G/hinge.* not finite in step 0, .*no checkpoint yet"):
+        run(Toy(poison=(0,)), tmp_path, max_skipped=0)

@@ -1,0 +1,267 @@
+"""Several processes: together they do what one does with all of the batch; an error ends them."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from data.batches import Stream
+from data.classes import ClassInfo, ClassTable
+from data.errors import UserError
+from data.pairs import Pair, palette_of
+from data.shards import ShardWriter
+from synth import fit_palette
+from synth.layouts import LAYOUTS
+from synth.method import Progress, generator, randn, rows
+from synth.painters import PAINTERS
+from synth.palette import fit
+from synth.team import Team
+
+ROOT = Path(__file__).resolve().parents[2]
+C, SIZE, BATCH = 4, (16, 32), 6
+LAID = {"latent": 8, "width": 8, "levels": ((0, 6, 6), (6, 6, 6), (6, 6, 6))}
+PAINTED = {"num_images": 12, "batch_size": 6, "num_doublings": 3, "width": 4, "max_channels": 12}
+PAINTED |= {"critic_width": 4}
+ALL_MASKS = {"band": 0.4, "classes": 0.3, "switch": 0.3}
+# Names of methods, and what is told apart from their usual settings.
+CASES = {
+    "semantic_palette": ("layouts", "semantic_palette", {}),
+    "partial_palette": ("layouts", "partial_palette", {"hidden": 4}),
+    "partial_palette, all edits": ("layouts", "partial_palette", {"hidden": 4, "masks": ALL_MASKS}),
+    "cgan": ("layouts", "cgan", {}),
+    "cgan, drawn classes": ("layouts", "cgan", {"gumbel_temperature": 1.0}),
+    "palette_recovery": ("layouts", "palette_recovery", {}),
+    "sbgan": ("layouts", "sbgan", {}),
+    "spade": ("painters", "spade", {"hidden": 4}),
+    "pix2pixhd": ("painters", "pix2pixhd", {"num_blocks": 1}),
+    # its class weights are taken from the batch, as published
+    "oasis": ("painters", "oasis", {"hidden": 4, "init_gain": 1.0, "class_weight_power": 0.0}),
+}
+
+
+@pytest.fixture(scope="module")
+def labels():
+    """Layouts with a sky above a road, and a block of class 2 on one side."""
+    rng = np.random.default_rng(0)
+    label = np.zeros((12, *SIZE), np.uint8)
+    for item in label:
+        item[rng.integers(6, 12) :] = 1
+        left = rng.integers(0, 24)
+        item[4:10, left : left + 8] = 2
+    return label
+
+
+@pytest.fixture(scope="module")
+def images():
+    return np.random.default_rng(1).integers(0, 256, (12, *SIZE, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def palettes(labels):
+    options = {"min_components": 1, "max_components": 1, "covariance_floor": 1e-3}
+    return fit(palette_of(labels, C), **options, projection="simplex", min_share=0.0, seed=0)[0]
+
+
+@pytest.fixture
+def stream(labels, images):
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+    return Stream(pixels, torch.from_numpy(labels), seed=0, flip=True, mirrored=range(255))
+
+
+def build(case, palettes):
+    kind, name, changes = CASES[case]
+    torch.manual_seed(0)
+    shape = {"num_classes": C, "size": SIZE}
+    if kind == "layouts":
+        config = LAYOUTS[name].Config(**LAID, **changes)
+        return LAYOUTS[name].build(**shape, palettes=palettes, **config.model_dump())
+    known = {k: v for k, v in PAINTED.items() if k in PAINTERS[name].Config.model_fields}
+    return PAINTERS[name].build(**shape, **PAINTERS[name].Config(**known, **changes).model_dump())
+
+
+def test_every_method_is_among_the_cases():
+    trained = {name for name, entry in LAYOUTS.items() if hasattr(entry, "spans_of")}
+    painters = {name for name in PAINTERS if name != "none"}
+    assert {name for _, name, _ in CASES.values()} == trained | painters
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_halves_of_a_batch_are_given_what_the_whole_is_given(case, palettes, stream):
+    """The mean of every term over two processes is the term of one that has the whole batch."""
+    method = build(case, palettes)
+    method.nets.eval()  # batch norm knows its own rows only
+
+    def terms(position, size, rank, count):
+        now = Progress(0, 0, 1, 2, 0.5, generator(0, 1, rank=rank, count=count))
+        found = {}
+        for phase in method.phases(stream.batch(position, size), now):
+            found |= {f"{phase.name}/{name}": v.item() for name, v in phase.loss().items()}
+        return found
+
+    whole = terms(0, BATCH, 0, 1)
+    halves = [terms(rank * BATCH // 2, BATCH // 2, rank, 2) for rank in range(2)]
+    assert any(abs(halves[0][name] - halves[1][name]) > 1e-4 for name in whole)
+    for name, value in whole.items():
+        assert (halves[0][name] + halves[1][name]) / 2 == pytest.approx(value, rel=1e-4, abs=1e-6)
+
+
+def test_rows_of_all_processes_are_the_rows_of_one():
+    def drawn(rank, count, num):
+        rng = generator(4, rank=rank, count=count)
+        first = rows(rng, num, lambda n: torch.rand(n, 2, generator=rng))
+        return torch.cat([first, randn([rng] * num, (3,))], 1)
+
+    parts = [drawn(rank, 3, 2) for rank in range(3)]
+    assert torch.equal(torch.cat(parts), drawn(0, 1, 6))
+
+
+def test_a_batch_that_cannot_be_shared_is_refused():
+    assert Team(0, 2).share(6) == 3
+    with pytest.raises(UserError, match="batch of 5 pairs cannot be shared by 2 processes"):
+        Team(0, 2).share(5)
+
+
+# -- the stage ------------------------------------------------------------------------------------
+
+PARAMS = """
+palette: {max_components: 1}
+training:
+  {seed: 0, flip: true, autocast: AUTOCAST, channels_last: true, processes: PROCESSES, threads: 1,
+   save_every: 2, log_every: 1}
+layouts:
+  semantic_palette: {latent: 8, width: 8, lr: LR, levels: [[0, IMAGES, 4], [4, 8, 4]]}
+"""
+
+
+@pytest.fixture(scope="module")
+def project(labels, images, tmp_path_factory):
+    """A folder with real pairs and palettes."""
+    root = tmp_path_factory.mktemp("run")
+    table = ClassTable(tuple(ClassInfo(name, (i, i, i)) for i, name in enumerate("abcd")))
+    with ShardWriter(root / "train", classes=table, size=SIZE, fingerprint="f") as writer:
+        for number, (label, image) in enumerate(zip(labels, images, strict=True)):
+            writer.write(Pair(f"{number}", image, label, "real"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        write_params(root)
+        fit_palette.main(train=root / "train", out=root / "palette")
+    return root
+
+
+def write_params(root, processes=1, images=8, lr="1.0e-3", autocast="false"):
+    words = {"PROCESSES": processes, "IMAGES": images, "LR": lr, "AUTOCAST": autocast}
+    text = PARAMS
+    for word, value in words.items():
+        text = text.replace(word, str(value))
+    (root / "params.yaml").write_text(text)
+
+
+def start(root, out, *launcher):
+    """Start the stage, as DVC does or under a launcher; its output is one pipe."""
+    stage = [*launcher, "-m", "synth.train_layout", "--method", "semantic_palette"]
+    places = ["--train", "train", "--palette", "palette", "--out", out]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    env["SCENE_PALETTE_SCRATCH"] = str(root / "scratch")
+    return subprocess.Popen(
+        [sys.executable, *stage, *places],
+        cwd=root,
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def finish(root, out, *launcher, status=0):
+    child = start(root, out, *launcher)
+    output = child.communicate()[0]
+    assert child.returncode == status, output
+    return output
+
+
+def made(root, out):
+    lines = (root / out / "curve.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines], load_file(root / out / "weights.safetensors")
+
+
+def require_close(one, other):
+    """Compare curves and weights; the first step of Adam makes much of a gradient near zero."""
+    assert one[0][0] == pytest.approx(other[0][0], rel=1e-5, abs=2e-6)
+    for point, its in zip(one[0], other[0], strict=True):
+        assert point == pytest.approx(its, rel=5e-3, abs=1e-3)
+    weights = [torch.cat([v.flatten() for v in its[1].values()]) for its in (one, other)]
+    assert (weights[0] - weights[1]).abs().mean() < 1e-5
+
+
+def test_two_processes_have_the_losses_of_one_with_the_double_batch(project):
+    write_params(project, lr="1.0e-4")
+    finish(project, "one")
+    write_params(project, lr="1.0e-4", processes=2)
+    output = finish(project, "two")
+    assert len(re.findall("semantic_palette: 20/20 images", output)) == 1, output
+    require_close(made(project, "one"), made(project, "two"))
+    assert not list((project / "scratch").glob("*"))
+    assert not list(project.glob(".*"))
+
+
+def test_an_error_in_several_processes_is_one_line(project):
+    write_params(project, processes=3)
+    output = finish(project, "none", status=2)
+    assert output.startswith("error: a batch of 4 pairs cannot be shared by 3 processes")
+    assert len(output.strip().splitlines()) == 1
+    assert not (project / "none").exists()
+
+
+@pytest.mark.slow
+def test_torchrun_starts_what_the_stage_would_start_itself(project):
+    write_params(project, processes=2)
+    finish(project, "own")
+    write_params(project)
+    finish(project, "run", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    for name in ("method.json", "curve.jsonl", "weights.safetensors"):
+        assert (project / "run" / name).read_bytes() == (project / "own" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shot", ["parent", "first", "second"])
+def test_two_processes_resume_to_the_same_bytes_and_none_stays(project, shot):
+    write_params(project, processes=2, images=2000)
+    child = start(project, "killed")
+    while not list(project.glob("scratch/*/checkpoint.pt")):
+        assert child.poll() is None, child.communicate()[0]
+        time.sleep(0.01)
+    family = psutil.Process(child.pid).children(recursive=True)
+    members = [it for it in family if "spawn_main" in " ".join(it.cmdline())]
+    assert len(members) == 2
+    victim = {"parent": psutil.Process(child.pid), "first": members[0], "second": members[1]}[shot]
+    victim.send_signal(signal.SIGKILL)
+    output = child.communicate()[0]
+    # the flow tries a stage again that was shot, and only such a one
+    assert child.returncode == (-signal.SIGKILL if shot == "parent" else 128 + signal.SIGKILL)
+    _gone, alive = psutil.wait_procs(members, timeout=20)
+    assert not alive, output
+    output = finish(project, "killed")
+    assert "resumed at step" in output
+    finish(project, "straight")
+    for name in ("method.json", "curve.jsonl", "weights.safetensors"):
+        killed, straight = (project / out / name for out in ("killed", "straight"))
+        assert killed.read_bytes() == straight.read_bytes(), name
+
+
+@pytest.mark.slow
+def test_what_is_not_finite_in_one_process_stops_both_with_a_checkpoint_kept(project):
+    write_params(project, processes=2, lr="1.0e+30")
+    output = finish(project, "broken", status=2)
+    last = output.strip().splitlines()[-1]
+    assert re.search(r"error: (G|D)/\w+.* not finite in step \d+, which makes 11 such", last)
+    assert not (project / "broken").exists()
