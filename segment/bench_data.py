@@ -3,17 +3,13 @@
 `make bench-data` writes the table of `docs/benchmarks.md`.
 """
 
-import datetime
 import os
-import platform
-import re
 import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -23,14 +19,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from data.benchmarks import machine, streets_set, write_section
 from data.cli import run
-from data.outputs import write_text
-from data.pairs import Pair
 from data.pairset import PairSet
 from data.progress import Advance, progress
-from data.shards import ShardWriter
-from data.sources.files import read_image
-from data.sources.streets import source as streets
 from segment import mm
 from segment.mixes import make_mix
 from segment.pool import Pool
@@ -49,8 +41,6 @@ MEMORY = "pairs in memory (they fit `segment.memory_limit_mb`)"
 FILE = "pairs in the decoded file (they do not fit), second epoch on"
 FIRST = "pairs in the decoded file, first epoch: decodes and writes"
 DECODING = "pairs decoded at every access (no room on disk either)"
-
-BEGIN, END = "<!-- bench-data -->", "<!-- /bench-data -->"
 
 
 @dataclass(frozen=True)
@@ -79,28 +69,11 @@ def main(*, out: Path = Path("docs/benchmarks.md")) -> None:
     with tempfile.TemporaryDirectory() as folder, progress(total, "bench-data", "steps") as advance:
         for size in SIZES:
             root = Path(folder) / f"{size[0]}x{size[1]}"
-            pairs = streets_set(root / "set", size, advance)
+            pairs = streets_set(root / "set", size, NUM_PAIRS, advance)
             write_folder(root / "png", pairs)
             for num_workers in WORKERS:
                 rows += measure(pairs, root, num_workers, advance)
-    write_section(out, page(rows, began))
-
-
-def streets_set(out: Path, size: tuple[int, int], advance: Advance) -> PairSet:
-    """Render streets of a size (height, width) and write them as a pair set."""
-    config = streets.Config()
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        ShardWriter(
-            out, classes=streets.class_table(config), size=size, fingerprint="bench"
-        ) as writer,
-    ):
-        streets.render(Path(scratch), {"train": NUM_PAIRS}, height=size[0], width=size[1], seed=0)
-        for raw in streets.find(Path(scratch), ["train"], config):
-            image, label = np.asarray(read_image(raw.image)), streets.read_label(raw, config)
-            writer.write(Pair(raw.id, image, label, "real"))
-            advance()
-    return PairSet(out)
+    write_section(out, "bench-data", page(rows, began))
 
 
 def write_folder(root: Path, pairs: PairSet) -> None:
@@ -222,10 +195,7 @@ def page(rows: Sequence[Row], load: float) -> str:
         "",
         "    make bench-data",
         "",
-        f"{datetime.date.today()}; {processor()}, {os.cpu_count()} cores, load {load:.1f} before "
-        f"the start; Python {platform.python_version()}, "
-        + ", ".join(f"{name} {version(name)}" for name in packages)
-        + ".",
+        machine(load, packages),
         "",
         f"Batches of {BATCH_SIZE} street scenes, nothing trained. MMSegmentation reads a folder "
         "with the very PNG bytes of the shards (LoadImageFromFile, LoadAnnotations); both then do "
@@ -250,21 +220,6 @@ def table(rows: Sequence[Row]) -> Iterator[str]:
             f"| {size} | {row.num_workers} | {row.name} | {row.rate:.0f} | {row.ratio:.2f} | "
             f"{row.cost:.1f} |"
         )
-
-
-def processor() -> str:
-    """Return the name of the processor."""
-    about = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", about.read_text()) if about.is_file() else None
-    return found[1] if found else platform.machine()
-
-
-def write_section(out: Path, section: str) -> None:
-    """Replace the section between its marks, or begin the page with it."""
-    text = out.read_text(encoding="utf-8") if out.is_file() else f"# Benchmarks\n\n{BEGIN}\n{END}\n"
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    write_text(out, f"{before}{BEGIN}\n{section}\n{END}{after}")
 
 
 if __name__ == "__main__":
