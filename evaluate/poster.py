@@ -17,11 +17,7 @@ CAPTION = (
     "Cityscapes/IDD 128x256, DeepLabV3-R101, single runs; poster subscripts are gains over real, "
     "not deviations"
 )
-BENT = (
-    "controls",
-    "edits",
-    "adaptive",
-)  # keys of recipes that ask for other palettes than real ones
+BENT = ("controls", "edits")  # keys of recipes that ask for other palettes than real ones
 DATASETS = ("Cityscapes", "IDD")
 NOBODY = ("none",)
 GAUGAN = ("spade", "oasis")  # the poster's is SPADE; OASIS rows stand beside it, by their painter
