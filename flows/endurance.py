@@ -204,7 +204,8 @@ def _server(home: Path) -> Iterator[dict[str, str]]:
             time.sleep(0.5)
         yield env
     finally:
-        os.killpg(server.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGKILL)
         server.wait()
 
 

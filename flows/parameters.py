@@ -45,6 +45,9 @@ Override = Annotated[
 ]
 Engine = Literal["inline", "processes", "ray"]
 NumPairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
+NumProcesses = Annotated[
+    int, Field(ge=1, le=1024, description="Processes or actors that make pairs.")
+]
 Workers = Annotated[
     int,
     Field(

@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from flows import devices
 from flows.graph import needed_by, read_command, read_graph
 from flows.mending import PARAMS
-from flows.parameters import Engine, Folder, Gpus, NumPairs, RecipeName, Workers
+from flows.parameters import Engine, Folder, Gpus, NumPairs, NumProcesses, RecipeName
 from flows.pipeline import ROOT
 from flows.schedule import bring_up_to_date, runner
 from flows.stages import NUM_RETRIES, StageFailed, on_device, stream, worth_retrying
@@ -41,7 +41,7 @@ def produce(
     recipe: RecipeName,
     num_pairs: NumPairs | None = None,
     engine: Engine | None = None,
-    workers: Workers | None = None,
+    workers: NumProcesses | None = None,
     out: Folder | None = None,
     gpus: Gpus | None = None,
     root: str | None = None,

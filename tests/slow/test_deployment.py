@@ -8,7 +8,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -73,7 +72,7 @@ def stop(process: subprocess.Popen[Any]) -> None:
     if process.poll() is not None:
         return
     members = family(process.pid)
-    process.send_signal(signal.SIGINT)
+    process.terminate()
     try:
         process.wait(timeout=40)
     except subprocess.TimeoutExpired:

@@ -12,6 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
+from ruamel.yaml import YAML
 
 from data.params import read
 from synth.layouts import LAYOUTS
@@ -104,6 +105,33 @@ def test_an_experiment_with_an_unknown_key_is_refused(finished: Any, copy: Calla
         "exp", "run", "--set-param", "+painters.spade.wdth=8", "painter@spade", status=255
     )
     assert "`painters.spade.wdth` is not a known key" in added
+
+
+def test_two_experiments_at_once_have_their_own_numbers_and_the_edited_code(
+    pristine: Any, copy: Callable
+) -> None:
+    project = copy(pristine)
+    # Not committed: an experiment takes edits of tracked files along.
+    code = project.root / "synth" / "fit_palette.py"
+    code.write_text(code.read_text().replace("def main(", 'print("edited")\n\n\ndef main('))
+    names = {"one": 1, "two": 2}
+    children = [
+        project.start(
+            *("dvc", "exp", "run", "--temp", "--name", name),
+            *("--set-param", f"palette.max_components={number}", "palette"),
+        )
+        for name, number in names.items()
+    ]
+    for child in children:
+        output = child.communicate()[0]
+        assert child.returncode == 0, output
+        assert "edited" in output.splitlines(), output
+    committed = project.run("git", "for-each-ref", "--format=%(refname)", "refs/exps")
+    for name, number in names.items():
+        ref = next(line for line in committed.splitlines() if line.endswith(f"/{name}"))
+        params = YAML(typ="safe").load(project.run("git", "show", f"{ref}:params.yaml"))
+        assert params["palette"]["max_components"] == number
+    assert not (project.root / "artifacts").exists(), "the workspace was left alone"
 
 
 def test_another_seed_runs_only_its_cells_and_the_report_follows_the_list(
