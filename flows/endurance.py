@@ -39,6 +39,10 @@ VICTIMS = {
     "dvc": "DVC, whose stage goes on without it",
     "flow": "the flow, whose DVC and stage go on without it",
 }
+# What the flow says of a kill, less the hour before it.
+NEWS = re.compile(
+    r"\| ((?:Task|Flow) run '[^']+' - (?:\w+: resumed at step|ending \d+ proc|a kill had).*)$", re.M
+)
 LAST_KILL = 0.85  # of the time of the undisturbed run
 MAX_STARTS = 60
 SECONDS_FOR_A_SERVER = 120
@@ -107,10 +111,8 @@ def disturbed(
                 time.sleep(0.05)
             worked += time.monotonic() - since
             said = log.read_text(encoding="utf-8", errors="replace")
-        for line in re.findall(
-            r"\S+: resumed at step .*|.*cut off dvc.lock.*|ending \d+ proc.*", said
-        ):
-            story.tell(f"  the flow says: {line.strip()}")
+        for line in NEWS.findall(said):
+            story.tell(f"  {line.strip()}")
         story.tell(f"the flow ended with status {flow.returncode}")
         if flow.returncode == 0:
             return story
@@ -123,7 +125,7 @@ def _kill(flow: subprocess.Popen[bytes], root: Path, victim: str, story: Story) 
     commands = [it for it in at_work if _is_command(it)]
     if not commands:
         return False
-    stages = sorted({it.info["environ"][MARK].rpartition(":")[2] for it in commands})
+    hit = victim
     if victim == "everything":
         os.killpg(flow.pid, signal.SIGKILL)
     elif victim == "flow":
@@ -134,9 +136,15 @@ def _kill(flow: subprocess.Popen[bytes], root: Path, victim: str, story: Story) 
             return False
         with suppress(psutil.NoSuchProcess):
             chosen[0].kill()
+        hit = f"{victim} of {_stage_of(chosen[0])}"
     story.kills.append(victim)
-    story.tell(f"KILL {len(story.kills)}: {victim}, while {', '.join(stages)} was at work")
+    stages = sorted(set(map(_stage_of, commands)))
+    story.tell(f"KILL {len(story.kills)}: {hit}; at work: {', '.join(stages)}")
     return True
+
+
+def _stage_of(process: psutil.Process) -> str:
+    return process.info["environ"][MARK].rpartition(":")[2]
 
 
 def _is_command(process: psutil.Process) -> bool:
