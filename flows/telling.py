@@ -51,15 +51,24 @@ def publish(log: Any, key: str, markdown: str, description: str) -> None:
 
 
 def patiently(log: Any, tell: Callable[[], Any], patience: float = PATIENCE) -> None:
-    """Tell the server something, again and again until it hears or `patience` seconds are over."""
+    """Tell the server something, again and again until it hears or `patience` seconds are over.
+
+    A server that hears and refuses is not asked again.
+    """
     end = time.monotonic() + patience
     while True:
         try:
             tell()
         except httpx.HTTPError as error:
-            if time.monotonic() > end:
+            if not _is_away(error) or time.monotonic() > end:
                 raise
             log.warning(f"no answer from the server, trying again: {error!r}")
             time.sleep(PAUSE)
         else:
             return
+
+
+def _is_away(error: httpx.HTTPError) -> bool:
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.is_server_error
+    return isinstance(error, httpx.TransportError)
