@@ -14,11 +14,11 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-data bench-train repro poster endurance publish
+.PHONY: help venv check fix test test-slow bench-data bench-produce bench-train repro poster endurance publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-11s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
 
 venv: .venv/installed  ## create .venv and install what the pipeline needs
 
@@ -43,6 +43,9 @@ bench-data: .venv/installed  ## compare the loader with MMSegmentation's, into d
 
 bench-train: .venv/installed  ## compare the training loop with a plain one, into docs/benchmarks.md
 	$(BIN)/python -m synth.bench_train
+
+bench-produce: .venv/installed  ## compare production with a plain loop, into docs/benchmarks.md
+	$(BIN)/python -m synth.bench_produce
 
 repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name)
 	$(BIN)/python -m flows.workspace

@@ -8,7 +8,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -117,7 +117,7 @@ class _Worker:
         self._written[message.part] += message.num_pairs
         if message.whole:
             del self.parts[message.part]
-        return message
+        return replace(message, worker=self.slot)
 
     def given_up(self, left: deque[Part]) -> Iterator[Step]:
         """Put unfinished parts back; yields steps that take back what was reported of them."""

@@ -48,7 +48,6 @@ def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
 def _ray() -> Any:
     # before the import: reports nothing home, and shows on a terminal only what we say
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
     except ImportError:
@@ -66,7 +65,8 @@ def _connect(ray: Any) -> None:
             "produce.engine is `ray`, and RAY_ADDRESS does not say where its cluster is; give "
             "HOST:PORT, `local` for one that Ray starts on this machine, or use `processes`"
         )
-    environment = {"env_vars": {"PYTHONPATH": str(ROOT)}}
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}}
     try:
         ray.init(address, runtime_env=environment, log_to_driver=False, logging_level="warning")
     except (ConnectionError, ValueError) as error:

@@ -20,6 +20,7 @@ class Step:
     """What a worker reports: `num_pairs` more pairs of a part are written; `whole` ends it.
 
     `painting`, `encoding` and `writing` are the seconds that they took, added over threads.
+    `worker` is which of several wrote them.
     """
 
     part: str
@@ -28,6 +29,7 @@ class Step:
     painting: float = 0.0
     encoding: float = 0.0
     writing: float = 0.0
+    worker: int = 0
 
 
 def make_parts(job: Job, recipe: recipes.Recipe, parts: Iterable[Part]) -> Iterator[Step]:
