@@ -110,6 +110,7 @@ def run_in(count: int, main: Callable[..., None], flags: Mapping[str, Any]) -> N
 def _start(count: int, main: Callable[..., None], flags: Mapping[str, Any]) -> None:
     for backend in ("GLOO", "NCCL"):
         os.environ.setdefault(f"{backend}_SOCKET_IFNAME", "lo")
+    logging.getLogger(mp.spawn.__module__).setLevel(logging.ERROR)  # tells whom it ends
     messages = mp.get_context("spawn").SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
         # Daemons are ended when this process ends, and by the kernel when it is shot.

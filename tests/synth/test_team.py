@@ -235,7 +235,7 @@ def test_torchrun_starts_what_the_stage_would_start_itself(project):
 @pytest.mark.slow
 @pytest.mark.parametrize("shot", ["parent", "first", "second"])
 def test_two_processes_resume_to_the_same_bytes_and_none_stays(project, shot):
-    write_params(project, processes=2, images=2000)
+    write_params(project, processes=2, images=800)
     child = start(project, "killed")
     while not list(project.glob("scratch/*/checkpoint.pt")):
         assert child.poll() is None, child.communicate()[0]
