@@ -1,5 +1,7 @@
 """The `report` section of params.yaml: which cells are scored and what the report shows."""
 
+from pathlib import Path
+
 from pydantic import Field, field_validator, model_validator
 
 from data.params import Params, check_name
@@ -16,6 +18,7 @@ class ReportParams(Params):
     num_scored: int = Field(ge=1)  # synthetic pairs the judge sees, the same for every recipe
     gan_train: tuple[str, ...]  # recipes that one segmenter learns from without any real pair
     batch_size: int = Field(ge=1)  # images the judge is given at once
+    fid_weights: Path | None = None  # of the Inception network that FID is defined by
     threads: int = Field(ge=1)  # of the judge; sums depend on it, so the scores might
     sheet_rows: int = Field(ge=1)  # rows of a contact sheet
     palette_classes: int = Field(ge=2)  # classes in the palette figure

@@ -9,7 +9,7 @@ from evaluate.statistics import paired_delta, summarize
 
 Json = dict[str, Any]
 
-QUALITY = ("num_pairs", "obedience", "gan_train", "frechet", "diversity", "copies")
+QUALITY = ("num_pairs", "obedience", "gan_train", "frechet", "fid", "diversity", "copies")
 GAN_TEST = ("miou", "miou_star", "num_pairs")  # of the obedience
 NO_KL = {"kl": None, "kl_shuffled": None, "num_pairs": None}
 NO_CELLS = dict.fromkeys(("miou", "miou_star", "iou", "delta", "delta_star", "iou_delta", "absent"))
@@ -26,8 +26,8 @@ def recipe_numbers(
 
     An entry has the val numbers, the same keys under `test` where there is a test split, and how
     good the synthetic pairs are: `obedience`, `gan_test` (its means, under the name that papers
-    give them), `gan_train`, `frechet`, `diversity` and `copies`, each None where there is none.
-    Those of `scored` recipes, which have no cells, are None but for these.
+    give them), `gan_train`, `frechet`, `fid`, `diversity` and `copies`, each None where there is
+    none. Those of `scored` recipes, which have no cells, are None but for these.
     UserError names a recipe or seed that has no score.
     """
     picked = {recipe: _pick(scores, recipe, seeds) for recipe in recipes}

@@ -179,6 +179,7 @@ def _quality_in_words(report: Json) -> list[str]:
         f"{_held_out(report)}; lower is closer. It is not FID, and no number of another report "
         "compares with it. So few images put it above 0 even for two real sets: row `real` shows "
         f"by how much.{rank}",
+        fid_in_words(report["recipes"]),
         "**Diversity**: mean distance of two images painted from one layout with other noise, in "
         "percent of that of two real images; 0 is a painter without noise.",
         "**Copies**: percentage of images nearer to a real training image (their own parent left "
@@ -186,6 +187,23 @@ def _quality_in_words(report: Json) -> list[str]:
         "copying; recipes that start from real layouts may have more where training images "
         "resemble each other.",
     ]
+
+
+def fid_in_words(recipes: Mapping[str, Json]) -> str:
+    """Say what the FID of recipes is, or why there is none."""
+    found = next((numbers["fid"] for numbers in recipes.values() if numbers["fid"]), None)
+    if found is None:
+        return (
+            "**FID** is not computed: `report.fid_weights` names no file with the weights of the "
+            "Inception network that defines it (extra `[fid]`)."
+        )
+    return (
+        f"**FID**: the same distance on {found['num_features']} features of {found['features']} "
+        f"(sha256 {found['sha256'][:8]}), {found['num_pairs']} images against "
+        f"{found['num_held_out']}, enlarged to 299x299. It compares with that of other reports "
+        "only at equal counts and sizes; Semantic Palette's code feeds another network images "
+        "outside its range, so the poster's FID is not this one."
+    )
 
 
 def _held_out(report: Json) -> str:

@@ -9,6 +9,7 @@ from data.shards import PairSet
 from evaluate.cells import score_matrix
 from evaluate.copies import copies
 from evaluate.diversity import diversity
+from evaluate.fid import NAMED, Inception
 from evaluate.frechet import effective_rank, frechet
 from evaluate.images import Judge, features, obedience
 from evaluate.layouts import fsd
@@ -25,11 +26,13 @@ def quality(
     *,
     batch_size: int,
     repainted: PairSet | None = None,
+    inception: Inception | None = None,
 ) -> Json:
-    """Return obedience, fsd, frechet, copies and diversity of the images of some rows.
+    """Return obedience, fsd, frechet, fid, copies and diversity of the images of some rows.
 
     `rows` are synthetic ones, or real training ones for the yardstick, which has neither copies
-    nor diversity. `repainted` are images of few layouts, each painted several times.
+    nor diversity. `repainted` are images of few layouts, each painted several times. Without
+    `inception` there is no FID.
     """
     matrix = obedience(pairs, rows, judge.predict, batch_size=batch_size)
     own = features(pairs, rows, judge.describe, batch_size=batch_size)
@@ -38,6 +41,7 @@ def quality(
         "obedience": {"num_pairs": len(rows)} | score_matrix(matrix, pairs.classes),
         "fsd": _fsd(pairs.column("palette")[list(rows)], held_out.column("palette")),
         "frechet": frechet_of(own, val, judge.features),
+        "fid": None if inception is None else _fid(pairs, rows, held_out, inception, batch_size),
         "copies": None,
         "diversity": None,
     }
@@ -60,6 +64,15 @@ def quality(
         layouts = [pair.label.tobytes() for pair in repainted.pairs()]
         found["diversity"] = diversity(images, layouts, train[spread(range(len(train)), len(rows))])
     return found
+
+
+def _fid(
+    pairs: PairSet, rows: Sequence[int], held_out: PairSet, inception: Inception, batch_size: int
+) -> Json | None:
+    own = features(pairs, rows, inception.describe, batch_size=batch_size)
+    val = features(held_out, range(len(held_out)), inception.describe, batch_size=batch_size)
+    found = frechet_of(own, val, NAMED)
+    return found and found | {"sha256": inception.sha256}
 
 
 def _fsd(palettes: np.ndarray, held_out: np.ndarray) -> Json | None:

@@ -10,6 +10,7 @@ from data.shards import PairSet
 from data.timings import timed
 from evaluate.cells import cell_dir, gan_train_dir, score_cell
 from evaluate.config import BASELINE, ReportParams
+from evaluate.fid import load_inception
 from evaluate.images import load_judge, scored_rows
 from evaluate.layouts import layout_fidelity
 from evaluate.quality import quality
@@ -22,6 +23,7 @@ def main(
     """Score one recipe: its cells, its layouts and how good its synthetic pairs are."""
     check_name(recipe)
     params = read("report", ReportParams)
+    inception = None if params.fid_weights is None else load_inception(params.fid_weights)
     seeds = () if recipe in params.scored else params.seeds
     folders = {seed: cell_dir(cells, recipe, seed) for seed in seeds}
     judge_dir = cell_dir(judge, BASELINE, params.seeds[0])
@@ -45,7 +47,13 @@ def main(
             "layouts": None if recipe == BASELINE else layout_fidelity(pair_set, synthetic),
         }
         result |= quality(
-            pair_set, rows, held_out, seen_by, batch_size=params.batch_size, repainted=again
+            pair_set,
+            rows,
+            held_out,
+            seen_by,
+            batch_size=params.batch_size,
+            repainted=again,
+            inception=inception,
         )
         timing.images = len(rows)
         write_json(out, result)

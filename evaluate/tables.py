@@ -103,9 +103,13 @@ def layouts(found: Mapping[str, Json]) -> str:
 
 
 def quality(recipes: Mapping[str, Json], judge: Json) -> str:
-    """Return how good the pairs of every recipe are; first the judge's score on real val pairs."""
+    """Return how good the pairs of every recipe are; first the judge's score on real val pairs.
+
+    There is a column for FID where a recipe has one.
+    """
+    with_fid = any(numbers["fid"] for numbers in recipes.values())
     rows = [["real val pairs", number(judge["miou"]), number(judge["miou_star"])]]
-    rows[0] += [NOTHING] * 4 + ["all", ""]
+    rows[0] += [NOTHING] * (4 + with_fid) + ["all", ""]
     for name, numbers in recipes.items():
         obeyed, alone = numbers["obedience"], numbers["gan_train"]
         frechet, many, copied = numbers["frechet"], numbers["diversity"], numbers["copies"]
@@ -116,6 +120,7 @@ def quality(recipes: Mapping[str, Json], judge: Json) -> str:
                 number(obeyed["miou_star"]),
                 number(alone and alone["miou"]),
                 number(frechet and frechet["value"], 2),
+                *([number(numbers["fid"] and numbers["fid"]["value"])] if with_fid else []),
                 number(many and many["percent"]),
                 number(copied and copied["share"]),
                 str(obeyed["num_pairs"]),
@@ -123,7 +128,7 @@ def quality(recipes: Mapping[str, Json], judge: Json) -> str:
             ]
         )
     header = ["images", "GAN-test mIoU", "GAN-test mIoU\\*", "GAN-train mIoU", "Frechet"]
-    header += ["diversity, %", "copies, %", "pairs", "absent eval classes"]
+    header += ["FID"] * with_fid + ["diversity, %", "copies, %", "pairs", "absent eval classes"]
     return markdown(header, rows)
 
 

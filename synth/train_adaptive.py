@@ -44,7 +44,9 @@ def main(
         law.save(partial, iou, distance)
     first = law.importance.argsort()[::-1][:3]
     leant = ", ".join(f"{classes.names[c]} {law.importance[c]:.2f}" for c in first)
-    log.info(f"{name}: power {law.power:.3g}, {distance:.3f} nat from the real mean; {leant}")
+    log.info(
+        f"{name}: power {law.power:.3g}, {distance:.3f} nat from the real mean, towards {leant}"
+    )
 
 
 if __name__ == "__main__":

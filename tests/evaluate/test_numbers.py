@@ -17,7 +17,8 @@ def score(val: list[float], test: list[float] | None = None, car: float | None =
         str(seed): {"val": split(value, car), "test": split(test[seed], car) if test else None}
         for seed, value in enumerate(val)
     }
-    nothing = dict.fromkeys(["layouts", "fsd", "gan_train", "frechet", "diversity", "copies"])
+    nothing = dict.fromkeys(["layouts", "fsd", "gan_train", "frechet", "fid", "diversity"])
+    nothing["copies"] = None
     obedience = {"miou": 30.0, "miou_star": 15.0, "iou": {}, "absent": [], "num_pairs": 5}
     return {"cells": cells, "obedience": obedience, "num_pairs": {"real": 6}} | nothing
 
