@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -119,9 +120,13 @@ def stream(
         stderr=subprocess.STDOUT,
     ) as child:
         assert child.stdout is not None
+        # A killed DVC's training holds the pipe; without an end it would train on for nothing.
+        orphans = threading.Thread(target=_end_orphans, args=(child, root, log, stage), daemon=True)
+        orphans.start()
         for line in map(redact, without_advice(child.stdout)):
             log.info(line)
             last.append(line)
+    orphans.join()
     if child.returncode:
         raise StageFailed(stage, _status_of_stage(child.returncode, last), tuple(last))
 
@@ -160,6 +165,14 @@ def on_device(gpu: str | None) -> dict[str, str]:
         return {}
     # nvidia-smi counts by bus, and CUDA does when told to.
     return {"CUDA_VISIBLE_DEVICES": gpu, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+
+
+def _end_orphans(
+    child: subprocess.Popen[str], root: Path, log: logging.Logger | Any, stage: str
+) -> None:
+    """Wait for a child, and when a signal has ended it, end what it left alive of its stage."""
+    if child.wait() < 0:
+        end_stages(root, log, stage)
 
 
 def quiet_environment() -> dict[str, str]:
