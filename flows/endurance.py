@@ -242,11 +242,12 @@ def _page(arguments: Any, calm: float, rough: float, story: Story, num_outputs: 
         [
             "# A run that is killed again and again",
             "",
-            f"`{command}`, {datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, "
-            f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the end. "
-            f"Undisturbed {calm:.0f} s, with {len(story.kills)} kills {rough:.0f} s.",
+            f"`{command}`,",
+            f"{datetime.now(UTC):%Y-%m-%d}, {platform.machine()}, {os.cpu_count()} cores, load "
+            f"{os.getloadavg()[0]:.1f} at the end. Undisturbed {calm:.0f} s, with "
+            f"{len(story.kills)} kills {rough:.0f} s.",
             "",
-            f"report.json is equal, and so are the bytes of all {num_outputs} outputs but "
+            f"report.json is equal, and so are the bytes of all {num_outputs} outputs but",
             "report.md, which tells wall times.",
             "",
             *meanings,
