@@ -76,4 +76,6 @@ publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be com
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	@# without torchvision, which it asks for and what is used of it does not need
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps torch-fidelity
 	@touch $@
