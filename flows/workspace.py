@@ -18,6 +18,7 @@ from typing import IO, Any
 import psutil
 
 from flows.mending import mend
+from flows.output import outlive_readers
 
 # Every process of a stage has this variable: the folder of the clone, a colon, the stage.
 MARK = "SCENE_PALETTE_STAGE"
@@ -56,6 +57,7 @@ def occupied(
     """
     if not (root / "dvc.yaml").is_file():
         raise ValueError(f"{root} has no dvc.yaml; name the root of a clone")
+    outlive_readers()
     (root / _HELD).parent.mkdir(parents=True, exist_ok=True)
     # The kernel frees the lock with the process, however that ends. No child inherits it.
     with (root / _HELD).open("a+", encoding="utf-8") as file:
