@@ -94,7 +94,8 @@ def train(
             for phase in method.phases(batch, now):
                 terms = _descend(phase, nets, optimizers, device, autocast, team)
                 broken += _record(state, phase.name, terms)
-            _guard(state, broken, max_skipped, checkpoint_dir)
+            last = state.step + 1 == plan.num_steps
+            _guard(state, broken, max_skipped, checkpoint_dir, last)
             ema.update(averaged, nets, method.ema, state.step)
             state.step += 1
             # Report status, save state.
@@ -192,18 +193,23 @@ def _record(state: _State, phase: str, terms: dict[str, float]) -> list[str]:
     return broken
 
 
-def _guard(state: _State, broken: list[str], max_skipped: int, checkpoint_dir: Path) -> None:
+def _guard(
+    state: _State, broken: list[str], max_skipped: int, checkpoint_dir: Path, last: bool
+) -> None:
     if not broken:
         return
     state.skipped += 1
     names = ", ".join(broken)
     log.warning(f"step {state.step}: {names} not finite, phase skipped")
-    if state.skipped > max_skipped:
+    if state.skipped > max_skipped or last:  # after the last one nothing shows that it healed
         path = checkpoint_dir / CHECKPOINT
         kept = f"the last good checkpoint is {path}" if path.is_file() else "no checkpoint yet"
+        why = "the last one, so the weights may be broken"
+        if state.skipped > max_skipped:
+            why = f"which makes {state.skipped} such steps, and `training.max_skipped` allows "
+            why += str(max_skipped)
         raise Diverged(
-            f"{names} not finite in step {state.step}, which makes {state.skipped} such steps, and "
-            f"`training.max_skipped` allows {max_skipped}; lower the learning rate or set "
+            f"{names} not finite in step {state.step}, {why}; lower the learning rate or set "
             f"`training.autocast` to false ({kept})"
         )
 

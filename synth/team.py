@@ -5,6 +5,7 @@
 
 import logging
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,6 +143,8 @@ def _member(
 ) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     exit_on_sigterm()
+    # How PyTorch has the kernel end it with its parent. A shell's background job would ignore it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         store = dist.FileStore(str(meeting), count)
         with _joined(local_rank=rank, store=store, rank=rank, world_size=count):

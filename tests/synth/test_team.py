@@ -166,6 +166,9 @@ def write_params(root, processes=1, images=8, lr="1.0e-3", autocast="false"):
     (root / "params.yaml").write_text(text)
 
 
+IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a shell starts `command &`
+
+
 def start(root, out, *launcher):
     """Start the stage, as DVC does or under a launcher; its output is one pipe."""
     stage = [*launcher, "-m", "synth.train_layout", "--method", "semantic_palette"]
@@ -173,7 +176,7 @@ def start(root, out, *launcher):
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     env["SCENE_PALETTE_SCRATCH"] = str(root / "scratch")
     return subprocess.Popen(
-        [sys.executable, *stage, *places],
+        [*IN_BACKGROUND, sys.executable, *stage, *places],
         cwd=root,
         env=env,
         text=True,
@@ -260,7 +263,7 @@ def test_two_processes_resume_to_the_same_bytes_and_none_stays(project, shot):
 
 @pytest.mark.slow
 def test_what_is_not_finite_in_one_process_stops_both_with_a_checkpoint_kept(project):
-    write_params(project, processes=2, lr="1.0e+30")
+    write_params(project, processes=2, images=80, lr="1.0e+30")
     output = finish(project, "broken", status=2)
     last = output.strip().splitlines()[-1]
     assert re.search(r"error: (G|D)/\w+.* not finite in step \d+, which makes 11 such", last)
