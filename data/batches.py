@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from data.shards import PairSet
 
@@ -79,4 +78,6 @@ def load_tensors(pairs: PairSet, rows: Sequence[int] | np.ndarray) -> tuple[Tens
 
 def onehot(label: Tensor, num_classes: int) -> Tensor:
     """Turn labels int64 `[B, H, W]` into float32 `[B, C, H, W]`; every id must be below C."""
-    return F.one_hot(label, num_classes).permute(0, 3, 1, 2).float()
+    # `F.one_hot` fills int64 and looks for the largest id first: several times slower.
+    wide = torch.zeros(*label.shape, num_classes, device=label.device)
+    return wide.scatter_(3, label[..., None], 1.0).permute(0, 3, 1, 2)

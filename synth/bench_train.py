@@ -33,7 +33,7 @@ from synth.training import TrainingParams, default_device
 
 NUM_PAIRS = 64
 LAYOUT, PAINTER = "semantic_palette", "spade"
-SHORTER = {LAYOUT: 40, PAINTER: 60}  # how many times fewer images than a training shows
+SHORTER = {LAYOUT: 10, PAINTER: 60}  # how many times fewer images than a training shows
 ROUNDS = 3
 
 PLAIN = "plain loop, fp32"

@@ -1,5 +1,6 @@
 """Streams: a batch is a pure function of (seed, position)."""
 
+import pytest
 import torch
 
 from data.batches import Stream, onehot
@@ -66,3 +67,9 @@ def test_onehot_puts_classes_on_the_channel_axis():
     encoded = onehot(torch.tensor([[[0, 2]]]), 3)
     assert encoded.shape == (1, 3, 1, 2)
     assert encoded[0, :, 0, 1].tolist() == [0, 0, 1]
+    with pytest.raises(RuntimeError):
+        onehot(torch.tensor([[[3]]]), 3)
+
+
+def test_classes_of_a_pixel_lie_side_by_side_in_a_onehot_layout():
+    assert onehot(torch.zeros(2, 4, 6).long(), 5).is_contiguous(memory_format=torch.channels_last)
