@@ -53,8 +53,11 @@ repro: .venv/installed  ## run what is not up to date, print where the report is
 	$(BIN)/dvc repro
 	@echo "report: $(CURDIR)/evaluate/report.md"
 
-poster:  ## every row of the Semantic Palette poster, small: repro with presets/poster.yaml
-	@$(MAKE) --no-print-directory repro PRESET=poster
+poster: .venv/installed  ## every row of the Semantic Palette poster, small, two stages at a time (WORKERS=n)
+	$(BIN)/python -m flows.workspace
+	$(BIN)/python -m data.preset poster
+	$(BIN)/python -m flows.pipeline --workers $(or $(WORKERS),2)
+	@echo "report: $(CURDIR)/evaluate/report.md"
 
 endurance: .venv/installed  ## kill the flow at random moments, compare with a run in peace (PRESET=name, KILLS=n)
 	$(BIN)/python -m flows.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))

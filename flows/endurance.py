@@ -6,6 +6,7 @@ commit, once in peace and once with kills at random moments, and writes what hap
 
 import argparse
 import json
+import logging
 import os
 import platform
 import random
@@ -28,9 +29,10 @@ from urllib.request import urlopen
 import psutil
 from ruamel.yaml import YAML
 
+from data.cli import exit_on_sigterm
 from flows.pipeline import ROOT
 from flows.stages import quiet_environment
-from flows.workspace import MARK, processes_of
+from flows.workspace import MARK, end_stages, processes_of
 
 # What a kill hits, and what that stands for.
 VICTIMS = {
@@ -180,6 +182,7 @@ def _started(
             if flow.poll() is None:
                 os.killpg(flow.pid, signal.SIGKILL)
                 flow.wait()
+                end_stages(root, logging.getLogger(__name__))
 
 
 @contextmanager
@@ -266,9 +269,10 @@ def main() -> None:
     parser.add_argument("--preset", default="", help="a preset to merge into params.yaml")
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")
-    parser.add_argument("--workers", type=int, default=2, help="stages at a time")
+    parser.add_argument("--workers", type=int, default=1, help="stages at a time (default: 1)")
     parser.add_argument("--log", type=Path, default=Path("docs", "endurance.md"))
     arguments = parser.parse_args()
+    exit_on_sigterm()  # neither server nor stages outlive this
     folder = Path(tempfile.mkdtemp(prefix="scene-palette-endurance-"))
     with _server(folder / "prefect") as env:
         calm, rough = (_clone(folder / name, arguments.preset) for name in ("calm", "rough"))

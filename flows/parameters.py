@@ -9,7 +9,8 @@ from pydantic import Field
 
 MAX_PLACES = 64
 
-_NAME = "[a-z0-9_]+"
+# Digits first: a terminal takes "[a-..." in a message for the name of a colour, and leaves it out.
+_NAME = "[0-9a-z_]+"
 # A number, a name, a path, or a list or mapping of these. Nothing that a shell reads, no blank, and
 # a comma (which means a sweep to DVC) only inside brackets.
 _VALUE = r"([\w.+/:-]*|\[[\w.+/:,'\"\[\]{}-]*\]|\{[\w.+/:,'\"\[\]{}-]*\})"
@@ -38,7 +39,7 @@ Folder = Annotated[
 Override = Annotated[
     str,
     Field(
-        pattern=rf"^[+]{{0,2}}[a-z0-9_]+(\.[a-z0-9_]+)*={_VALUE}$",
+        pattern=rf"^[+]{{0,2}}[0-9a-z_]+(\.[0-9a-z_]+)*={_VALUE}$",
         max_length=400,
         description="A change of params.yaml as for `dvc exp run -S`: painters.spade.width=8.",
     ),

@@ -116,10 +116,10 @@ def test_the_presets_report_every_row_of_the_poster(root, name):
     assert asked <= set(report["gan_train"])
 
 
-def test_make_poster_merges_the_preset_and_reproduces(root):
+def test_make_poster_merges_the_preset_and_runs_two_stages_at_a_time(root):
     make = ["make", "--dry-run", "--no-print-directory", "poster"]
     environment = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
     shown = subprocess.run(
         make, cwd=root, capture_output=True, text=True, check=True, env=environment
     ).stdout
-    assert shown.index("data.preset poster") < shown.index("dvc repro")
+    assert shown.index("data.preset poster") < shown.index("flows.pipeline --workers 2")

@@ -1,8 +1,17 @@
 """What the endurance run compares, and when it kills."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
+import pytest
 
 from flows.endurance import LAST_KILL, VICTIMS, moments, same_report
 
@@ -39,3 +48,26 @@ def test_moments_are_random_by_seed_and_every_victim_has_its_turn() -> None:
     assert times == sorted(times)
     assert 0.0 < times[0] < times[-1] < 100.0 * LAST_KILL
     assert {victim for _, victim in plan} == set(VICTIMS)
+
+
+@pytest.mark.slow
+def test_nothing_outlives_a_run_that_is_ended(root: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.endurance", "--preset", "tiny", "--kills", "1"]
+    process = subprocess.Popen(command, cwd=root, env={**os.environ, "TMPDIR": str(tmp_path)})
+
+    def below() -> list[psutil.Process]:
+        return psutil.Process(process.pid).children(recursive=True)
+
+    def at_work() -> bool:
+        with suppress(psutil.Error):
+            return any("data.ingest" in " ".join(it.cmdline()) for it in below())
+        return False
+
+    end = time.monotonic() + 300
+    while not at_work() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    started = below()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    gone = (it for it in started if not it.is_running() or it.status() == psutil.STATUS_ZOMBIE)
+    assert started and list(gone) == started
