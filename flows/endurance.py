@@ -29,7 +29,6 @@ from urllib.request import urlopen
 import psutil
 from ruamel.yaml import YAML
 
-from data.cli import exit_on_sigterm
 from flows.pipeline import ROOT
 from flows.stages import quiet_environment
 from flows.workspace import MARK, end_stages, processes_of
@@ -272,7 +271,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="stages at a time (default: 1)")
     parser.add_argument("--log", type=Path, default=Path("docs", "endurance.md"))
     arguments = parser.parse_args()
-    exit_on_sigterm()  # neither server nor stages outlive this
+    # SIGTERM unwinds like an error: neither server nor stages outlive this.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     folder = Path(tempfile.mkdtemp(prefix="scene-palette-endurance-"))
     with _server(folder / "prefect") as env:
         calm, rough = (_clone(folder / name, arguments.preset) for name in ("calm", "rough"))
