@@ -4,6 +4,8 @@ From the root: `python -m flows.pipeline --workers 2`; on a work pool, see `pref
 """
 
 import argparse
+import signal
+import sys
 from pathlib import Path
 
 from prefect import flow, get_run_logger
@@ -54,6 +56,9 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, nargs="+", help="one stage at a time on each of these")
     parser.add_argument("--stages", nargs="+", help="only these stages and what they need")
     parser.add_argument("--share", action="store_true", help="share stages by the DVC remote")
+    # Prefect repeats the signal when the run is over: as an exit it also ends the server that
+    # Prefect started for this process.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     experiment(**vars(parser.parse_args()))
 
 

@@ -2,9 +2,15 @@
 
 import json
 import logging
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from flows import workspace
@@ -133,3 +139,34 @@ def test_a_second_run_in_a_clone_is_refused_in_words(
     with pytest.raises(workspace.WorkspaceBusy, match="is in use by another run"):
         state.result()
     assert not (toy / "a.txt").exists()
+
+
+# As from the command line, but in the toy, and with a server of its own, which Prefect starts.
+ALONE = """
+import sys
+from functools import partial
+from flows import pipeline
+pipeline.experiment = partial(pipeline.experiment, root=sys.argv.pop())
+pipeline.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_nothing_outlives_a_flow_that_is_ended(toy: Path, tmp_path: Path, sign: int) -> None:
+    (toy / "b.py").write_text("import time\nopen('b.started', 'w').close()\ntime.sleep(600)\n")
+    env = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_API")}
+    process = subprocess.Popen(
+        [sys.executable, "-c", ALONE, str(toy)],
+        env=env | {"PREFECT_HOME": str(tmp_path / "prefect")},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    end = time.monotonic() + 120
+    while not (toy / "b.started").exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(sign)
+    process.wait(timeout=60)
+    assert len(started) > 2, "a server, DVC and the command of a stage"
+    _, alive = psutil.wait_procs(started, timeout=10)
+    assert [it.cmdline() for it in alive if it.status() != psutil.STATUS_ZOMBIE] == []
