@@ -1,0 +1,95 @@
+"""Blocks of progressive growing against the paper's tables and closed forms."""
+
+import pytest
+import torch
+
+from data.errors import UserError
+from synth.layouts.losses import blur_line, critic_terms
+from synth.layouts.progressive import Critic, channel_table, grids, pixel_norm
+from synth.layouts.schedule import paper_steps, spans_of
+from synth.method import generator
+
+
+def test_steps_table_of_the_paper():
+    assert paper_steps(2975) == [
+        (4, 1740, 1740),
+        (8, 2613, 6966),
+        (16, 5229, 17424),
+        (32, 13944, 45312),
+        (64, 55780, 156872),
+        (128, 55781, 268434),
+        (256, 27890, 324214),
+        (512, 55781, 435776),
+        (1024, 111562, 658900),
+    ]
+
+
+def test_channel_table_of_the_paper():
+    assert channel_table(512, 4, 9) == [512, 512, 512, 512, 256, 128, 64, 32, 16]
+
+
+@pytest.mark.parametrize("size", [(128, 256), (96, 128), (64, 64), (128, 32)])
+def test_critic_gives_one_score_at_every_level(size):
+    levels = grids(size)
+    critic = Critic(3, channels=channel_table(8, 2, len(levels)), base=levels[0])
+    for level, grid in enumerate(levels):
+        for alpha in (0.5, 1.0):
+            assert critic(torch.rand(2, 3, *grid), level=level, alpha=alpha).shape == (2,)
+
+
+def test_grids_halve_to_a_base_and_refuse_other_sizes():
+    assert grids((64, 128)) == [(4, 8), (8, 16), (16, 32), (32, 64), (64, 128)]
+    assert grids((96, 128))[0] == (3, 4) and len(grids((96, 128))) == 6
+    with pytest.raises(UserError, match=r"100x100.*96x96"):
+        grids((100, 100))
+    for size in ((90, 130), (1, 1), (33, 64)):
+        with pytest.raises(UserError) as error:
+            grids(size)
+        for good in str(error.value).rsplit(": ", 1)[1].split(", "):
+            height, width = map(int, good.split("x"))
+            assert grids((height, width))
+
+
+def test_schedule_lists_fade_then_stable():
+    spans = spans_of([(9, 16, 8), (8, 4, 4)], 3)
+    assert [(s.num_images, s.level, s.fade) for s in spans] == [
+        (16, 0, False),
+        (8, 1, True),
+        (4, 1, False),
+    ]
+    with pytest.raises(UserError, match="3 levels"):
+        spans_of([(0, 16, 8)] * 4, 3)
+    with pytest.raises(UserError, match="no stable images"):
+        spans_of([(0, 16, 8), (4, 0, 8)], 3)
+
+
+def test_pixel_norms():
+    x = torch.randn(2, 6, 3, 3) * 5
+    torch.testing.assert_close(pixel_norm(x, "rms").square().mean(1), torch.ones(2, 3, 3))
+    torch.testing.assert_close(pixel_norm(x, "msq"), x / (x.square().mean(1, keepdim=True) + 1e-8))
+
+
+def test_blur_kernels():
+    sizes = {4: 3, 8: 5, 256: 5, 512: 7, 1024: 11}
+    assert {h: len(blur_line(h, kind="symmetric")) for h in sizes} == sizes
+    torch.testing.assert_close(
+        blur_line(64, kind="symmetric"), blur_line(64, kind="symmetric").flip(0)
+    )
+    released = blur_line(4, kind="released")
+    kernel = torch.outer(released, released)
+    assert kernel.argmax() == 8 and float(kernel[2, 2]) == pytest.approx(0.52, abs=0.001)
+
+
+def test_critic_loss_closed_form():
+    real, fake = torch.rand(3, 2, 4, 4), torch.rand(3, 2, 4, 4)
+    slope = torch.full((2, 4, 4), 2.0)  # norm of the gradient: 2 sqrt(32)
+    terms = critic_terms(
+        lambda layout: (layout * slope).flatten(1).sum(1),
+        real,
+        fake,
+        weight=10.0,
+        rng=generator(0),
+    )
+    gap = 2 * (fake.flatten(1).sum(1).mean() - real.flatten(1).sum(1).mean())
+    torch.testing.assert_close(terms["wasserstein"], gap)
+    assert float(terms["penalty"]) == pytest.approx(10 * (2 * 32**0.5 - 1) ** 2, rel=1e-5)
