@@ -8,7 +8,7 @@ from evaluate.config import BASELINE
 from evaluate.figures import Figure
 from evaluate.numbers import head_split, with_cells
 from evaluate.provenance import as_yaml
-from evaluate.verdict import verdict
+from evaluate.verdict import class_verdict, verdict
 
 Json = dict[str, Any]
 FLAT = 0.5  # points; a smaller late rise counts as flat
@@ -86,10 +86,12 @@ def _classes(report: Json, shown: Mapping[str, Figure]) -> list[str]:
     rare = report["params"]["report"]["rare_percent"]
     parts = [
         "## Which classes gain?",
+        class_verdict(with_cells(report["recipes"]), report["classes"]),
         f"IoU in percent, gains in points. Rare: below {rare:g} % of the real training pixels. "
-        "Bold: the 95 % interval excludes zero; with many classes some do so by chance.",
+        "Bold: the 95 % interval excludes zero.",
         tables.per_class(with_cells(report["recipes"]), report["classes"], rare),
     ]
+    parts = list(filter(None, parts))  # one seed has no words
     if absent:
         parts.append(f"Without ground truth in this split, so not in mIoU: {', '.join(absent)}.")
     return parts + [image(shown[file]) for file in ("classes.png",) if file in shown]

@@ -1,11 +1,11 @@
 """The verdict in words, computed from intervals and from nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluate.config import BASELINE
 from evaluate.numbers import head_split, of_split
-from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, ONE_SEED, judgement
+from evaluate.statistics import HELPS, HURTS, LEVEL, NO_EVIDENCE, ONE_SEED, judgement
 
 CONDITIONAL = (
     "All of this is conditional on one trained generator per method: the deviations contain the "
@@ -50,6 +50,38 @@ def headline(deltas: Mapping[str, Mapping[str, Any]], split: str) -> str:
         parts.append(f"no evidence that {_listed(groups[NO_EVIDENCE], 'or')} helps or hurts")
     text = "; ".join(parts)
     return f"**On {split}: {text}.**" if text else ""
+
+
+def class_verdict(recipes: Mapping[str, dict[str, Any]], classes: Sequence[dict[str, Any]]) -> str:
+    """Return a list of the classes that recipes help and hurt, and how many gains are noise.
+
+    `classes` are {name, eval, share}; those that are not in mIoU are left out. Empty for one seed.
+    """
+    split = head_split(recipes)
+    counted = [entry for entry in classes if entry["eval"]]
+    found: dict[str, dict[str, list[str]]] = {}
+    total = 0
+    for entry in sorted(counted, key=lambda entry: -entry["share"]):
+        for name in (name for name in recipes if name != BASELINE):
+            delta = of_split(recipes[name], split)["iou_delta"][entry["name"]]
+            if delta is None or judgement(delta) == ONE_SEED:
+                continue
+            total += 1
+            gains = found.setdefault(judgement(delta), {}).setdefault(entry["name"], [])
+            gains.append(f"`{name}` {signed(delta['mean'])}")
+    lines = []
+    for label, word in (("Helped", HELPS), ("Hurt", HURTS)):
+        if word in found:
+            named = [f"{name} ({', '.join(gains)})" for name, gains in found[word].items()]
+            lines.append(f"* **{label}:** {', '.join(named)}.")
+    if total:
+        rest = sum(len(gains) for gains in found.get(NO_EVIDENCE, {}).values())
+        which = f"all {total}" if rest == total else f"the other {rest} of {total}"
+        lines.append(
+            f"* **Noise:** {which} gains; their intervals hold zero. By chance alone about "
+            f"{(1 - LEVEL) * total:.2g} of {total} intervals exclude it."
+        )
+    return "\n".join(lines)
 
 
 def seeds_in_words(n: int) -> str:

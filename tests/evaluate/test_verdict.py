@@ -3,7 +3,7 @@
 import pytest
 
 from evaluate.statistics import paired_delta, summarize
-from evaluate.verdict import interval, verdict
+from evaluate.verdict import class_verdict, interval, verdict
 
 
 def recipe(own: list[float], base: list[float]) -> dict:
@@ -63,3 +63,49 @@ def test_one_seed_says_nothing_about_chance():
 )
 def test_a_bound_near_zero_keeps_its_side(delta, text):
     assert interval(dict(zip(("mean", "low", "high"), delta, strict=True))) == text
+
+
+def by_class(deltas: dict[str, tuple[float, float, float] | None]) -> dict:
+    """Entry of a recipe whose classes gain (mean, low, high); None is a class without an IoU."""
+    keys = ("mean", "low", "high")
+    gains = {name: delta and dict(zip(keys, delta, strict=True)) for name, delta in deltas.items()}
+    return {"delta": {}, "iou_delta": gains}
+
+
+CLASSES = [
+    {"name": "void", "share": 9.0, "eval": False},
+    {"name": "bike", "share": 1.0, "eval": True},
+    {"name": "road", "share": 60.0, "eval": True},
+    {"name": "pole", "share": 0.5, "eval": True},
+]
+
+
+def test_classes_are_said_to_be_helped_hurt_or_noise():
+    noise = (0.5, -1.0, 2.0)
+    recipes = {
+        "real": {"delta": None, "iou_delta": {}},
+        "palette": by_class({"void": (9, 8, 10), "bike": (6, 2, 10), "road": noise, "pole": None}),
+        "partial": by_class(
+            {"void": noise, "bike": (9.94, 9, 11), "road": (-2, -3, -1), "pole": noise}
+        ),
+    }
+    assert class_verdict(recipes, CLASSES) == (
+        "* **Helped:** bike (`palette` +6.0, `partial` +9.9).\n"
+        "* **Hurt:** road (`partial` -2.0).\n"
+        "* **Noise:** the other 2 of 5 gains; their intervals hold zero. "
+        "By chance alone about 0.25 of 5 intervals exclude it."
+    )
+
+
+def test_no_class_stands_out():
+    recipes = {
+        "real": {"delta": None, "iou_delta": {}},
+        "palette": by_class({"void": None, "bike": (1, -1, 3), "road": (1, -1, 3), "pole": None}),
+    }
+    assert class_verdict(recipes, CLASSES).startswith("* **Noise:** all 2 gains; their")
+
+
+def test_classes_of_one_seed_are_not_judged():
+    gains = {"bike": {"mean": 1.0, "low": None, "high": None}}
+    recipes = {"real": {"delta": None}, "palette": {"delta": {}, "iou_delta": gains}}
+    assert class_verdict(recipes, CLASSES[1:2]) == ""
