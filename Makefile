@@ -5,9 +5,8 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-ROOMS := data synth segment evaluate flows
 
-# No telemetry, figures without a display, and our five rooms before anything installed.
+# No telemetry, figures without a display, and our rooms before anything installed.
 export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
@@ -39,32 +38,32 @@ test-slow: .venv/installed-dev  ## servers, kills and whole small pipelines
 	$(BIN)/python -m pytest -m slow
 
 bench-data: .venv/installed  ## compare the loader with MMSegmentation's, into docs/benchmarks.md
-	$(BIN)/python -m segment.bench_data
+	$(BIN)/python -m bench.loader
 
 bench-train: .venv/installed  ## compare the training loop with a plain one, into docs/benchmarks.md
-	$(BIN)/python -m synth.bench_train
+	$(BIN)/python -m bench.train
 
 bench-produce: .venv/installed  ## compare production with a plain loop, into docs/benchmarks.md
-	$(BIN)/python -m synth.bench_produce
+	$(BIN)/python -m bench.produce
 
 repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name)
-	$(BIN)/python -m flows.workspace
-	$(if $(PRESET),$(BIN)/python -m data.preset $(PRESET))
+	$(BIN)/python -m flows.clone.workspace
+	$(if $(PRESET),$(BIN)/python -m data.tools.preset $(PRESET))
 	$(BIN)/dvc repro
 	@echo "report: $(CURDIR)/evaluate/report.md"
 
 poster: .venv/installed  ## every row of the Semantic Palette poster, small, two stages at a time (WORKERS=n)
-	$(BIN)/python -m flows.workspace
-	$(BIN)/python -m data.preset poster
+	$(BIN)/python -m flows.clone.workspace
+	$(BIN)/python -m data.tools.preset poster
 	$(BIN)/python -m flows.pipeline --workers $(or $(WORKERS),2)
 	@echo "report: $(CURDIR)/evaluate/report.md"
 
 endurance: .venv/installed  ## kill the flow at random moments, compare with a run in peace (PRESET=name, KILLS=n)
-	$(BIN)/python -m flows.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))
+	$(BIN)/python -m bench.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))
 
 publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be committed (NAME=name)
 	@test -n "$(NAME)" || { echo "error: say under which name: make publish NAME=camvid-cpu" >&2; exit 2; }
-	$(BIN)/python -m evaluate.publish --name $(NAME)
+	$(BIN)/python -m evaluate.stages.publish --name $(NAME)
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from data.classes import ClassTable
-from data.confusion import scores
-from data.errors import UserError
-from data.outputs import read_json
-from data.shards import PairSet
+from data.pairs.classes import ClassTable
+from data.pairs.confusion import scores
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.stage.outputs import read_json
 
 SPLITS = ("val", "test")
 CELL, MATRICES = "cell.json", "confusion.npz"

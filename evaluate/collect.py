@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from data.errors import UserError
-from data.outputs import read_json
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.stage.outputs import read_json
 from evaluate.cells import CELL, cell_dir
 
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator, model_validator
 
-from data.params import Params, check_name
+from data.stage.params import Params, check_name
 
 BASELINE = "real"  # the recipe every other recipe is compared with
 

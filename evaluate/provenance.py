@@ -9,8 +9,8 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
-from data.errors import UserError
-from data.params import read_raw
+from data.stage.errors import UserError
+from data.stage.params import read_raw
 
 Json = dict[str, Any]
 

@@ -1,7 +1,7 @@
 """Mean, deviation and paired differences of cells; n = 1 has neither deviation nor interval."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 LEVEL = 0.95
@@ -59,3 +59,9 @@ def _std(values: list[float]) -> float | None:
         return None
     mean = _mean(values)
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
+
+
+def spread(rows: Sequence[int], count: int) -> list[int]:
+    """Return `count` of the rows, or all if there are fewer, evenly spaced over the set."""
+    count = min(count, len(rows))
+    return [int(rows[index * len(rows) // count]) for index in range(count)]

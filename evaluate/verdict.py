@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluate.config import BASELINE
-from evaluate.numbers import head_split, of_split
+from evaluate.page.numbers import head_split, of_split
 from evaluate.statistics import HELPS, HURTS, LEVEL, NO_EVIDENCE, ONE_SEED, judgement
 
 CONDITIONAL = (

@@ -13,16 +13,16 @@ from prefect import flow, get_run_logger
 from pydantic import Field
 
 from flows import devices
+from flows.clone.mending import PARAMS, own_params, write_params
+from flows.clone.workspace import Workspace, occupied
 from flows.comparison import page
 from flows.graph import read_graph
-from flows.mending import PARAMS, own_params, write_params
 from flows.overrides import changed, name_of
 from flows.parameters import Gpus, Override, Workers
 from flows.pipeline import ROOT
 from flows.schedule import ExperimentFailed, bring_up_to_date, runner
 from flows.stages import DVC, quiet_environment
 from flows.telling import publish
-from flows.workspace import Workspace, occupied
 
 REPORT = Path("evaluate", "report.json")
 PAGE = Path("evaluate", "ablation.md")

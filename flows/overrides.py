@@ -12,8 +12,8 @@ from dvc.repo import Repo
 from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 
+from flows.clone.mending import PARAMS
 from flows.graph import read_graph
-from flows.mending import PARAMS
 
 _MAX_NAME = 60
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from prefect import flow, get_run_logger
 
 from flows import devices
+from flows.clone.workspace import occupied
 from flows.graph import needed_by, read_graph
 from flows.parameters import Gpus, Stages, Workers
 from flows.schedule import bring_up_to_date, runner
 from flows.stages import fetch_runs
 from flows.telling import publish
-from flows.workspace import occupied
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = Path("evaluate", "report.md")

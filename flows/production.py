@@ -20,14 +20,14 @@ from prefect.cache_policies import NO_CACHE
 from ruamel.yaml import YAML
 
 from flows import devices
+from flows.clone.mending import PARAMS
+from flows.clone.workspace import Workspace, occupied
 from flows.graph import needed_by, read_command, read_graph
-from flows.mending import PARAMS
 from flows.parameters import Engine, Folder, Gpus, NumPairs, NumProcesses, RecipeName
 from flows.pipeline import ROOT
 from flows.schedule import bring_up_to_date, runner
 from flows.stages import NUM_RETRIES, StageFailed, on_device, stream, worth_retrying
 from flows.telling import Bar
-from flows.workspace import Workspace, occupied
 
 PRODUCED = Path("artifacts", "produced")
 PAIRS, REPAINTED = "pairs", "repainted"

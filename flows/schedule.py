@@ -7,11 +7,11 @@ from prefect import get_run_logger
 from prefect.futures import PrefectFuture
 from prefect.task_runners import ThreadPoolTaskRunner
 
+from flows.clone.workspace import Workspace
 from flows.graph import Graph, ready
 from flows.parameters import MAX_PLACES
 from flows.stages import StageFailed, run_stage
 from flows.telling import Bar
-from flows.workspace import Workspace
 
 
 class ExperimentFailed(RuntimeError):

@@ -20,8 +20,8 @@ from dvc.repo import Repo
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.redaction import redactor
-from flows.workspace import Workspace, end_stages, environment
+from flows.clone.redaction import redactor
+from flows.clone.workspace import Workspace, end_stages, environment
 
 DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
 NUM_LAST_LINES = 20

@@ -15,8 +15,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data.errors import UserError
-from data.params import Params
+from data.stage.errors import UserError
+from data.stage.params import Params
 from segment.mixes import Mix
 
 SYNTHETIC, REAL = 0.0, 1.0  # what the critic says of each

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from data.errors import UserError
-from data.params import Params, choose
+from data.stage.errors import UserError
+from data.stage.params import Params, choose
 
 SHIPPED = "mmseg::"
 """Prefix of an arch that names a config file of the installed MMSegmentation."""

@@ -12,9 +12,9 @@ import numpy as np
 from safetensors.torch import save_file
 from torch import nn
 
-from data.errors import UserError
-from data.progress import progress
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.stage.progress import progress
 from segment import mm
 from segment.archs import ModelConfig
 from segment.mixes import make_mix, slice_of

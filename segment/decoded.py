@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from data.progress import log
+from data.stage.progress import log
 
 BYTES_PER_PIXEL = 4  # three of the image, one of the label
 

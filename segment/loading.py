@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from data.classes import ClassTable
-from data.errors import UserError
+from data.pairs.classes import ClassTable
+from data.stage.errors import UserError
 from segment.mixes import Mix
 from segment.pool import Pool
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from data.classes import IGNORE
+from data.pairs.classes import IGNORE
 
 
 class BalancedCrossEntropy(nn.Module):

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from data.errors import UserError
+from data.stage.errors import UserError
 
 REAL, SYNTHETIC = 0, 1  # names of the two streams in the seed
 

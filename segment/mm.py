@@ -19,8 +19,8 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.utils.data import DataLoader
 
-from data.classes import ClassTable
-from data.errors import UserError
+from data.pairs.classes import ClassTable
+from data.stage.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
 from segment.loading import PairDataset, make_loader, plain_errors
 from segment.losses import BalancedCrossEntropy

@@ -1,6 +1,6 @@
 """Check that OpenCV can be loaded, before MMSegmentation fails on it with a page of traceback."""
 
-from data.errors import UserError
+from data.stage.errors import UserError
 
 
 def check() -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.classes import IGNORE
-from data.shards import PairSet
+from data.pairs.classes import IGNORE
+from data.pairs.shards import PairSet
 from segment.decoded import BYTES_PER_PIXEL, reserve
 
 

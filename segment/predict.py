@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors import safe_open
 
-from data.errors import UserError
+from data.stage.errors import UserError
 from segment import opencv
 
 WEIGHTS = "model.safetensors"

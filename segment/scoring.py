@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from data.classes import ClassTable
-from data.confusion import confusion, scores
-from data.errors import UserError
+from data.pairs.classes import ClassTable
+from data.pairs.confusion import confusion, scores
+from data.stage.errors import UserError
 from segment.pool import Pool
 
 LOSS_POINTS = 100

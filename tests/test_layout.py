@@ -1,4 +1,4 @@
-"""The five rooms are ours: nothing installed owns, shadows or extends one of their names."""
+"""The rooms are ours: nothing installed owns, shadows or extends one of their names."""
 
 import importlib
 import importlib.metadata
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-ROOMS = ("data", "synth", "segment", "evaluate", "flows")
+ROOMS = ("data", "synth", "segment", "evaluate", "flows", "bench", "studio")
 
 
 @pytest.mark.parametrize("room", ROOMS)

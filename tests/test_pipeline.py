@@ -16,14 +16,19 @@ import pytest
 from dvc.repo import Repo
 from ruamel.yaml import YAML
 
-from data import ingest, preset
-from data.params import Params, read, read_raw
+from data.sources import ingest
+from data.stage.params import Params, read, read_raw
+from data.tools import preset
 from evaluate.config import ReportParams
 from segment import adapt, archs
-from segment import train as segment_train
-from synth import adaptive, fit_palette, joint, parts, recipes, training
+from segment.stages import train as segment_train
+from synth.joints import joint
 from synth.layouts import LAYOUTS
+from synth.making import parts, recipes
 from synth.painters import PAINTERS
+from synth.palettes import adaptive
+from synth.stages import fit_palette
+from synth.training import session as training
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("data", "synth", "segment", "evaluate", "flows")
@@ -266,7 +271,7 @@ def test_writing_params_back_changes_nothing() -> None:
 def test_make_publish_gives_the_command_what_it_takes(root, tmp_path):
     make = ["make", "--dry-run", "publish", "NAME=camvid"]
     shown = subprocess.run(make, cwd=root, capture_output=True, text=True, check=True).stdout
-    line = next(line for line in shown.splitlines() if "evaluate.publish" in line)
+    line = next(line for line in shown.splitlines() if "evaluate.stages.publish" in line)
     done = subprocess.run(
         [sys.executable, *line.split()[1:]],
         cwd=tmp_path,  # no report there

@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.params import Params
+from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.files import IMAGES, RawPair, by_stem, match, read_values, require_folder, to_ids
+from data.stage.errors import UserError
+from data.stage.params import Params
 
 LICENCE = "ADE20K: images non-commercial research and education; annotations BSD 3-Clause"
 _FOLDERS = {"train": "training", "val": "validation"}

@@ -33,9 +33,7 @@ from typing import Literal
 import numpy as np
 from pydantic import Field, model_validator
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.params import Params
+from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.files import (
     IMAGES,
     RawPair,
@@ -47,6 +45,8 @@ from data.sources.files import (
     to_ids,
 )
 from data.sources.splits import by_share
+from data.stage.errors import UserError
+from data.stage.params import Params
 
 LICENCE = "CelebAMask-HQ: non-commercial research, no redistribution"
 _FACES, _MASKS = "CelebA-HQ-img", "CelebAMask-HQ-mask-anno"

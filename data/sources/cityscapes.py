@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.params import Params
+from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.files import RawPair, by_stem, match, read_values, require_folder, to_ids
+from data.stage.errors import UserError
+from data.stage.params import Params
 
 LICENSE_PLATE = 34
 IMAGE = "_leftImg8bit"

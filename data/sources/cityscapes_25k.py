@@ -31,11 +31,11 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from data.classes import ClassTable
-from data.errors import UserError
-from data.params import Params
+from data.pairs.classes import ClassTable
 from data.sources import cityscapes
 from data.sources.files import RawPair, by_stem, read_values, require_folder, to_ids
+from data.stage.errors import UserError
+from data.stage.params import Params
 
 LICENCE = f"{cityscapes.LICENCE}; auto-labels: NVIDIA, refinement_final_v0.zip"
 BROKEN = ("troisdorf_000000_000073",)

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from data.errors import UserError
+from data.stage.errors import UserError
 
 T = TypeVar("T")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from data.errors import UserError
 from data.sources.decode import bands
 
 # Sources take what finds files and what decodes them from here alike.
@@ -16,6 +15,7 @@ from data.sources.decode import read_colors as read_colors
 from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
 from data.sources.decode import read_values as read_values
+from data.stage.errors import UserError
 
 IMAGES = (".png", ".jpg", ".jpeg")
 MAX_SHOWN = 4

@@ -8,12 +8,12 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.params import Params
+from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.decode import pack_colors, read_colors, read_orientation, read_size, read_values
 from data.sources.files import RawPair, by_stem, glob_files, match, require_folder, to_ids
 from data.sources.splits import by_group, by_list, by_share, group_of
+from data.stage.errors import UserError
+from data.stage.params import Params
 
 VOID = "void"
 LICENCE = "your own images: nothing is known of their licence"

@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 from pydantic import Field
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.params import Params
+from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.files import IMAGES, RawPair, by_stem, match, read_values, require_folder, to_ids
+from data.stage.errors import UserError
+from data.stage.params import Params
 
 LICENCE = "IDD: research data, registration needed, no redistribution; see idd.insaan.iiit.ac.in"
 UNLABELED = 35

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from data.errors import UserError
+from data.stage.errors import UserError
 
 PARENT = "parent"
 MAX_SHOWN = 6

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from data.errors import UserError
-from data.params import Params
-from synth.method import Drawn
-from synth.palette import PaletteModel
+from data.stage.errors import UserError
+from data.stage.params import Params
+from synth.palettes.palette import PaletteModel
+from synth.training.method import Drawn
 
 FOLLOWS_PALETTE = False
 

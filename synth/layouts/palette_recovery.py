@@ -16,10 +16,10 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.batches import Batch
-from data.params import Params
-from synth.layouts.activation import gumbel_onehot, plain
-from synth.layouts.losses import (
+from data.pairs.batches import Batch
+from data.stage.params import Params
+from synth.layouts.common.activation import gumbel_onehot, plain
+from synth.layouts.common.losses import (
     Blur,
     blur_line,
     critic_terms,
@@ -28,7 +28,7 @@ from synth.layouts.losses import (
     recovery,
     soften,
 )
-from synth.layouts.progressive import (
+from synth.layouts.common.progressive import (
     ConvBlock,
     Critic,
     Generator,
@@ -37,10 +37,10 @@ from synth.layouts.progressive import (
     enlarge,
     grids,
 )
-from synth.layouts.rounding import Rounding, round_layout
-from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Phase, Progress, Span, noise, randn, rows
-from synth.palette import PaletteModel
+from synth.layouts.common.rounding import Rounding, round_layout
+from synth.layouts.common.schedule import Level, spans_of
+from synth.palettes.palette import PaletteModel
+from synth.training.method import AdamConfig, Drawn, Phase, Progress, Span, noise, randn, rows
 
 FOLLOWS_PALETTE = True
 

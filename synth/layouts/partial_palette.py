@@ -3,7 +3,7 @@
 A progressive generator of SPADE blocks sees the layout with the band unknown and the palette of
 what was removed; one more class, "keep", re-emits the input. Whatever it does to the kept pixels,
 a drawn pair has the real label outside the band. Trained with `masks` for it, the editor also
-removes classes and lets classes grow (`synth/editing.py`).
+removes classes and lets classes grow (`synth/layouts/common/editing.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,11 +13,10 @@ import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from data.batches import Batch, onehot
-from data.params import Params
-from synth.layers import Condition, ModulatedBlock, Spade, set_gain
-from synth.layouts.activation import Activation, assisted_present
-from synth.layouts.losses import (
+from data.pairs.batches import Batch, onehot
+from data.stage.params import Params
+from synth.layouts.common.activation import Activation, assisted_present
+from synth.layouts.common.losses import (
     Blur,
     blur_line,
     critic_terms,
@@ -27,7 +26,7 @@ from synth.layouts.losses import (
     soften,
     spread,
 )
-from synth.layouts.masks import (
+from synth.layouts.common.masks import (
     Edit,
     MaskKind,
     band_of,
@@ -36,7 +35,7 @@ from synth.layouts.masks import (
     remove,
     training_edit,
 )
-from synth.layouts.progressive import (
+from synth.layouts.common.progressive import (
     Critic,
     Generator,
     JointKind,
@@ -45,10 +44,21 @@ from synth.layouts.progressive import (
     enlarge,
     grids,
 )
-from synth.layouts.rounding import Rounding, round_layout
-from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, noise, rand, randn
-from synth.palette import PaletteModel
+from synth.layouts.common.rounding import Rounding, round_layout
+from synth.layouts.common.schedule import Level, spans_of
+from synth.nets.layers import Condition, ModulatedBlock, Spade, set_gain
+from synth.palettes.palette import PaletteModel
+from synth.training.method import (
+    AdamConfig,
+    Drawn,
+    Losses,
+    Phase,
+    Progress,
+    Span,
+    noise,
+    rand,
+    randn,
+)
 
 FOLLOWS_PALETTE = False
 

@@ -18,11 +18,11 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data.batches import Batch
-from data.params import Params
-from synth.layouts.activation import gumbel_onehot, plain
-from synth.layouts.losses import critic_terms, real_layout
-from synth.layouts.progressive import (
+from data.pairs.batches import Batch
+from data.stage.params import Params
+from synth.layouts.common.activation import gumbel_onehot, plain
+from synth.layouts.common.losses import critic_terms, real_layout
+from synth.layouts.common.progressive import (
     ConvBlock,
     Critic,
     Generator,
@@ -31,9 +31,9 @@ from synth.layouts.progressive import (
     enlarge,
     grids,
 )
-from synth.layouts.schedule import Level, spans_of
-from synth.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, noise, randn
-from synth.palette import PaletteModel
+from synth.layouts.common.schedule import Level, spans_of
+from synth.palettes.palette import PaletteModel
+from synth.training.method import AdamConfig, Drawn, Losses, Phase, Progress, Span, noise, randn
 
 FOLLOWS_PALETTE = False
 

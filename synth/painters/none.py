@@ -1,6 +1,6 @@
 """No painter: the entry of recipes that make no images, such as the real-only baseline."""
 
-from data.params import Params
+from data.stage.params import Params
 
 
 class Config(Params):

@@ -12,19 +12,19 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.batches import Batch, onehot
-from data.params import Params
-from synth.critics import SegmentationCritic, halvings
-from synth.layers import INIT_GAIN, set_gain
-from synth.losses import (
+from data.pairs.batches import Batch, onehot
+from data.stage.params import Params
+from synth.nets.critics import SegmentationCritic, halvings
+from synth.nets.layers import INIT_GAIN, set_gain
+from synth.nets.losses import (
     class_weights,
     fake_cross_entropy,
     label_mix,
     label_mix_mask,
     real_cross_entropy,
 )
-from synth.method import AdamConfig, Losses, Phase, Progress, Span, randn
-from synth.painters.pyramid import Pyramid, check_size, oasis_stages
+from synth.painters.common.pyramid import Pyramid, check_size, oasis_stages
+from synth.training.method import AdamConfig, Losses, Phase, Progress, Span, randn
 
 Noise = Literal["image", "region", "pixel"]
 

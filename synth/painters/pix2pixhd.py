@@ -16,12 +16,12 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.batches import Batch, onehot
-from data.params import Params
-from synth.critics import MultiScalePatchCritic
-from synth.losses import Perceptual, feature_matching, load_perceptual
-from synth.method import AdamConfig, Losses, Phase, Progress, Span
-from synth.painters.pyramid import check_size
+from data.pairs.batches import Batch, onehot
+from data.stage.params import Params
+from synth.nets.critics import MultiScalePatchCritic
+from synth.nets.losses import Perceptual, feature_matching, load_perceptual
+from synth.painters.common.pyramid import check_size
+from synth.training.method import AdamConfig, Losses, Phase, Progress, Span
 
 
 class Config(Params):

@@ -13,19 +13,19 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.batches import Batch, onehot
-from data.params import Params
-from synth.critics import MultiScalePatchCritic
-from synth.layers import INIT_GAIN, set_gain
-from synth.losses import (
+from data.pairs.batches import Batch, onehot
+from data.stage.params import Params
+from synth.nets.critics import MultiScalePatchCritic
+from synth.nets.layers import INIT_GAIN, set_gain
+from synth.nets.losses import (
     Perceptual,
     feature_matching,
     hinge_critic,
     hinge_generator,
     load_perceptual,
 )
-from synth.method import AdamConfig, Losses, Phase, Progress, Span
-from synth.painters.pyramid import Pyramid, check_size, spade_stages
+from synth.painters.common.pyramid import Pyramid, check_size, spade_stages
+from synth.training.method import AdamConfig, Losses, Phase, Progress, Span
 
 
 class Config(Params):

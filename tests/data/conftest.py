@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from data import ingest
+from data.sources import ingest
 
 
 def save(path: Path, array: np.ndarray) -> None:

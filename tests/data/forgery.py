@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from data.pairs import content_hash, encode_png
-from data.schema import COMPRESSION
-from data.shards import MANIFEST
+from data.pairs.pair import content_hash, encode_png
+from data.pairs.schema import COMPRESSION
+from data.pairs.shards import MANIFEST
 
 
 def seal(path: Path, change: Callable[[dict[str, Any]], Any]) -> None:

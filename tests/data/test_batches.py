@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from data.batches import Stream, onehot
+from data.pairs.batches import Stream, onehot
 
 
 def make_stream(seed=0, flip=True, num_pairs=10):

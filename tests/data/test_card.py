@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.card import card
-from data.classes import ClassInfo, ClassTable
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
+from data.tools.card import card
 
 SIZE = (4, 10)
 CLASSES = ClassTable(

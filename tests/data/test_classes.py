@@ -2,8 +2,8 @@
 
 import pytest
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
+from data.pairs.classes import ClassInfo, ClassTable
+from data.stage.errors import UserError
 
 GREY = (9, 9, 9)
 

@@ -5,8 +5,8 @@ import sys
 
 PROGRAM = """
 from pathlib import Path
-from data.cli import run
-from data.errors import UserError
+from data.stage.cli import run
+from data.stage.errors import UserError
 
 def main(*, out: Path) -> None:
     "Fail as told."

@@ -10,10 +10,10 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
-from data.classes import ClassInfo, ClassTable
-from data.pairs import Pair, palette_of
-from data.schema import schema
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair, palette_of
+from data.pairs.schema import schema
+from data.pairs.shards import PairSet, ShardWriter
 
 SIZE = (8, 16)
 CLASSES = ClassTable((ClassInfo("road", (1, 2, 3)), ClassInfo("sky", (4, 5, 6), eval=False)))

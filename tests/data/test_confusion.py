@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data.classes import IGNORE
-from data.confusion import confusion, scores
+from data.pairs.classes import IGNORE
+from data.pairs.confusion import confusion, scores
 
 
 def test_confusion_counts_rows_as_ground_truth_and_leaves_ignore_out():

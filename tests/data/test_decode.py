@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.errors import UserError
 from data.sources import decode
+from data.stage.errors import UserError
 
 RAMP = np.arange(0, 240, dtype=np.uint8).reshape(12, 20)
 COLORS = np.stack([RAMP, RAMP[::-1], RAMP // 2], axis=-1)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import duplicates
-from data.duplicates import MAX_BITS, near_duplicates, picture_hash
+from data.sources import duplicates
+from data.sources.duplicates import MAX_BITS, near_duplicates, picture_hash
 
 
 def scene(key: int, shift: int = 0, size: tuple[int, int] = (240, 160)) -> Image.Image:

@@ -13,17 +13,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import export, verify
-from data.classes import IGNORE, ClassInfo, ClassTable
-from data.errors import UserError
-from data.exports import EXPORTS
-from data.exports.cityscapes import city_names
-from data.exports.names import safe_names
-from data.exports.rle import encode_mask
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import IGNORE, ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
 from data.sources import SOURCES
 from data.sources import cityscapes as cityscapes_source
+from data.stage.errors import UserError
+from data.tools import export, verify
+from data.tools.exports import EXPORTS
+from data.tools.exports.cityscapes import city_names
+from data.tools.exports.names import safe_names
+from data.tools.exports.rle import encode_mask
 
 SIZE = (20, 32)
 CLASSES = ClassTable(
@@ -339,7 +339,7 @@ def test_a_recipe_is_exported_beside_real_pairs_to_validate_on(make, tmp_path) -
     root, out = make(), tmp_path / "out"
     flags = ["--val", root / "val", "--to", "mmseg"]
     done = subprocess.run(
-        [sys.executable, "-m", "data.export", root / "train", *flags, out],
+        [sys.executable, "-m", "data.tools.export", root / "train", *flags, out],
         cwd=Path(export.__file__).parents[1],
         capture_output=True,
         text=True,

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
 
 # One interpreter for all kills: importing takes longer than writing.
 KILLS = """
@@ -62,10 +62,10 @@ print(json.dumps({"killed": killed, "left": sorted(p.name for p in out.parent.it
 
 WRITE_SHARDS = """
 import numpy as np
-from data.classes import ClassInfo, ClassTable
-from data.outputs import replacing
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.stage.outputs import replacing
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
 
 CLASSES = ClassTable((ClassInfo("road", (128, 64, 128)), ClassInfo("sky", (70, 130, 180))))
 
@@ -86,7 +86,7 @@ def write(out):
 
 INGEST = """
 import logging
-from data import ingest
+from data.sources import ingest
 
 def write(out):
     ingest.main(out=out)
@@ -95,8 +95,8 @@ def write(out):
 FULL = """
 import sys
 from pathlib import Path
-from data.cli import run
-from data.outputs import replacing, write_json
+from data.stage.cli import run
+from data.stage.outputs import replacing, write_json
 from writing import fill, write
 
 def main(*, what: str, out: Path) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.errors import UserError
 from data.sources.files import by_stem, distinct, glob_files, to_ids
+from data.stage.errors import UserError
 
 
 def touch(root: Path, *names: str) -> None:

@@ -26,11 +26,12 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
-from data import ingest, verify
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair
-from data.shards import MANIFEST, PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import MANIFEST, PairSet, ShardWriter
+from data.sources import ingest
+from data.stage.errors import UserError
+from data.tools import verify
 
 SECONDS, GIBIBYTE = 5, 2**30
 NUM_FILES, SHAPE = 6, (24, 32)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.errors import UserError
-from data.ingest import DatasetParams
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.sources.ingest import DatasetParams
+from data.stage.errors import UserError
 
 
 def refused(run_ingest, message: str, **dataset) -> None:

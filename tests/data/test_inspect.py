@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import inspect
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
-from data.sheets import contact_sheet
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
+from data.tools import inspect
+from data.tools.sheets import contact_sheet
 
 CLASSES = ClassTable(
     (

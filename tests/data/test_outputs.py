@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from data.errors import UserError
-from data.fingerprint import fingerprint, scratch
-from data.outputs import replacing, require_ours, write_json, write_text
-from data.timings import timed
+from data.stage.errors import UserError
+from data.stage.fingerprint import fingerprint, scratch
+from data.stage.outputs import replacing, require_ours, write_json, write_text
+from data.stage.timings import timed
 
 
 def test_a_failed_stage_leaves_the_old_output(tmp_path):

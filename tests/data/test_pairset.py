@@ -16,12 +16,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.manifest import sealed
-from data.pairs import Pair
-from data.schema import COMPRESSION
-from data.shards import MANIFEST, PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.manifest import sealed
+from data.pairs.pair import Pair
+from data.pairs.schema import COMPRESSION
+from data.pairs.shards import MANIFEST, PairSet, ShardWriter
+from data.stage.errors import UserError
 
 CLASSES = ClassTable((ClassInfo("road", (128, 64, 128)), ClassInfo("sky", (70, 130, 180))))
 SIZE = (16, 24)

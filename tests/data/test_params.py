@@ -3,8 +3,8 @@
 import pytest
 from pydantic import Field
 
-from data.errors import UserError
-from data.params import Params, check_name, choose, read, read_raw
+from data.stage.errors import UserError
+from data.stage.params import Params, check_name, choose, read, read_raw
 
 
 class Optimizer(Params):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from data import preset
-from data.errors import UserError
+from data.stage.errors import UserError
+from data.tools import preset
 
 PARAMS = """\
 # The head.

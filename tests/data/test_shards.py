@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair, palette_of
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair, palette_of
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
 
 CLASSES = ClassTable(
     (

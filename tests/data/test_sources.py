@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.ingest import DatasetParams
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from data.sources import SOURCES
 from data.sources import camvid as camvid_source
 from data.sources import cityscapes as cityscapes_source
 from data.sources.files import RawPair
+from data.sources.ingest import DatasetParams
 from data.sources.streets.source import render
+from data.stage.errors import UserError
 
 EVAL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from data.sources import ade20k as source
+from data.stage.errors import UserError
 
 CONFIG = source.Config()
 INDOOR = source.Config(scenes=("bedroom", "kitchen"))

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from data.sources import celebamask as source
 from data.sources.files import RawPair
+from data.stage.errors import UserError
 
 CONFIG = source.Config()
 ORDER = (

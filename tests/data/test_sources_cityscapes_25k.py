@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from data.sources import cityscapes_25k as source
+from data.stage.errors import UserError
 
 CONFIG = source.Config()
 EXTRA = ["augsburg_000000_000000", "augsburg_000000_000001", "troisdorf_000000_000072"]

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from data.errors import UserError
 from data.sources import folder as source
 from data.sources.files import RawPair
+from data.stage.errors import UserError
 
 
 def labelled(path):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.errors import UserError
-from data.ingest import kept
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from data.sources import idd as source
 from data.sources.files import RawPair
+from data.sources.ingest import kept
+from data.stage.errors import UserError
 
 CONFIG = source.Config()
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from data import preset, verify
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from data.sources import SOURCES
-from segment import train as segment_train
-from synth import fit_palette, produce, train_layout, train_painter
+from data.tools import preset, verify
+from segment.stages import train as segment_train
+from synth.stages import fit_palette, produce, train_layout, train_painter
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = Path("artifacts")

@@ -5,8 +5,8 @@ from pathlib import PurePosixPath
 import numpy as np
 import pytest
 
-from data.errors import UserError
 from data.sources.splits import by_group, by_share, group_of
+from data.stage.errors import UserError
 
 
 def grouped(*sizes: int) -> dict[str, str]:

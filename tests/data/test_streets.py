@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.errors import UserError
 from data.sources import cityscapes
 from data.sources.streets import ids
 from data.sources.streets.__main__ import main
@@ -16,6 +15,7 @@ from data.sources.streets.camera import Camera, clip_near
 from data.sources.streets.canvas import FACES, box, normal_of
 from data.sources.streets.rendering import render_street
 from data.sources.streets.source import render
+from data.stage.errors import UserError
 
 EVERYWHERE = {ids.ROAD, ids.BUILDING, ids.SKY, ids.VEGETATION, ids.SIDEWALK, ids.CAR, ids.POLE}
 RARE = {ids.TRAIN, ids.MOTORCYCLE, ids.BUS, ids.TRUCK, ids.RIDER}

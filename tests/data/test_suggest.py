@@ -9,10 +9,10 @@ import pytest
 from PIL import Image, ImageDraw
 from ruamel.yaml import YAML
 
-from data import ingest
-from data.errors import UserError
-from data.shards import PairSet
-from data.suggest import suggest, working_size
+from data.pairs.shards import PairSet
+from data.sources import ingest
+from data.stage.errors import UserError
+from data.tools.suggest import suggest, working_size
 
 ROOT = Path(__file__).parents[2]
 SHAPE = (64, 96)
@@ -323,7 +323,7 @@ def test_the_working_size_keeps_the_aspect(size, expected) -> None:
 
 def test_standard_output_is_the_section_and_nothing_else(make) -> None:
     make(lambda key: shapes(key, (0, 128, 255)).astype(np.uint8))
-    command = [sys.executable, "-m", "data.inspect", "--suggest", "--images", GLOBS[0]]
+    command = [sys.executable, "-m", "data.tools.inspect", "--suggest", "--images", GLOBS[0]]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         [*command, "--masks", GLOBS[1]], capture_output=True, text=True, env=environment

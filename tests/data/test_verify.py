@@ -14,11 +14,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from data import verify
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair
-from data.shards import MANIFEST, PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import MANIFEST, PairSet, ShardWriter
+from data.stage.errors import UserError
+from data.tools import verify
 from tests.data.forgery import bomb, encoded, forge, repaint, reseal, seal, set_value, swap
 
 SIZE = (16, 32)
@@ -340,7 +340,7 @@ def test_what_is_no_set_is_a_user_error(pairs, tmp_path) -> None:
 def test_the_command_ends_with_a_status(pairs, root) -> None:
     (pairs / PARTIAL).unlink()
     done = subprocess.run(
-        [sys.executable, "-m", "data.verify", pairs], cwd=root, capture_output=True, text=True
+        [sys.executable, "-m", "data.tools.verify", pairs], cwd=root, capture_output=True, text=True
     )
     assert done.returncode == 1 and done.stderr == ""
     assert f"{pairs}: {PARTIAL}: is missing" in done.stdout.splitlines()

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.classes import ClassInfo, ClassTable
-from data.confusion import confusion
-from data.outputs import write_json
-from data.pairs import Pair, palette_of
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.confusion import confusion
+from data.pairs.pair import Pair, palette_of
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.outputs import write_json
 
 RECIPES = ("real", "semi", "palette", "partial")
 ACCURACY = {"real": 0.80, "semi": 0.70, "palette": 0.80, "partial": 0.95}

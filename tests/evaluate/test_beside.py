@@ -4,7 +4,7 @@ import copy
 
 import pytest
 
-from evaluate import beside
+from evaluate.page import beside
 from evaluate.statistics import paired_delta, summarize
 
 REAL = {"0": 40.0, "1": 42.0, "2": 44.0}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.outputs import read_json, write_json
+from data.stage.errors import UserError
+from data.stage.outputs import read_json, write_json
 from evaluate.cells import cell_dir, score_cell, score_matrix
 
 # rows: truth road, sky, car (absent), void; columns: prediction

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluate.copies import copies, nearest
+from evaluate.metrics.copies import copies, nearest
 
 TRAIN = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 20.0]])
 TRAIN_IDS = ["a", "b", "c"]

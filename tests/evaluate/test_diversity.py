@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluate.diversity import diversity
+from evaluate.metrics.diversity import diversity
 
 REAL = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 8.0]])  # distances 6, 8, 10
 

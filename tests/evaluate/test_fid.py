@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import UserError
-from data.shards import PairSet
-from evaluate import fid, score, tables
-from evaluate.frechet import frechet
-from evaluate.images import Judge
-from evaluate.page import fid_in_words
-from evaluate.quality import quality
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from evaluate.metrics import fid
+from evaluate.metrics.frechet import frechet
+from evaluate.metrics.images import Judge
+from evaluate.metrics.quality import quality
+from evaluate.page import tables
+from evaluate.page.page import fid_in_words
+from evaluate.stages import score
 
 installed = pytest.mark.skipif(find_spec(fid.PACKAGE) is None, reason="the extra [fid] is absent")
 

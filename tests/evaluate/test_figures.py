@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 from evaluate.collect import class_shares, late_rise, val_curves
-from evaluate.figures import frequent_and_rare
-from evaluate.gallery import EDGE, outlined
-from evaluate.plots import running_mean
-from evaluate.style import spaced
+from evaluate.page.figures import frequent_and_rare
+from evaluate.page.gallery import EDGE, outlined
+from evaluate.page.plots import running_mean
+from evaluate.page.style import spaced
 
 
 def test_the_outline_is_the_inner_border_of_the_band():

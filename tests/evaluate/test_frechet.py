@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
-from evaluate.frechet import effective_rank, frechet
+from evaluate.metrics.frechet import effective_rank, frechet
 
 
 def sample(count: int, dims: int, seed: int = 0) -> np.ndarray:

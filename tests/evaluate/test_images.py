@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
 from evaluate.cells import score_matrix
-from evaluate.images import features, obedience, scored_rows
-from evaluate.rows import spread
+from evaluate.metrics.images import features, obedience, scored_rows
+from evaluate.statistics import spread
 
 
 def test_images_that_show_their_layout_obey(make_project, classes, tmp_path):

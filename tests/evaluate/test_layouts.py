@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from data.pairs import palette_of
-from data.shards import PairSet
-from evaluate.frechet import frechet
-from evaluate.layouts import asked_and_obtained, fidelity, fsd, kl
+from data.pairs.pair import palette_of
+from data.pairs.shards import PairSet
+from evaluate.metrics.frechet import frechet
+from evaluate.metrics.layouts import asked_and_obtained, fidelity, fsd, kl
 
 
 def test_exact_palettes_score_zero():

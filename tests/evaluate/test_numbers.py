@@ -4,8 +4,8 @@ import math
 
 import pytest
 
-from data.errors import UserError
-from evaluate.numbers import NO_KL, head_split, layout_numbers, recipe_numbers
+from data.stage.errors import UserError
+from evaluate.page.numbers import NO_KL, head_split, layout_numbers, recipe_numbers
 
 
 def split(miou: float, car: float | None) -> dict:

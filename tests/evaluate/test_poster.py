@@ -6,9 +6,9 @@ import subprocess
 import pytest
 from ruamel.yaml import YAML
 
-from data import preset
-from evaluate import poster
-from evaluate.poster import AUGMENTATION, CONDITIONAL, REAL, UNCONDITIONAL, entry, row_of
+from data.tools import preset
+from evaluate.page import poster
+from evaluate.page.poster import AUGMENTATION, CONDITIONAL, REAL, UNCONDITIONAL, entry, row_of
 
 
 def made(layouts: str, painter: str = "spade", adapt: str = "none", **further) -> dict:
@@ -122,4 +122,4 @@ def test_make_poster_merges_the_preset_and_runs_two_stages_at_a_time(root):
     shown = subprocess.run(
         make, cwd=root, capture_output=True, text=True, check=True, env=environment
     ).stdout
-    assert shown.index("data.preset poster") < shown.index("flows.pipeline --workers 2")
+    assert shown.index("data.tools.preset poster") < shown.index("flows.pipeline --workers 2")

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from data.shards import PairSet
-from evaluate.frechet import effective_rank, frechet
-from evaluate.images import Judge
-from evaluate.quality import quality
+from data.pairs.shards import PairSet
+from evaluate.metrics.frechet import effective_rank, frechet
+from evaluate.metrics.images import Judge
+from evaluate.metrics.quality import quality
 
 JUDGE = Judge(
     predict=lambda images: np.zeros(images.shape[:3], np.uint8),

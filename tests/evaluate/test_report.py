@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.outputs import read_json, write_json
-from data.shards import PairSet
-from evaluate import collect, provenance, report
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.stage.outputs import read_json, write_json
+from evaluate import collect, provenance
 from evaluate.cells import cell_dir, score_cell
-from evaluate.images import Judge, scored_rows
-from evaluate.layouts import layout_fidelity
-from evaluate.publish import publish
-from evaluate.quality import quality
+from evaluate.metrics.images import Judge, scored_rows
+from evaluate.metrics.layouts import layout_fidelity
+from evaluate.metrics.quality import quality
+from evaluate.stages import report
+from evaluate.stages.publish import publish
 
 ARTIFACTS, OUT = Path("artifacts"), Path("evaluate")
 

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.outputs import read_json
-from data.params import read_raw
-from data.shards import PairSet, ShardWriter
-from evaluate import joints, score
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
+from data.stage.outputs import read_json
+from data.stage.params import read_raw
 from evaluate.cells import score_cell, score_matrix
 from evaluate.config import ReportParams
-from evaluate.frechet import frechet
-from segment import predict, train
+from evaluate.metrics.frechet import frechet
+from evaluate.stages import joints, score
+from segment import predict
+from segment.stages import train
 
 ARTIFACTS = Path("artifacts")
 

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from flows import workspace
+from flows.clone import workspace
 from flows.pipeline import experiment
 from flows.schedule import ExperimentFailed
 

@@ -12,9 +12,12 @@ load = YAML(typ="safe", pure=True).load
 
 
 def test_the_command_of_the_stage_writes_elsewhere(tmp_path: Path) -> None:
-    command = "python -m synth.produce --recipe semi --train a/real --out a/semi --repainted a/re"
+    command = (
+        "python -m synth.stages.produce --recipe semi --train a/real --out a/semi --repainted a/re"
+    )
     assert production.command_for(command, Path("/clone"), tmp_path) == [
-        *(sys.executable, "-m", "synth.produce", "--recipe", "semi", "--train", "/clone/a/real"),
+        *(sys.executable, "-m", "synth.stages.produce"),
+        *("--recipe", "semi", "--train", "/clone/a/real"),
         *("--out", str(tmp_path / "pairs"), "--repainted", str(tmp_path / "repainted")),
     ]
 

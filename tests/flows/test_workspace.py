@@ -13,14 +13,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from flows.mending import mend, own_params, write_params
-from flows.workspace import WorkspaceBusy, end_stages, environment, occupied
+from flows.clone.mending import mend, own_params, write_params
+from flows.clone.workspace import WorkspaceBusy, end_stages, environment, occupied
 
 LOG = logging.getLogger("test")
 HOLD = """
 import logging, sys, time
 from pathlib import Path
-from flows.workspace import occupied
+from flows.clone.workspace import occupied
 with occupied(Path(sys.argv[1]), logging.getLogger("holder")):
     Path(sys.argv[1], "held").touch()
     time.sleep(600)
@@ -29,7 +29,7 @@ with occupied(Path(sys.argv[1]), logging.getLogger("holder")):
 CHANGE = """
 import logging, os, sys
 from pathlib import Path
-from flows.mending import own_params, write_params
+from flows.clone.mending import own_params, write_params
 with own_params(Path(sys.argv[1]), logging.getLogger("changer")):
     write_params(Path(sys.argv[1]), sys.argv[2])
     os._exit(9)
@@ -69,7 +69,7 @@ def test_a_folder_without_a_pipeline_is_no_clone(tmp_path: Path) -> None:
 def test_ending_stages_takes_the_stubborn_ones_and_only_those_of_the_clone(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flows.workspace.GRACE", 0.5)
+    monkeypatch.setattr("flows.clone.workspace.GRACE", 0.5)
     deaf = (
         "import signal, time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(600)"
     )

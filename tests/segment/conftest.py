@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from data.classes import ClassInfo, ClassTable
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
 
 SIZE = (32, 48)
 CLASSES = ClassTable(

@@ -10,10 +10,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
 from segment import adapt, archs, mm
-from segment.train import main
+from segment.stages.train import main
 
 
 def test_entropy_maps_by_hand() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import UserError
+from data.stage.errors import UserError
 from segment import archs, mm
 
 C = 7

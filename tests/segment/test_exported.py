@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data import export
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.tools import export
 from segment import mm  # first: it silences what mm* says when it is imported
 
 from mmengine.config import Config  # isort: skip

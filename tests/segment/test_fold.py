@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from data.errors import UserError
-from data.ingest import DatasetParams
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
-from segment.fold import divide, groups_of, main
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
+from data.sources.ingest import DatasetParams
+from data.stage.errors import UserError
+from segment.stages.fold import divide, groups_of, main
 
 VIDEOS = {"a": 6, "b": 4, "c": 2}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
 from segment import mm
 from segment.loading import plain_errors
 from segment.mixes import make_mix

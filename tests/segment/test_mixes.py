@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from data.errors import UserError
+from data.stage.errors import UserError
 from segment.mixes import Mix, make_mix, slice_of
 
 

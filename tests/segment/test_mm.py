@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data.classes import IGNORE, ClassTable
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.classes import IGNORE, ClassTable
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
 from segment import archs, mm
 from segment.cell import class_weights
 from segment.losses import BalancedCrossEntropy

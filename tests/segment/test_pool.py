@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.classes import IGNORE
-from data.shards import PairSet
+from data.pairs.classes import IGNORE
+from data.pairs.shards import PairSet
 from segment.decoded import reserve
 from segment.pool import Pool
 

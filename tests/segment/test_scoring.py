@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.errors import UserError
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
 from segment.pool import Pool
 from segment.scoring import Curves, confusions
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from data.confusion import confusion, scores
-from data.errors import UserError
-from data.shards import PairSet, ShardWriter
+from data.pairs.confusion import confusion, scores
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
 from segment import predict
-from segment.train import main
+from segment.stages.train import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -163,7 +163,7 @@ def test_a_missing_system_library_is_named(artifacts: Path, workspace: Workspace
     (broken / "__init__.py").write_text(
         "raise ImportError('libGL.so.1: cannot open shared object file')"
     )
-    command = [sys.executable, "-m", "segment.train", "--recipe", "real", "--seed", "0"]
+    command = [sys.executable, "-m", "segment.stages.train", "--recipe", "real", "--seed", "0"]
     command += ["--pairs", artifacts / "pairs/real", "--real", artifacts / "real", "--out", "cell"]
     ran = subprocess.run(
         command,

@@ -110,7 +110,7 @@ def clone(origin: Path, root: Path) -> Project:
 def pristine(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A clone with the tiny preset that has not run yet. Not to be changed."""
     project = clone(root, tmp_path_factory.mktemp("pristine"))
-    project.run("python", "-m", "data.preset", "tiny")
+    project.run("python", "-m", "data.tools.preset", "tiny")
     project.commit("tiny")
     return project
 

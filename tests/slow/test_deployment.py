@@ -24,7 +24,7 @@ PAINTER = "painter@spade"
 REPORT = """
 import json, os
 from pathlib import Path
-from data.params import read_raw
+from data.stage.params import read_raw
 print(dict(os.environ))
 score = {"mean": float(read_raw("report.sheet_rows")), "std": None}
 recipes = {"real": {"miou": score, "delta": None, "test": None}}
@@ -108,7 +108,7 @@ def training_in(root: Path) -> psutil.Process | None:
     for process in psutil.process_iter(["cmdline", "cwd"]):
         line = " ".join(process.info["cmdline"] or [])
         mine = process.info["cwd"] == str(root)
-        if mine and line.startswith("python -m synth.train_painter --method spade"):
+        if mine and line.startswith("python -m synth.stages.train_painter --method spade"):
             return process
     return None
 
@@ -180,7 +180,7 @@ def test_a_cancelled_run_leaves_nothing_alive_and_the_next_one_starts_at_once(
     in_the_middle(project.root)
     assert office.worker is not None
     children = family(office.worker.pid)[1:]
-    assert [it for it in children if "synth.train_painter" in " ".join(it.cmdline())]
+    assert [it for it in children if "synth.stages.train_painter" in " ".join(it.cmdline())]
     project.run("prefect", "flow-run", "cancel", run)
     # 10 s where nothing else is at work: two interpreters have to unwind.
     patience = 10.0 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))

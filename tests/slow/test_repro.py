@@ -14,7 +14,7 @@ import psutil
 import pytest
 from ruamel.yaml import YAML
 
-from data.params import read
+from data.stage.params import read
 from synth.layouts import LAYOUTS
 
 pytestmark = pytest.mark.slow
@@ -152,7 +152,7 @@ def test_a_missing_cell_is_named(finished: Any, copy: Callable) -> None:
     project = copy(finished)
     (project.root / "artifacts" / "segment" / "semi" / "1" / "cell.json").unlink()
     words = ["--artifacts", "artifacts", "--out", "elsewhere"]
-    output = project.run("python", "-m", "evaluate.report", *words, status=2)
+    output = project.run("python", "-m", "evaluate.stages.report", *words, status=2)
     assert "artifacts/segment/semi/1" in output
     assert len(output.strip().splitlines()) == 1
 
@@ -180,8 +180,8 @@ def test_six_stages_at_once(finished: Any, copy: Callable) -> None:
 # == kills ==
 
 TRAININGS = {
-    "layout@semantic_palette": "synth.train_layout",
-    "painter@spade": "synth.train_painter",
+    "layout@semantic_palette": "synth.stages.train_layout",
+    "painter@spade": "synth.stages.train_painter",
 }
 
 

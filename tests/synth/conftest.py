@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-from data.classes import ClassInfo, ClassTable
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
-from synth import artifact, palette
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
+from synth.palettes import palette
+from synth.training import artifact
 
 SIZE = (32, 64)
 LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]

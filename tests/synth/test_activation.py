@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from data.batches import onehot
-from data.pairs import palette_of
-from synth.layouts.activation import assisted, assisted_present, without_traces
-from synth.layouts.losses import blur_line, entropy, soften, spread
-from synth.layouts.masks import band_of, merge, remove
+from data.pairs.batches import onehot
+from data.pairs.pair import palette_of
+from synth.layouts.common.activation import assisted, assisted_present, without_traces
+from synth.layouts.common.losses import blur_line, entropy, soften, spread
+from synth.layouts.common.masks import band_of, merge, remove
 
 
 @pytest.fixture

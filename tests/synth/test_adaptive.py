@@ -9,14 +9,17 @@ import torch
 from ruamel.yaml import YAML
 from torch import nn
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.outputs import write_json
-from data.pairs import Pair
-from data.shards import PairSet, ShardWriter
-from synth import adaptive, artifact, palette, recipes, train_adaptive
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
+from data.stage.outputs import write_json
 from synth.layouts import LAYOUTS
+from synth.making import recipes
 from synth.painters import PAINTERS
+from synth.palettes import adaptive, palette
+from synth.stages import train_adaptive
+from synth.training import artifact
 
 NAMES = ("road", "sky", "car", "rider", "bicycle", "void")
 EVAL = range(5)

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from synth.controls import Controls, control, describe
-from synth.palette import fit
+from data.pairs.classes import ClassInfo, ClassTable
+from data.stage.errors import UserError
+from synth.palettes.controls import Controls, control, describe
+from synth.palettes.palette import fit
 
 NAMES = ("road", "sky", "car", "person", "void")
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in NAMES))

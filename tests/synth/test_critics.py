@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synth.critics import MultiScalePatchCritic, SegmentationCritic, halvings
+from synth.nets.critics import MultiScalePatchCritic, SegmentationCritic, halvings
 
 
 def _count(net):

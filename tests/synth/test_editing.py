@@ -5,11 +5,11 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.batches import Stream, onehot
-from data.pairs import palette_of
-from synth.editing import with_palette, without_classes
+from data.pairs.batches import Stream, onehot
+from data.pairs.pair import palette_of
 from synth.layouts import partial_palette
-from synth.layouts.masks import (
+from synth.layouts.common.editing import with_palette, without_classes
+from synth.layouts.common.masks import (
     merge,
     novelty,
     remove_classes,
@@ -17,9 +17,9 @@ from synth.layouts.masks import (
     switch,
     training_edit,
 )
-from synth.loop import train
-from synth.method import Progress, generator
-from synth.palette import fit
+from synth.palettes.palette import fit
+from synth.training.loop import train
+from synth.training.method import Progress, generator
 
 C, SIZE = 5, (16, 32)
 SKY, ROAD, CAR, SIGN, NEVER = range(C)

@@ -5,13 +5,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import palette_of
-from synth.edits import Edits, describe, editor
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import palette_of
+from data.stage.errors import UserError
 from synth.layouts import partial_palette
-from synth.method import generator
-from synth.palette import fit
+from synth.layouts.common.edits import Edits, describe, editor
+from synth.palettes.palette import fit
+from synth.training.method import generator
 
 SIZE = (16, 32)
 NAMES = ("sky", "road", "car", "sign")

@@ -7,27 +7,20 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from data.batches import Stream
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair, palette_of
-from data.shards import PairSet, ShardWriter
-from synth import (
-    artifact,
-    fit_palette,
-    joint,
-    paint_joint,
-    produce,
-    train_joint,
-    train_layout,
-    train_painter,
-)
+from data.pairs.batches import Stream
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair, palette_of
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
+from synth.joints import joint
 from synth.layouts import LAYOUTS
-from synth.loop import train
-from synth.losses import Perceptual
-from synth.method import Progress, generator
+from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
-from synth.palette import fit
+from synth.palettes.palette import fit
+from synth.stages import fit_palette, paint_joint, produce, train_joint, train_layout, train_painter
+from synth.training import artifact
+from synth.training.loop import train
+from synth.training.method import Progress, generator
 
 C, SIZE, BATCH = 4, (16, 32), 4
 LAID = {"latent": 8, "width": 8, "levels": ((0, 8, 4), (4, 8, 4), (4, 8, 4))}

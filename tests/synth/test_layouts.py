@@ -6,17 +6,18 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from data.batches import Batch, Stream
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair, palette_of
-from data.shards import ShardWriter
-from synth import artifact, fit_palette, train_layout
+from data.pairs.batches import Batch, Stream
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair, palette_of
+from data.pairs.shards import ShardWriter
+from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
-from synth.layouts.losses import blur_line, real_layout, soften
-from synth.loop import train
-from synth.method import Progress, generator
-from synth.palette import PaletteModel, fit
+from synth.layouts.common.losses import blur_line, real_layout, soften
+from synth.palettes.palette import PaletteModel, fit
+from synth.stages import fit_palette, train_layout
+from synth.training import artifact
+from synth.training.loop import train
+from synth.training.method import Progress, generator
 
 C, SIZE = 4, (16, 32)
 TRAINED = tuple(name for name in LAYOUTS if name not in ("none", "real"))

@@ -7,14 +7,14 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.batches import Batch, Stream, onehot
-from data.pairs import palette_of
+from data.pairs.batches import Batch, Stream, onehot
+from data.pairs.pair import palette_of
 from synth.layouts import LAYOUTS
-from synth.layouts.activation import gumbel_onehot, plain
-from synth.layouts.losses import blur_line, kl_argmax, real_layout, recovery, soften
-from synth.loop import train
-from synth.method import Progress, generator
-from synth.palette import fit
+from synth.layouts.common.activation import gumbel_onehot, plain
+from synth.layouts.common.losses import blur_line, kl_argmax, real_layout, recovery, soften
+from synth.palettes.palette import fit
+from synth.training.loop import train
+from synth.training.method import Progress, generator
 
 C, SIZE = 3, (8, 16)
 NAMES = ("cgan", "palette_recovery", "sbgan")

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from data.batches import Stream, onehot
-from synth import ema
-from synth.loop import CHECKPOINT, Diverged, Plan, train
-from synth.method import AdamConfig, Phase, Span, generator, randn
+from data.pairs.batches import Stream, onehot
+from synth.training import ema
+from synth.training.loop import CHECKPOINT, Diverged, Plan, train
+from synth.training.method import AdamConfig, Phase, Span, generator, randn
 
 
 class Painter(nn.Module):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data.batches import onehot
-from data.errors import UserError
-from synth.losses import (
+from data.pairs.batches import onehot
+from data.stage.errors import UserError
+from synth.nets.losses import (
     Perceptual,
     class_weights,
     fake_cross_entropy,

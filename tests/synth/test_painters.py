@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from data.batches import Batch, Stream, onehot
-from data.errors import UserError
-from synth.loop import train
-from synth.method import Progress, generator
+from data.pairs.batches import Batch, Stream, onehot
+from data.stage.errors import UserError
 from synth.painters import PAINTERS
+from synth.painters.common.pyramid import oasis_stages, spade_stages
 from synth.painters.oasis import draw_noise
-from synth.painters.pyramid import oasis_stages, spade_stages
-from synth.train_painter import weight_files
+from synth.stages.train_painter import weight_files
+from synth.training.loop import train
+from synth.training.method import Progress, generator
 
 SIZE, CLASSES, BATCH = (16, 32), 5, 3
 PYRAMID = {"num_doublings": 3, "width": 4, "max_channels": 12, "hidden": 8}

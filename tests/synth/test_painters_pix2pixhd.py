@@ -4,13 +4,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data.batches import Batch, Stream, onehot
-from data.errors import UserError
-from synth.loop import train
-from synth.losses import Perceptual
-from synth.method import Progress, generator
+from data.pairs.batches import Batch, Stream, onehot
+from data.stage.errors import UserError
+from synth.nets.losses import Perceptual
 from synth.painters import pix2pixhd
 from synth.painters.pix2pixhd import least_squares
+from synth.training.loop import train
+from synth.training.method import Progress, generator
 
 TINY = {"num_doublings": 2, "num_blocks": 1, "width": 4, "critic_width": 4}
 

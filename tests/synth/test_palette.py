@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair
-from data.shards import ShardWriter
-from synth import fit_palette
-from synth.palette import MODEL_FILE, PaletteModel, fit, most_components, project
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import ShardWriter
+from data.stage.errors import UserError
+from synth.palettes.palette import MODEL_FILE, PaletteModel, fit, most_components, project
+from synth.stages import fit_palette
 
 
 def fitted(shares, projection="simplex", max_components=4, min_share=1e-4, seed=0):

@@ -13,27 +13,22 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from data import ingest, preset
-from data.cost import dataset
-from data.params import read, read_raw
-from data.shards import PairSet
-from evaluate import poster
+from bench import cost_synth as synth_cost
+from bench.cost_synth import even_palettes
+from bench.operations import dataset
+from data.pairs.shards import PairSet
+from data.sources import ingest
+from data.stage.params import read, read_raw
+from data.tools import preset
 from evaluate.config import ReportParams
+from evaluate.page import poster
 from segment import archs, mm
-from segment import train as segment_train
-from synth import cost as synth_cost
-from synth import (
-    fit_palette,
-    joint,
-    produce,
-    train_joint,
-    train_layout,
-    train_painter,
-)
-from synth.cost import even_palettes
+from segment.stages import train as segment_train
+from synth.joints import joint
 from synth.layouts import LAYOUTS
-from synth.layouts.schedule import paper_steps
+from synth.layouts.common.schedule import paper_steps
 from synth.painters import PAINTERS
+from synth.stages import fit_palette, produce, train_joint, train_layout, train_painter
 
 TRAIN = {"paper": 2975, "paper_idd": 6993}
 GROWN = ("semantic_palette", "partial_palette", "cgan", "palette_recovery", "sbgan")
@@ -248,8 +243,8 @@ def test_two_steps_of_every_stage_at_full_width(root, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
     # renewing statistics and measuring KL draw hundreds of samples
-    monkeypatch.setattr("synth.loop.REFRESH_PASSES", 2)
-    monkeypatch.setattr("synth.layouts.losses.NUM_MEASURED", 16)
+    monkeypatch.setattr("synth.training.loop.REFRESH_PASSES", 2)
+    monkeypatch.setattr("synth.layouts.common.losses.NUM_MEASURED", 16)
     levels = [[0, 2, 2], [0, 0, 2], [0, 0, 2], [0, 2, 2]]  # 4x8 to 32x64
     tiny = {"dataset.height": 32, "dataset.width": 64}
     for method in GROWN:  # 512, 512, 256, 128 channels

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from data.batches import onehot
-from synth import prepared
-from synth.method import generator
+from data.pairs.batches import onehot
 from synth.painters import PAINTERS
-from synth.regions import Regions, find_regions
+from synth.painters.common import prepared
+from synth.painters.common.regions import Regions, find_regions
+from synth.training.method import generator
 
 SIZE, CLASSES = (64, 128), 7
 SMALL = {"num_images": 8, "critic_width": 4}

@@ -10,12 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from data import verify
-from data.errors import UserError
-from data.shards import PairSet
-from synth import produce, recipes
-from synth.engines import ENGINES, inline
-from synth.parts import Job, ProduceParams, is_finished, plan, remove_unfinished
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.tools import verify
+from synth.making import recipes
+from synth.making.engines import ENGINES, inline
+from synth.making.parts import Job, ProduceParams, is_finished, plan, remove_unfinished
+from synth.stages import produce
 
 PALETTE = recipes.RecipeParams(layouts="semantic_palette", painter="oasis", adapt="none")
 NUMBERS = {

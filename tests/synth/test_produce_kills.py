@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from data import verify
-from data.shards import PairSet
+from data.pairs.shards import PairSet
+from data.tools import verify
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +34,7 @@ def start(artifacts: Path, root: Path, tmp_path: Path):
         paths = {"train": "train", "palette": "palette", "painter": "oasis"}
         paths |= {"layout": "semantic_palette"}
         flags = [part for key, name in paths.items() for part in (f"--{key}", artifacts / name)]
-        command = [sys.executable, "-m", "synth.produce", "--recipe", "palette", *flags]
+        command = [sys.executable, "-m", "synth.stages.produce", "--recipe", "palette", *flags]
         return subprocess.Popen(
             [*command, "--out", "pairs", "--repainted", "few"],
             cwd=tmp_path,

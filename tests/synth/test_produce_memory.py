@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from data.shards import PairSet
+from data.pairs.shards import PairSet
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def peak_memory(artifacts: Path, root: Path, folder: Path, num_pairs: int) -> in
     flags = {"train": "train", "palette": "palette", "layout": "real", "painter": "spade"}
     words = [str(word) for key, name in flags.items() for word in (f"--{key}", artifacts / name)]
     words += ["--out", "pairs", "--repainted", "few"]
-    command = [sys.executable, "-m", "synth.produce", "--recipe", "semi", *words]
+    command = [sys.executable, "-m", "synth.stages.produce", "--recipe", "semi", *words]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *command],
         cwd=folder,

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from data.errors import UserError
-from synth.layouts.losses import blur_line, critic_terms
-from synth.layouts.progressive import Critic, channel_table, grids, pixel_norm
-from synth.layouts.schedule import paper_steps, spans_of
-from synth.method import generator
+from data.stage.errors import UserError
+from synth.layouts.common.losses import blur_line, critic_terms
+from synth.layouts.common.progressive import Critic, channel_table, grids, pixel_norm
+from synth.layouts.common.schedule import paper_steps, spans_of
+from synth.training.method import generator
 
 
 def test_steps_table_of_the_paper():

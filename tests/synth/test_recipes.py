@@ -7,15 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair, palette_of
-from data.shards import PairSet, ShardWriter
-from synth import artifact, palette, produce, recipes
-from synth.controls import Controls
-from synth.edits import Edits
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair, palette_of
+from data.pairs.shards import PairSet, ShardWriter
+from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
+from synth.layouts.common.edits import Edits
+from synth.making import recipes
 from synth.painters import PAINTERS
+from synth.palettes import palette
+from synth.palettes.controls import Controls
+from synth.stages import produce
+from synth.training import artifact
 
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in ("road", "sky", "car", "void")))
 SIZE = (32, 64)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from synth.layouts.rounding import balanced, round_layout
+from synth.layouts.common.rounding import balanced, round_layout
 
 
 def random_layouts(batch=4, classes=6, size=(16, 32), seed=0):

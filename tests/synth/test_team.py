@@ -15,17 +15,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from data.batches import Stream
-from data.classes import ClassInfo, ClassTable
-from data.errors import UserError
-from data.pairs import Pair, palette_of
-from data.shards import ShardWriter
-from synth import fit_palette
+from data.pairs.batches import Stream
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair, palette_of
+from data.pairs.shards import ShardWriter
+from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
-from synth.method import Progress, generator, randn, rows
 from synth.painters import PAINTERS
-from synth.palette import fit
-from synth.team import Team
+from synth.palettes.palette import fit
+from synth.stages import fit_palette
+from synth.training.method import Progress, generator, randn, rows
+from synth.training.team import Team
 
 ROOT = Path(__file__).resolve().parents[2]
 C, SIZE, BATCH = 4, (16, 32), 6
@@ -171,7 +171,7 @@ IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a shell start
 
 def start(root, out, *launcher):
     """Start the stage, as DVC does or under a launcher; its output is one pipe."""
-    stage = [*launcher, "-m", "synth.train_layout", "--method", "semantic_palette"]
+    stage = [*launcher, "-m", "synth.stages.train_layout", "--method", "semantic_palette"]
     places = ["--train", "train", "--palette", "palette", "--out", out]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     env["SCENE_PALETTE_SCRATCH"] = str(root / "scratch")

@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from data.cli import run
-from data.errors import UserError
-from data.ingest import DatasetParams
-from data.outputs import replacing
-from data.params import read
+from data.sources.ingest import DatasetParams
 from data.sources.streets import source
+from data.stage.cli import run
+from data.stage.errors import UserError
+from data.stage.outputs import replacing
+from data.stage.params import read
 
 
 def main(*, out: Path) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from data.classes import ClassTable
-from data.params import Params
-from data.progress import progress
+from data.pairs.classes import ClassTable
 from data.sources import cityscapes
 from data.sources.files import RawPair
 from data.sources.streets.rendering import render_street
+from data.stage.params import Params
+from data.stage.progress import progress
 
 LICENCE = "rendered by scene-palette, no third party's rights"
 _CITIES = {"train": "aldmoor", "val": "brennick", "test": "cawdale"}

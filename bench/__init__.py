@@ -1,0 +1,1 @@
+"""Benchmarks, cost estimates, endurance: run on purpose, never by a stage."""

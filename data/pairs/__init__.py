@@ -1,0 +1,1 @@
+"""What flows: pairs, their classes, and how they are stored and read."""

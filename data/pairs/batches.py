@@ -1,0 +1,83 @@
+"""Training batches as a pure function of the number of images shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from data.pairs.shards import PairSet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """`image` float32 `[B, 3, H, W]` in [-1, 1] and `label` int64 `[B, H, W]`."""
+
+    image: Tensor
+    label: Tensor
+
+
+class Stream:
+    """An endless, seeded, resumable stream of pairs held in memory.
+
+    `images` uint8 `[N, 3, H, W]`, `labels` uint8 `[N, H, W]`. Every epoch visits each pair once,
+    in an order that depends on (seed, epoch) only; with `flip`, each visit is mirrored left to
+    right with probability 1/2, and a label of class c then becomes `mirrored[c]`.
+    """
+
+    def __init__(
+        self, images: Tensor, labels: Tensor, *, seed: int, flip: bool, mirrored: Sequence[int]
+    ) -> None:
+        """Hold the tensors; nothing is copied."""
+        self.images, self.labels = images, labels
+        self._seed, self._flip = seed, flip
+        self._mirrored = torch.as_tensor(mirrored)
+        self._order: tuple[int, np.ndarray, np.ndarray] | None = None
+
+    def batch(self, position: int, size: int) -> Batch:
+        """Return the `size` pairs that come after `position` pairs have been shown."""
+        chosen, mirrored = [], []
+        for shown in range(position, position + size):
+            order, flips = self._epoch(shown // len(self.labels))
+            chosen.append(order[shown % len(self.labels)])
+            mirrored.append(flips[shown % len(self.labels)])
+        rows = torch.as_tensor(np.asarray(chosen))
+        mirror = torch.as_tensor(np.asarray(mirrored))
+        image = self.images[rows].float() / 127.5 - 1
+        label = self.labels[rows].long()
+        image = torch.where(mirror[:, None, None, None], image.flip(-1), image)
+        label = torch.where(mirror[:, None, None], self._mirrored[label.flip(-1)], label)
+        return Batch(image, label)
+
+    def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        if self._order is None or self._order[0] != epoch:
+            rng = np.random.default_rng(np.random.SeedSequence([self._seed, epoch]))
+            order = rng.permutation(len(self.labels))
+            flips = rng.random(len(self.labels)) < 0.5 if self._flip else np.zeros(len(order), bool)
+            self._order = (epoch, order, flips)
+        return self._order[1], self._order[2]
+
+
+def load_stream(pairs: PairSet, *, seed: int, flip: bool, source: str = "real") -> Stream:
+    """Decode all pairs of one source into memory and return their stream."""
+    images, labels = load_tensors(pairs, pairs.select(source))
+    return Stream(images, labels, seed=seed, flip=flip, mirrored=pairs.classes.mirrored)
+
+
+def load_tensors(pairs: PairSet, rows: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
+    """Decode pairs into uint8 images `[N, 3, H, W]` and labels `[N, H, W]`."""
+    height, width = pairs.size
+    images = torch.empty(len(rows), 3, height, width, dtype=torch.uint8)
+    labels = torch.empty(len(rows), height, width, dtype=torch.uint8)
+    for slot, pair in enumerate(pairs.pairs(rows)):
+        images[slot] = torch.from_numpy(pair.image.transpose(2, 0, 1).copy())
+        labels[slot] = torch.from_numpy(pair.label.copy())
+    return images, labels
+
+
+def onehot(label: Tensor, num_classes: int) -> Tensor:
+    """Turn labels int64 `[B, H, W]` into float32 `[B, C, H, W]`; every id must be below C."""
+    # `F.one_hot` fills int64 and looks for the largest id first: several times slower.
+    wide = torch.zeros(*label.shape, num_classes, device=label.device)
+    return wide.scatter_(3, label[..., None], 1.0).permute(0, 3, 1, 2)

@@ -1,0 +1,236 @@
+"""STAGE: check a dataset on disk and write it as pair sets, one per split."""
+
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from data.pairs.classes import ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import MANIFEST, ShardWriter
+from data.sources import SOURCES, duplicates
+from data.sources.ade20k import Config as Ade20k
+from data.sources.camvid import Config as CamVid
+from data.sources.celebamask import Config as CelebAMask
+from data.sources.cityscapes import Config as Cityscapes
+from data.sources.cityscapes_25k import Config as Cityscapes25k
+from data.sources.files import RawPair, read_image
+from data.sources.folder import Config as Folder
+from data.sources.idd import Config as Idd
+from data.sources.streets.source import Config as Streets
+from data.stage.cli import run
+from data.stage.errors import UserError
+from data.stage.fingerprint import fingerprint
+from data.stage.outputs import replacing, require_ours
+from data.stage.params import Params, choose, read
+from data.stage.progress import progress
+from data.stage.timings import timed
+
+Split = Literal["train", "val", "test"]
+
+
+class DatasetParams(Params):
+    """Section `dataset`: where real pairs come from and at which size they are kept."""
+
+    source: str
+    root: Path
+    height: int = Field(ge=16, le=4096)
+    width: int = Field(ge=16, le=4096)
+    splits: tuple[Split, ...] = ("train", "val", "test")
+    streets: Streets = Streets()
+    cityscapes: Cityscapes = Cityscapes()
+    cityscapes_25k: Cityscapes25k = Cityscapes25k()
+    camvid: CamVid = CamVid()
+    idd: Idd = Idd()
+    celebamask: CelebAMask = CelebAMask()
+    ade20k: Ade20k = Ade20k()
+    folder: Folder | None = None
+
+
+def main(*, out: Path) -> None:
+    """Read the dataset of params.yaml, check all of it, and write its splits as pair sets."""
+    dataset = read("dataset", DatasetParams)
+    source = choose(dataset.source, SOURCES, "dataset source")
+    config = getattr(dataset, dataset.source)
+    if config is None:
+        raise UserError(
+            f"the source {dataset.source!r} needs a section dataset.{dataset.source}: "
+            "images, masks and classes"
+        )
+    missing = {"train", "val"}.difference(dataset.splits)
+    if missing or len(set(dataset.splits)) < len(dataset.splits):
+        raise UserError("dataset.splits must be train, val and, if there is one, test, each once")
+    require_ours(out, MANIFEST)
+    here, there = out.resolve(), dataset.root.resolve()
+    if here.is_relative_to(there) and dataset.source != "streets":
+        raise UserError(f"{out} lies in the dataset {dataset.root}; write somewhere else")
+    size = (dataset.height, dataset.width)
+    with timed("ingest") as timing, tempfile.TemporaryDirectory() as scratch:
+        root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
+        raw = source.find(root, dataset.splits, config)
+        content = check(source, config, raw, dataset.splits)
+        made_by = fingerprint(
+            {
+                "source": dataset.source,
+                "config": config.model_dump(mode="json"),
+                "size": size,
+                "content": content,
+            },
+            [],
+        )
+        origin = {"dataset": dataset.source, "licence": source.LICENCE}
+        with replacing(out) as partial:
+            write(source, config, raw, size=size, fingerprint=made_by, origin=origin, out=partial)
+        timing.images = len(raw)
+
+
+def check(
+    source: ModuleType, config: Params, raw: Sequence[RawPair], splits: Sequence[str]
+) -> list[str]:
+    """Decode every pair and return the hash of each; raise `UserError` at the first fault.
+
+    Faults are an empty split, an unreadable file, an image and a label of different size, label
+    values without a class, the same image or id in two splits, and a split with no pixel to score.
+    """
+    classes = source.class_table(config)
+    _unique(raw)
+    for split in splits:
+        if not any(pair.split == split for pair in raw):
+            advice = " or take it out of dataset.splits" if split == "test" else ""
+            raise UserError(f"split {split!r} is empty; give it images{advice}")
+    seen: dict[str, RawPair] = {}
+    totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
+    content, looks = [], []
+    with progress(len(raw), "checking", "pairs") as advance:
+        for pair in raw:
+            image, label = decoded(source, config, pair)
+            # of the whole picture: one image cut at two places is the same image
+            digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+            _other_split(seen.setdefault(digest, pair), pair, "are the same image")
+            content += [pair.id, digest, hashlib.sha256(label.tobytes()).hexdigest()]
+            left, top, right, bottom = box = kept(pair, image.size)
+            if pair.aspect is not None:
+                content.append(repr(box))
+            seen_part = label[top:bottom, left:right]
+            totals[pair.split] += np.bincount(seen_part.ravel(), minlength=classes.num_classes)
+            looks.append((pair.split, pair.id, duplicates.picture_hash(image)))
+            advance()
+    _scorable(totals, classes)
+    duplicates.warn(looks)
+    return content
+
+
+def _unique(raw: Sequence[RawPair]) -> None:
+    """Raise `UserError` for an image in two splits and for two images of one id."""
+    named: dict[str, RawPair] = {}
+    for pair in raw:
+        first = named.setdefault(pair.id, pair)
+        if first is pair:
+            continue
+        if first.image == pair.image:
+            raise UserError(
+                f"{pair.image} is in the splits {first.split!r} and {pair.split!r}; take it out of "
+                "one, or scores will be of pairs that were trained on"
+            )
+        raise UserError(
+            f"{first.image} and {pair.image} get the same id {pair.id!r}; rename one of them"
+        )
+
+
+def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
+    """Return image and label (class ids, uint8 [H, W]) of a raw pair, whole and of one size."""
+    image = read_image(pair.image)
+    label = source.read_label(pair, config)
+    if image.size != label.shape[::-1]:
+        raise UserError(
+            f"{pair.image} is {image.width}x{image.height}, its label {pair.label} is "
+            f"{label.shape[1]}x{label.shape[0]}; both must have one size"
+        )
+    return image, label
+
+
+def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box (left, top, right, bottom) that is kept of a pair of size (width, height).
+
+    It is the largest of the pair's aspect, at its place of what is left over; 0 is top or left.
+    """
+    width, height = size
+    if pair.aspect is None:
+        return 0, 0, width, height
+    across = max(1, min(width, round(height * pair.aspect)))
+    down = max(1, min(height, round(width / pair.aspect)))
+    left, top = round((width - across) * pair.place), round((height - down) * pair.place)
+    return left, top, left + across, top + down
+
+
+def _other_split(first: RawPair, pair: RawPair, fact: str) -> None:
+    if first.split != pair.split:
+        raise UserError(
+            f"{first.image} ({first.split}) and {pair.image} ({pair.split}) {fact}; "
+            "remove one, or scores will be of pairs that were trained on"
+        )
+
+
+def _scorable(totals: dict[str, np.ndarray], classes: ClassTable) -> None:
+    for split, counts in totals.items():
+        if not counts[list(classes.eval_ids)].any():
+            advice = (
+                "its labels may be withheld, as those of Cityscapes test: take it out of "
+                "dataset.splits"
+                if split == "test"
+                else "give classes that occur in it `eval: true`, or give it other images"
+            )
+            raise UserError(
+                f"split {split!r} has no pixel of a class that counts in mIoU; {advice}"
+            )
+
+
+def write(
+    source: ModuleType,
+    config: Params,
+    raw: Sequence[RawPair],
+    *,
+    size: tuple[int, int],
+    fingerprint: str,
+    origin: Mapping[str, str],
+    out: Path,
+) -> None:
+    """Write checked pairs, resized to size (height, width), as one pair set per split under out.
+
+    Image and label are cut to the same box, where a source asks for one; then images are resized
+    with an antialiasing bicubic filter, labels to the nearest pixel, and the aspect is not kept.
+    """
+    classes = source.class_table(config)
+    with progress(len(raw), "writing", "pairs") as advance:
+        for split in dict.fromkeys(pair.split for pair in raw):
+            with ShardWriter(
+                out / split,
+                classes=classes,
+                size=size,
+                fingerprint=fingerprint,
+                origin={"real": origin},
+            ) as writer:
+                for pair in raw:
+                    if pair.split == split:
+                        writer.write(resized(source, config, pair, size))
+                        advance()
+
+
+def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, int]) -> Pair:
+    """Return the part of a raw pair that is kept, at size (height, width)."""
+    shape = (size[1], size[0])
+    image, label = decoded(source, config, pair)
+    box = kept(pair, image.size)
+    image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
+    label = Image.fromarray(label).crop(box).resize(shape, Image.Resampling.NEAREST)
+    return Pair(id=pair.id, image=np.asarray(image), label=np.asarray(label), source="real")
+
+
+if __name__ == "__main__":
+    run(main)

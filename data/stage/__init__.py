@@ -1,0 +1,1 @@
+"""What every stage uses: command line, parameters, errors, outputs, progress."""

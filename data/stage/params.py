@@ -1,0 +1,81 @@
+"""Read sections of `params.yaml` into frozen, checked objects."""
+
+import re
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from data.stage.errors import UserError
+
+PARAMS_FILE = Path("params.yaml")
+NAME = re.compile(r"[a-z0-9_]+")
+
+P = TypeVar("P", bound="Params")
+
+
+class Params(BaseModel):
+    """A section of `params.yaml`: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def read(section: str, schema: type[P], path: Path = PARAMS_FILE) -> P:
+    """Read one dotted section, for example `painters.oasis`, into its class.
+
+    Raises `UserError` naming the file, and for every wrong key its full path and the reason.
+    """
+    raw = read_raw(section, path)
+    try:
+        return schema.model_validate(raw if raw is not None else {})
+    except ValidationError as error:
+        problems = "; ".join(_problem(section, entry) for entry in error.errors())
+        raise UserError(f"{path}: {problems}") from None
+
+
+def read_raw(section: str, path: Path = PARAMS_FILE) -> Any:
+    """Read one dotted section as plain dicts, lists, numbers and strings (YAML 1.2)."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    if not path.is_file():
+        raise UserError(f"{path} is missing; start the stage from the root of the repository")
+    try:
+        node = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    walked = []
+    for key in section.split("."):
+        if not isinstance(node, dict) or key not in node:
+            there = ", ".join(map(str, node)) if isinstance(node, dict) else "nothing"
+            where = ".".join(walked) or "the top level"
+            raise UserError(f"{path} has no `{section}`; {where} has {there}")
+        walked.append(key)
+        node = node[key]
+    return node
+
+
+def check_name(name: str) -> str:
+    """Return a name that is safe in file names and command lines, or raise `UserError`.
+
+    Names are lower-case letters, digits and underscores: DVC runs commands through a shell.
+    """
+    if not NAME.fullmatch(name):
+        raise UserError(f"name {name!r} is not allowed; use lower-case letters, digits and _ only")
+    return name
+
+
+def choose(name: str, registry: dict[str, Any], what: str) -> Any:
+    """Look a name up in a registry; an unknown one lists what there is."""
+    if name not in registry:
+        raise UserError(f"unknown {what} {name!r}; there is {', '.join(registry)}")
+    return registry[name]
+
+
+def _problem(section: str, entry: Any) -> str:
+    where = ".".join([section, *map(str, entry["loc"])])
+    if entry["type"] == "extra_forbidden":
+        return f"`{where}` is not a known key; remove it or correct its spelling"
+    if entry["type"] == "missing":
+        return f"`{where}` is missing"
+    return f"`{where}` = {entry['input']!r}: {entry['msg'].lower()}"

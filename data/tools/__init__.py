@@ -1,0 +1,1 @@
+"""What a person runs on data: inspect, suggest, verify, export, presets."""

@@ -1,0 +1,59 @@
+"""What the folder formats share: encoded pairs in order, and the table of all pairs."""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from data.pairs.shards import PairSet
+from data.stage.outputs import write_text
+
+TABLE = """\
+`pairs.csv` has a line for every pair: its split, the name of its files, its id, source, parent and
+seed, and the sha256 of its image and label. Names differ from ids that are no safe file names."""
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A pair as it is stored: PNG bytes of image and label, and where the pair came from."""
+
+    id: str
+    source: str
+    image: bytes
+    label: bytes
+
+
+def encoded(pairs: PairSet) -> Iterator[Encoded]:
+    """Yield the pairs of a set in order; bytes are those of the shards, images always PNG."""
+    named = zip(pairs.ids(), pairs.column("source"), strict=True)
+    for row, (name, source) in enumerate(named):
+        image, label = pairs.encoded(row, ("image", "label"))
+        assert image is not None and label is not None
+        yield Encoded(name, source, _png(image), label)
+
+
+def write_table(out: Path, splits: Mapping[str, PairSet], names: Mapping[str, str]) -> None:
+    """Write `pairs.csv`: for every pair its split, file name, id, source, parent, seed, sha256."""
+    columns = ("id", "source", "parent", "seed", "sha256")
+    buffer = io.StringIO()
+    table = csv.writer(buffer, lineterminator="\n")
+    table.writerow(["split", "name", *columns])
+    for split, pairs in splits.items():
+        for row in zip(*(pairs.column(column) for column in columns), strict=True):
+            table.writerow([split, names[row[0]], *("" if v is None else v for v in row)])
+    write_text(out / "pairs.csv", buffer.getvalue())
+
+
+def _png(content: bytes) -> bytes:
+    """Return an image of another format as PNG, without loss."""
+    if content.startswith(PNG):
+        return content
+    buffer = io.BytesIO()
+    with Image.open(io.BytesIO(content)) as image:
+        image.convert("RGB").save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

@@ -1,0 +1,99 @@
+"""Hugging Face: the shards as they are, and a README.md whose header says how to load them."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from data.pairs.shards import MANIFEST, PairSet
+from data.stage.progress import Advance
+
+# What the Hub calls our splits.
+NAMES = {"train": "train", "val": "validation", "test": "test"}
+
+_FEATURES = """\
+  features:
+  - name: id
+    dtype: string
+  - name: image
+    dtype: image
+  - name: label
+    dtype: image
+  - name: palette
+    list: float32
+  - name: target
+    list: float32
+  - name: source
+    dtype: string
+  - name: parent
+    dtype: string
+  - name: edited
+    dtype: image
+  - name: seed
+    dtype: int64
+  - name: sha256
+    dtype: string
+"""
+
+_CARD = """\
+`data/SPLIT/*.parquet` are the shards of the pair sets byte for byte, each set with its
+`manifest.json`. Nothing but `datasets` is needed to read them:
+
+    from datasets import load_dataset
+    pairs = load_dataset("THIS_FOLDER", split="{split}")
+    pairs[0]["image"], pairs[0]["label"]        # PIL images; the label holds class ids
+
+`palette` is the share of each class in the label, `target` the palette that a generator was asked
+for, `source` is `real` or the name of a recipe, `parent` the real pair that one descends from,
+`edited` the pixels whose label was made anew, `sha256` that of the image's and label's bytes.
+`python -m data.tools.verify data/SPLIT` of scene-palette checks all of it."""
+
+
+def check(splits: Mapping[str, PairSet]) -> None:
+    """Accept every set: it is copied."""
+
+
+def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
+    """Copy shards and manifests under `out`; return the card's words on them."""
+    for split, pairs in splits.items():
+        folder = out / "data" / split
+        folder.mkdir(parents=True)
+        for shard, entry in zip(pairs.shards, pairs.manifest["shards"], strict=True):
+            shutil.copyfile(shard, folder / shard.name)
+            advance(entry["rows"])
+        shutil.copyfile(pairs.path / MANIFEST, folder / MANIFEST)
+    return _CARD.format(split=NAMES[next(iter(splits))])
+
+
+def header(splits: Mapping[str, PairSet], title: str) -> str:
+    """Return the YAML header that the Hub and `datasets` read, between lines of `---`."""
+    total = 0
+    counts, files = "", ""
+    for split, pairs in splits.items():
+        size = sum(entry["bytes"] for entry in pairs.manifest["shards"])
+        total += size
+        counts += f"  - name: {NAMES[split]}\n    num_bytes: {size}\n"
+        counts += f"    num_examples: {len(pairs)}\n"
+        files += f"  - split: {NAMES[split]}\n    path: data/{split}/*.parquet\n"
+    return (
+        f"---\npretty_name: {json.dumps(title)}\nlicense: {_licence(splits)}\n"
+        f"task_categories:\n- image-segmentation\nsize_categories:\n- {_size_category(splits)}\n"
+        f"configs:\n- config_name: default\n  data_files:\n{files}"
+        f"dataset_info:\n{_FEATURES}  splits:\n{counts}"
+        f"  download_size: {total}\n  dataset_size: {total}\n---\n"
+    )
+
+
+def _licence(splits: Mapping[str, PairSet]) -> str:
+    """Return `other` where the card has the words of a licence, `unknown` where nobody knows."""
+    origins = [pairs.origin.get("real", {}) for pairs in splits.values()]
+    known = all("licence" in origin and origin.get("dataset") != "folder" for origin in origins)
+    return "other" if known else "unknown"
+
+
+def _size_category(splits: Mapping[str, PairSet]) -> str:
+    count = sum(len(pairs) for pairs in splits.values())
+    for limit, name in ((10**3, "n<1K"), (10**4, "1K<n<10K"), (10**5, "10K<n<100K")):
+        if count < limit:
+            return name
+    return "100K<n<1M"

@@ -1,0 +1,151 @@
+"""Merge an overlay of `presets/` into `params.yaml`: `python -m data.tools.preset camvid`.
+
+`python -m data.tools.preset default` takes the overlay out again.
+"""
+
+import hashlib
+import io
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from data.stage.cli import run
+from data.stage.errors import UserError
+from data.stage.outputs import write_text
+from data.stage.params import PARAMS_FILE, check_name
+
+PRESETS = Path("presets")
+DEFAULT = "default"
+# Hash of what was written last, so that an overlay can be corrected and merged again.
+WRITTEN = Path(".preset")
+
+
+def merged(base: str, overlay: str, name: str) -> str:
+    """Return the text of `base` with the values of `overlay`, comments kept, `preset` = `name`.
+
+    Mappings merge key by key; every other value, lists included, replaces what was there.
+    """
+    yaml = _yaml()
+    params = yaml.load(base)
+    if overlay:
+        _merge(params, _sections(overlay, params, name), path="")
+    params["preset"] = name
+    text = io.StringIO()
+    yaml.dump(params, text)
+    return text.getvalue()
+
+
+def _sections(overlay: str, params: Any, name: str) -> Any:
+    """Parse an overlay; raise `UserError` unless it holds sections that `params` has."""
+    from ruamel.yaml.error import YAMLError
+
+    file = f"{PRESETS / name}.yaml"
+    try:
+        sections = _yaml().load(overlay)
+    except YAMLError as error:
+        raise UserError(f"{file} is not valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(sections, dict) or not sections:
+        raise UserError(
+            f"{file} holds no section of {PARAMS_FILE}; what wrote it may have failed: write it "
+            "again, or remove it"
+        )
+    unknown = [str(key) for key in sections if key not in params]
+    if unknown:
+        raise UserError(
+            f"{file} has {', '.join(unknown)}, which {PARAMS_FILE} has not; there is "
+            f"{', '.join(map(str, params))}"
+        )
+    return sections
+
+
+def apply(name: str, root: Path) -> None:
+    """Write the committed `params.yaml` of `root`, merged with one overlay, over the file.
+
+    Raises `UserError` when the overlay does not exist, or when the file holds edits that are
+    neither committed nor made by this command: those would be lost.
+    """
+    check_name(name)
+    there = sorted(path.stem for path in (root / PRESETS).glob("*.yaml"))
+    if name not in (DEFAULT, *there):
+        raise UserError(f"unknown preset {name!r}; there is {', '.join((DEFAULT, *there))}")
+    base = _committed(root)
+    params = root / PARAMS_FILE
+    current = params.read_text(encoding="utf-8") if params.is_file() else base
+    if current != base and _hash(current) != _last(root):
+        raise UserError(
+            f"{PARAMS_FILE} has uncommitted edits, which a preset would overwrite; commit them, "
+            f"or drop them with `git checkout {PARAMS_FILE}`"
+        )
+    text = _overlaid(base, name, root)
+    write_text(root / WRITTEN, _hash(text) + "\n")
+    write_text(params, text)
+
+
+def _overlaid(base: str, name: str, root: Path) -> str:
+    overlay = root / PRESETS / f"{name}.yaml"
+    if name == DEFAULT or not overlay.is_file():
+        return base
+    try:
+        text = overlay.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{overlay} is no UTF-8 text; write it again") from None
+    return merged(base, text or "{}", name)  # an empty file is no overlay either
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _last(root: Path) -> str:
+    """Return the hash of the params.yaml that this command wrote last, empty for none."""
+    file = root / WRITTEN
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
+
+
+def _committed(root: Path) -> str:
+    """Return `params.yaml` as the last commit has it."""
+    command = ["git", "show", f"HEAD:./{PARAMS_FILE}"]
+    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if shown.returncode:
+        raise UserError(
+            f"git does not show a committed {PARAMS_FILE} ({shown.stderr.strip()}); presets are "
+            "merged into the committed file, so work in a clone and commit it first"
+        )
+    return shown.stdout
+
+
+def _merge(base: Any, overlay: Any, path: str) -> None:
+    for key, value in overlay.items():
+        where = f"{path}{key}"
+        old = base.get(key)
+        if key in base and isinstance(old, dict) != isinstance(value, dict) and old is not None:
+            raise UserError(f"preset: `{where}` must be a section in both files or in neither")
+        if isinstance(old, dict) and isinstance(value, dict):
+            _merge(old, value, path=f"{where}.")
+        else:
+            base[key] = value
+
+
+def _yaml() -> Any:
+    from ruamel.yaml import YAML, RoundTripRepresenter
+
+    class Representer(RoundTripRepresenter):
+        """Writes null as `null`, not as nothing."""
+
+    Representer.add_representer(
+        type(None), lambda self, _: self.represent_scalar("tag:yaml.org,2002:null", "null")
+    )
+    yaml = YAML()  # round trip: comments and order survive
+    yaml.Representer = Representer
+    yaml.width = 4096
+    yaml.preserve_quotes = True
+    return yaml
+
+
+def main(name: str) -> None:
+    """Merge presets/NAME.yaml into params.yaml; `default` restores the committed file."""
+    apply(name, Path())
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,92 @@
+"""What a segmenter trained on real pairs, the judge, sees in images: labels and features."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+
+from data.pairs.confusion import confusion
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.stage.outputs import read_json
+from data.stage.progress import progress
+from evaluate.cells import CELL
+from evaluate.statistics import spread
+
+Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> uint8 [B, H, W]
+Describe = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> float [B, D]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A trained segmenter: it labels images, and describes each by a vector of features.
+
+    `features` names them in words; `sha256` is that of the weights.
+    """
+
+    predict: Predict
+    describe: Describe
+    features: str
+    sha256: str
+
+
+def load_judge(cell: Path, *, threads: int) -> Judge:
+    """Load the trained segmenter of a cell."""
+    import torch  # with mmseg seconds of imports, which tables do not need
+
+    from segment import predict
+
+    torch.set_num_threads(threads)
+    return Judge(
+        predict.load(cell),
+        predict.load_features(cell),
+        f"{read_json(cell / CELL)['arch']} backbone, last stage, averaged over the image",
+        sha256((cell / predict.WEIGHTS).read_bytes()).hexdigest(),
+    )
+
+
+def scored_rows(rows: Sequence[int], num_scored: int) -> list[int]:
+    """Return the synthetic rows that the judge labels; `UserError` when there are too few."""
+    if len(rows) < num_scored:
+        raise UserError(
+            f"{len(rows)} synthetic pairs but report.num_scored is {num_scored}; every row of the "
+            "table is scored on the same number of pairs: lower report.num_scored or raise "
+            "produce.num_pairs"
+        )
+    return spread(rows, num_scored)
+
+
+def obedience(
+    pairs: PairSet, rows: Sequence[int], predict: Predict, *, batch_size: int
+) -> np.ndarray:
+    """Return the judge's int64 [C, C] confusion matrix; the layouts are the ground truth."""
+    total = np.zeros((pairs.classes.num_classes,) * 2, dtype=np.int64)
+    for batch in _batches(pairs, rows, batch_size, "judge"):
+        predicted = predict(np.stack([pair.image for pair in batch]))
+        labels = np.stack([pair.label for pair in batch])
+        total += confusion(labels, predicted, pairs.classes.num_classes)
+    return total
+
+
+def features(
+    pairs: PairSet, rows: Sequence[int], describe: Describe, *, batch_size: int
+) -> np.ndarray:
+    """Return the features of the images of some rows, float64 [N, D]."""
+    found = [
+        describe(np.stack([pair.image for pair in batch]))
+        for batch in _batches(pairs, rows, batch_size, "features")
+    ]
+    return np.concatenate(found).astype(np.float64)
+
+
+def _batches(
+    pairs: PairSet, rows: Sequence[int], batch_size: int, label: str
+) -> Iterator[list[Pair]]:
+    with progress(len(rows), label, "images") as advance:
+        for start in range(0, len(rows), batch_size):
+            batch = list(pairs.pairs(rows[start : start + batch_size]))
+            yield batch
+            advance(len(batch))

@@ -1,0 +1,1 @@
+"""From scores to the report: numbers, tables, figures, words."""

@@ -1,0 +1,1 @@
+"""What trained artifacts can do, as a person plays with them."""

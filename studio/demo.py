@@ -1,0 +1,72 @@
+"""Show what trained artifacts can do: a strip, an animation and numbers, in seconds on a CPU."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+
+from data.stage.cli import run
+from data.stage.errors import UserError
+from data.stage.outputs import write_bytes, write_json
+from data.stage.params import choose
+from data.stage.progress import log
+from studio.demos import edit, latent, palette, partial
+from studio.demos.models import Request
+from studio.demos.panels import gif, png
+
+DEMOS = {"palette": palette, "latent": latent, "partial": partial, "edit": edit}
+ARTIFACTS = Path("artifacts")
+
+
+def main(
+    demo: Annotated[str, "palette, latent, partial or edit"],
+    *,
+    layout: Path | None = None,
+    painter: Path = ARTIFACTS / "painters" / "spade",
+    palette: Path = ARTIFACTS / "palette",
+    real: Path = ARTIFACTS / "real" / "train",
+    out: Path = ARTIFACTS / "demo",
+    seed: int = 0,
+    frames: int = 16,
+    remove: list[str] | None = None,
+    add: list[str] | None = None,
+) -> None:
+    """Write OUT/DEMO.png, .gif and .json.
+
+    palette: from one sampled palette to another. latent: from one noise to another. partial: bands
+    of real layouts made anew. edit: --remove CLASS or --add CLASS=SHARE, each may be repeated.
+    """
+    entry = choose(demo, DEMOS, "demo")
+    if (remove or add) and demo != "edit":
+        raise UserError(f"--remove and --add belong to the demo edit, not to {demo}")
+    if frames < 2 or seed < 0:
+        raise UserError(f"--frames {frames} --seed {seed}: frames are 2 or more, seeds 0 or more")
+    torch.set_num_threads(1)  # so that the bytes do not depend on the machine's cores
+    request = Request(
+        layout=ARTIFACTS / "layouts" / entry.LAYOUT if layout is None else layout,
+        painter=painter,
+        palette=palette,
+        real=real,
+        seed=seed,
+        frames=frames,
+        remove=tuple(dict.fromkeys(remove or ())),
+        add=tuple(dict(_share(text) for text in add or ()).items()),
+    )
+    shown = entry.show(request)
+    write_bytes(out / f"{demo}.png", png(shown.strip))
+    write_bytes(out / f"{demo}.gif", gif(shown.frames))
+    write_json(out / f"{demo}.json", {"demo": demo, "seed": seed, **shown.numbers})
+    log.info(shown.said)
+    log.info(f"strip, animation and numbers: {out / demo}.png, .gif, .json")
+
+
+def _share(text: str) -> tuple[str, float]:
+    name, _, number = text.rpartition("=")
+    try:
+        return name, float(number)
+    except ValueError:
+        raise UserError(f"--add {text} is not CLASS=SHARE, such as --add car=0.1") from None
+
+
+if __name__ == "__main__":
+    run(main)

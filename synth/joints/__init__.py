@@ -1,0 +1,1 @@
+"""Layouts and painter tuned end to end."""

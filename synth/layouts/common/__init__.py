@@ -1,0 +1,1 @@
+"""What layout methods share."""

@@ -1,0 +1,287 @@
+"""Building blocks of the progressive layout generators and their critic.
+
+Layouts grow from a base grid of 3 to 7 rows by doubling; every scale has its own soft layout, which
+`joint` feeds back into the features of the next one. The tables are those of the released code,
+whose quirks (`pixel_norm: msq`, `joint: halved`) are switches.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from data.stage.errors import UserError
+from synth.layouts.common.activation import Activation
+
+SLOPE = 0.2
+SMALLEST, LARGEST = 3, 7  # rows (the shorter side) of the base grid
+
+PixelNormKind = Literal["rms", "msq"]
+JointKind = Literal["bias", "linear", "affine", "halved"]
+Activate = Callable[[Tensor, Tensor], Activation]
+
+
+def grids(size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the sizes of all levels, from the base grid to `size` (height, width).
+
+    64x128 gives 4x8, 8x16, 16x32, 32x64, 64x128. Raises `UserError` naming good sizes nearby for
+    a size whose sides cannot be halved down to 3 to 7 on the shorter side.
+    """
+    found = _halvings(size)
+    if found is None:
+        raise UserError(
+            f"layouts of {size[0]}x{size[1]} cannot be grown: both sides must halve together until "
+            f"the shorter is {SMALLEST} to {LARGEST}; sizes nearby that can: {_nearby(size)}"
+        )
+    return found
+
+
+def _halvings(size: tuple[int, int]) -> list[tuple[int, int]] | None:
+    levels = [size]
+    while min(levels[0]) // 2 >= SMALLEST and not (levels[0][0] % 2 or levels[0][1] % 2):
+        levels.insert(0, (levels[0][0] // 2, levels[0][1] // 2))
+    return levels if SMALLEST <= min(levels[0]) <= LARGEST else None
+
+
+def _nearby(size: tuple[int, int]) -> str:
+    def distance(candidate: tuple[int, int]) -> int:
+        return abs(candidate[0] - size[0]) + abs(candidate[1] - size[1])
+
+    shorter, span = min(size), max(*size, 8)
+    steps = [2**k for k in range(12) if SMALLEST * 2**k <= 2 * max(shorter, SMALLEST)]
+    good = {
+        (height, width)
+        for step in steps
+        for height in range(step * SMALLEST, size[0] + span + 1, step)
+        for width in range(step * SMALLEST, size[1] + span + 1, step)
+        if min(height, width) // step <= LARGEST and _halvings((height, width))
+    }
+    return ", ".join(f"{h}x{w}" for h, w in sorted(good, key=lambda c: (distance(c), c))[:3])
+
+
+def channel_table(width: int, taper_from: int, num_levels: int) -> list[int]:
+    """Return the feature channels per level: `width`, halved at `taper_from` and at every later.
+
+    512 and 4 give the paper's 512, 512, 512, 512, 256, 128, 64, 32, 16.
+    """
+    return [max(4, width >> max(0, level - taper_from + 1)) for level in range(num_levels)]
+
+
+def pixel_norm(x: Tensor, kind: PixelNormKind) -> Tensor:
+    """Divide the features `[B, C, ...]` of each position by their root mean square.
+
+    `msq` divides by the mean square without the root, as the released code (not ProGAN).
+    """
+    mean_square = x.square().mean(1, keepdim=True) + 1e-8
+    return x * (mean_square.rsqrt() if kind == "rms" else mean_square.reciprocal())
+
+
+class EqualLinear(nn.Module):
+    """Linear layer with equalised learning rate: N(0, 1) weights scaled by gain / sqrt(fan in)."""
+
+    def __init__(self, inputs: int, outputs: int, gain: float = 2**0.5) -> None:
+        """Draw the weights; the bias is 0 and not scaled."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / inputs**0.5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, inputs]` -> `[B, outputs]`."""
+        return F.linear(x, self.weight * self.scale, self.bias)
+
+
+class EqualConv(nn.Module):
+    """Convolution with equalised learning rate; an odd kernel keeps the size unless `padding`."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int] = 3,
+        gain: float = 2**0.5,
+        stride: tuple[int, int] = (1, 1),
+        padding: int | None = None,
+    ) -> None:
+        """Draw the weights; the bias is 0 and not scaled."""
+        super().__init__()
+        height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, height, width))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / (inputs * height * width) ** 0.5
+        self.stride, self.padding = stride, height // 2 if padding is None else padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`[B, inputs, h, w]` -> `[B, outputs, h', w']`."""
+        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+
+
+class Joint(nn.Module):
+    """Feed the soft layout of a scale back into its features.
+
+    features <- gate * features + LReLU(b), with v = conv3x3(layout): `bias` has gate 1 and b = v,
+    `linear` gate sigmoid(v) and b = 0, `affine` both from halves of v; `halved` is `bias` with the
+    gate sigmoid(0) = 0.5, as released.
+    """
+
+    def __init__(self, num_masks: int, channels: int, kind: JointKind) -> None:
+        """Build the one convolution."""
+        super().__init__()
+        self.kind = kind
+        self.conv = EqualConv(num_masks, channels * (2 if kind == "affine" else 1), gain=1)
+
+    def forward(self, x: Tensor, soft: Tensor) -> Tensor:
+        """Features `[B, F, h, w]` and layout `[B, C, h, w]` -> features."""
+        v = self.conv(soft)
+        if self.kind == "linear":
+            return torch.sigmoid(v) * x
+        if self.kind == "affine":
+            gate, bias = v.chunk(2, dim=1)
+            return torch.sigmoid(gate) * x + F.leaky_relu(bias, SLOPE)
+        return (0.5 if self.kind == "halved" else 1.0) * x + F.leaky_relu(v, SLOPE)
+
+
+class ConvBlock(nn.Module):
+    """conv3x3, LReLU, pixel norm; once at the base grid (`inputs` None), twice above it."""
+
+    def __init__(self, inputs: int | None, outputs: int, norm: PixelNormKind) -> None:
+        """Build the convolutions."""
+        super().__init__()
+        first = [] if inputs is None else [EqualConv(inputs, outputs)]
+        self.convs = nn.ModuleList([*first, EqualConv(outputs, outputs)])
+        self.norm: PixelNormKind = norm
+
+    def forward(self, x: Tensor, layout: Tensor | None) -> Tensor:
+        """Features -> features of the same size; unconditional, so `layout` is not looked at."""
+        for conv in self.convs:
+            x = pixel_norm(F.leaky_relu(conv(x), SLOPE), self.norm)
+        return x
+
+
+class Generator(nn.Module):
+    """Progressive layout generator: a vector in, one activated layout per scale out.
+
+    `blocks[i]` maps features (already at the grid of level i) and the conditioning layout to
+    `channels[i]` features. `num_masks` is C, or C + 1 where a channel keeps what is there. `joint`
+    None feeds nothing back (`plain` layouts, as released).
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[nn.Module],
+        *,
+        channels: Sequence[int],
+        base: tuple[int, int],
+        latent: int,
+        num_masks: int,
+        activate: Activate,
+        joint: JointKind | None,
+        mask_gain: float,
+        norm: PixelNormKind,
+        normalised_stem: bool,
+        palette_size: int | None = None,
+    ) -> None:
+        """Build stem, heads and joints; the last level needs no joint.
+
+        `palette_size` is the length of the palette beside the noise, `num_masks` if None.
+        `mask_gain` multiplies the learning rate of the heads' weights without changing the logits
+        at the start: a small class fills its pixels only with logits far apart, which heads that
+        move by one learning rate per step reach after thousands of steps.
+        """
+        super().__init__()
+        self.base, self.norm, self.activate = base, norm, activate
+        self.normalised_stem = normalised_stem
+        cells = base[0] * base[1]
+        entries = num_masks if palette_size is None else palette_size
+        self.stem = EqualLinear(latent + entries, channels[0] * cells, gain=2**0.5 / 4)
+        self.blocks = nn.ModuleList(blocks)
+        heads = [EqualConv(c, num_masks, 1, gain=mask_gain) for c in channels]
+        for head in heads:
+            head.weight.data /= mask_gain
+        self.to_mask = nn.ModuleList(heads)
+        coarser = [] if joint is None else channels[:-1]
+        self.joints = nn.ModuleList([Joint(num_masks, c, joint) for c in coarser])
+
+    def forward(
+        self,
+        z: Tensor,
+        share: Tensor,
+        *,
+        level: int,
+        alpha: float = 1.0,
+        layout: Tensor | None = None,
+    ) -> list[Activation]:
+        """Return the scales 0..level for `z` `[B, latent]` and shares `[B, palette_size]`.
+
+        `alpha` < 1 fades the last scale in over the one before, seen at twice its size.
+        """
+        x = self.stem(pixel_norm(torch.cat([z, share], 1), self.norm))
+        x = x.view(len(z), -1, *self.base)
+        if self.normalised_stem:
+            x = pixel_norm(F.leaky_relu(x, SLOPE), self.norm)
+        scales: list[Activation] = []
+        features = x
+        for number, block in enumerate(self.blocks[: level + 1]):
+            if number:
+                before = features
+                if self.joints:
+                    features = self.joints[number - 1](features, scales[-1].soft)
+                features = upsample(features)
+            features = block(features, layout)
+            scale = self.activate(self.to_mask[number](features), share)
+            if number == level and number and alpha < 1:
+                coarse = self.to_mask[number - 1](upsample(before))
+                scale = scale.blend(self.activate(coarse, share), alpha)
+            scales.append(scale)
+        return scales
+
+
+class Critic(nn.Module):
+    """Unconditional progressive critic: soft layouts `[B, C, h, w]` of any level -> `[B]`.
+
+    Its last kernel follows the base grid: a strided convolution makes the grid square, a valid one
+    as large as what is left makes it 1x1.
+    """
+
+    def __init__(self, num_classes: int, *, channels: Sequence[int], base: tuple[int, int]) -> None:
+        """Build the blocks of all levels; the index counts from the base grid."""
+        super().__init__()
+        self.from_mask = nn.ModuleList([EqualConv(num_classes, c, 1, gain=1) for c in channels])
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([EqualConv(wide, wide), EqualConv(wide, narrow)])
+            for narrow, wide in pairwise(channels)
+        )
+        stride = (max(1, round(base[0] / base[1])), max(1, round(base[1] / base[0])))
+        left = (-(-base[0] // stride[0]), -(-base[1] // stride[1]))
+        self.squeeze = EqualConv(channels[0], channels[0], 3, stride=stride)
+        self.whole = EqualConv(channels[0], channels[0], left, padding=0)
+        self.score = EqualLinear(channels[0], 1)
+
+    def forward(self, soft: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
+        """Score layouts at the grid of `level`; `alpha` < 1 fades the level in."""
+        x = F.leaky_relu(self.from_mask[level](soft), SLOPE)
+        for number in range(level, 0, -1):
+            for conv in self.blocks[number - 1]:
+                x = F.leaky_relu(conv(x), SLOPE)
+            x = F.avg_pool2d(x, 2)
+            if number == level and alpha < 1:
+                coarse = self.from_mask[level - 1](F.avg_pool2d(soft, 2))
+                x = torch.lerp(F.leaky_relu(coarse, SLOPE).to(x.dtype), x, alpha)
+        x = F.leaky_relu(self.squeeze(x), SLOPE)
+        x = F.leaky_relu(self.whole(x), SLOPE)
+        return self.score(x.flatten(1)).squeeze(1)
+
+
+def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarge soft layouts of a generator that stopped growing early, bilinearly; still simplex."""
+    if soft.shape[2:] == size:
+        return soft
+    return F.interpolate(soft, size=size, mode="bilinear")
+
+
+def upsample(x: Tensor) -> Tensor:
+    """Double both sides by repeating pixels."""
+    return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -1,0 +1,1 @@
+"""Pairs from models: what to draw, who draws it, in which parts."""

@@ -1,0 +1,12 @@
+"""Make the parts in this process, on one device: the embedded engine."""
+
+from collections.abc import Iterator, Sequence
+
+from synth.making.engines.worker import Step, make_parts
+from synth.making.parts import Job, Part
+from synth.training.session import default_device
+
+
+def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
+    """Make parts; see `synth.making.engines`."""
+    yield from make_parts(job, job.load(default_device()), parts)

@@ -1,0 +1,1 @@
+"""The law of palettes, and palettes that are asked for."""

@@ -1,0 +1,171 @@
+"""The vocabulary of training: what a published method hands to the loop."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from data.pairs.batches import Batch
+
+
+@dataclass(frozen=True)
+class AdamConfig:
+    """Adam of one network."""
+
+    lr: float
+    betas: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Span:
+    """One stretch of a schedule: `num_images` shown in batches of `batch_size`.
+
+    `level` is the resolution level of a growing network (0 for the others); with `fade` the
+    level is blended in over the span.
+    """
+
+    num_images: int
+    batch_size: int
+    level: int = 0
+    fade: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands when a step begins.
+
+    `images` have been shown of `total_images`; `alpha` in [0, 1] is how far the current level is
+    blended in (1 outside a fade). `rng` is seeded by (seed, step): every random draw of a step
+    comes from it, so that a resumed run draws what an uninterrupted one would have drawn. Several
+    processes hold it alike: what is drawn for each pair of a batch is drawn through `rows`.
+    """
+
+    step: int
+    images: int
+    total_images: int
+    level: int
+    alpha: float
+    rng: torch.Generator
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One backward pass.
+
+    `loss` returns named, already weighted terms whose sum is descended; every forward pass lives
+    inside it. `train` are the networks that receive gradient, the others are frozen. `step` are
+    the optimizers stepped afterwards: None means `train`, () accumulates.
+    """
+
+    name: str
+    loss: Callable[[], dict[str, Tensor]]
+    train: tuple[str, ...]
+    step: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Losses:
+    """The losses of one step of an adversarial method, generator first, then critic.
+
+    `generator` appends what its network made to `made`, with the gradient, and `critic` may judge
+    that; so what a generator made can also be used by somebody else before its gradient is taken.
+    """
+
+    generator: Callable[[], dict[str, Tensor]]
+    critic: Callable[[], dict[str, Tensor]]
+    made: list[Tensor]
+
+
+class Method(Protocol):
+    """A published generator: its networks, its schedule, its phases and how to draw from it.
+
+    `optimizers` has an entry per trained network, `ema` the decay per step of each network that
+    is averaged. Only averaged networks are saved, and `sample` reads nothing but them.
+    """
+
+    nets: nn.ModuleDict
+    optimizers: Mapping[str, AdamConfig]
+    spans: tuple[Span, ...]
+    ema: Mapping[str, float]
+
+    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
+        """Yield the phases of one step; a later one may reuse what an earlier one made."""
+        ...
+
+    def condition(self, batch: Batch, rng: torch.Generator) -> Any:
+        """Make from real pairs what `sample` is asked for; used to renew statistics."""
+        ...
+
+    def sample(
+        self, nets: nn.ModuleDict, condition: Any, rngs: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Draw one item per generator; in eval mode an item never depends on its neighbours."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Layouts of one batch of pairs.
+
+    `label` int64 `[B, H, W]`; `target` the palettes asked for, `[B, C]`, or None; `edited` bool
+    `[B, H, W]`, where the label was made anew, or None; `derived` says that each pair descends
+    from the real pair it was given.
+    """
+
+    label: Tensor
+    target: Tensor | None
+    edited: Tensor | None
+    derived: bool
+
+
+class SharedGenerator(torch.Generator):
+    """A generator that `count` processes of a training hold alike, this one as number `rank`."""
+
+    rank: int = 0
+    count: int = 1
+
+
+def generator(
+    *key: int, device: torch.device | str = "cpu", rank: int = 0, count: int = 1
+) -> SharedGenerator:
+    """Return a generator seeded by a tuple of non-negative integers, such as (seed, step)."""
+    import numpy as np
+
+    state = np.random.SeedSequence(key).generate_state(2, np.uint32)
+    made = SharedGenerator(device)
+    made.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)
+    made.rank, made.count = rank, count
+    return made
+
+
+def rows(rng: torch.Generator, num: int, draw: Callable[[int], Tensor]) -> Tensor:
+    """Draw something for each of the `num` pairs of a batch; `draw(n)` draws `[n, ...]` from `rng`.
+
+    Where several processes share a batch, each draws for the whole of it and keeps its own rows:
+    what a pair is given does not depend on how many processes there are.
+    """
+    if not isinstance(rng, SharedGenerator) or rng.count == 1:
+        return draw(num)
+    return draw(num * rng.count)[num * rng.rank : num * (rng.rank + 1)]
+
+
+def noise(rng: torch.Generator, num: int, length: int) -> Tensor:
+    """Draw standard normal noise `[num, length]` for the pairs of a batch."""
+    return rows(rng, num, lambda n: torch.randn(n, length, generator=rng, device=rng.device))
+
+
+def randn(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
+    """Draw standard normal noise `[B, *shape]`, each item from its own generator."""
+
+    def draw(num: int) -> Tensor:
+        turns = [*rngs] * (num // len(rngs))  # more than rngs only for one that is shared
+        return torch.stack([torch.randn(*shape, generator=r, device=r.device) for r in turns])
+
+    return rows(rngs[0], len(rngs), draw)
+
+
+def rand(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
+    """Draw uniform numbers in [0, 1), `[B, *shape]`, each item from its own generator."""
+    return torch.stack([torch.rand(*shape, generator=r, device=r.device) for r in rngs])
