@@ -340,7 +340,7 @@ def test_a_recipe_is_exported_beside_real_pairs_to_validate_on(make, tmp_path) -
     flags = ["--val", root / "val", "--to", "mmseg"]
     done = subprocess.run(
         [sys.executable, "-m", "data.tools.export", root / "train", *flags, out],
-        cwd=Path(export.__file__).parents[1],
+        cwd=Path(export.__file__).parents[2],
         capture_output=True,
         text=True,
     )
@@ -376,4 +376,4 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(make, tmp
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
-    refused(rf"train has faults \({shard.name}: .*\); python -m data\.verify", root, out)
+    refused(rf"train has faults \({shard.name}: .*\); python -m data\.tools\.verify", root, out)
