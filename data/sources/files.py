@@ -16,7 +16,7 @@ from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
 from data.sources.decode import read_values as read_values
 from data.sources.reading.alpha import Alpha
-from data.sources.reading.walk import Listed, count, nfc, permitted, slashed, walk
+from data.sources.reading.walk import Listed, count, nfc, permitted, slashed, walk, without_suffix
 from data.sources.reading.walk import listed as listed
 from data.stage.errors import UserError, some
 
@@ -117,13 +117,6 @@ def by_name(named: Iterable[tuple[str, Path]], suffix: str = "") -> dict[str, Pa
     return found
 
 
-def without_suffix(name: str, suffix: str) -> str:
-    """Return a name in NFC without a suffix at its end, in whatever case that is."""
-    name, suffix = nfc(name), nfc(suffix)
-    same = suffix and name[-len(suffix) :].lower() == suffix.lower()
-    return name[: -len(suffix)] if same else name
-
-
 def is_text(name: str) -> bool:
     """Say whether a file name is UTF-8; old archives hold other encodings."""
     try:
@@ -145,11 +138,11 @@ def match(
 
 
 def partners(
-    images: Mapping[str, Path], labels: Mapping[str, Path], looked_in: str
+    images: Mapping[str, Path], labels: Mapping[str, Path], looked_in: str, fix: str = ""
 ) -> list[tuple[str, Path, Path]]:
-    """Return what `match` does, and tally nothing."""
+    """Return what `match` does, and tally nothing; `fix` is another way out of a missing label."""
     names = belonging(images, labels)
-    require_labels([stem for stem in images if stem not in names], images, looked_in)
+    require_labels([stem for stem in images if stem not in names], images, looked_in, fix)
     lonely = sorted(labels.keys() - set(names.values()))
     if lonely:
         raise UserError(

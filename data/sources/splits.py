@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from data.sources.reading.walk import nfc, permitted
+from data.sources.reading.walk import nfc, permitted, without_suffix
 from data.stage.errors import UserError, some
 
 PARENT = "parent"
@@ -65,9 +65,9 @@ def group_of(file: PurePath, rule: str, suffix: str = "") -> str:
     expression with one group in parentheses, searched in the path without extension and `suffix`.
     """
     if rule == PARENT:
-        return file.parent.as_posix()
+        return nfc(file.parent.as_posix())
     try:
-        pattern = re.compile(rule)
+        pattern = re.compile(nfc(rule))
     except re.error as error:
         raise UserError(
             f"dataset.folder.group_by = {rule!r} is no regular expression ({error}); write "
@@ -78,7 +78,7 @@ def group_of(file: PurePath, rule: str, suffix: str = "") -> str:
             f"dataset.folder.group_by = {rule!r} has {pattern.groups} groups in parentheses; "
             "write exactly one, around what names a video, city or scene"
         )
-    name = file.with_suffix("").as_posix().removesuffix(suffix)
+    name = without_suffix(file.with_suffix("").as_posix(), suffix)
     match = pattern.search(name)
     if match is None or not match.group(1):
         raise UserError(

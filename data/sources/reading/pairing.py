@@ -10,9 +10,8 @@ from data.sources.files import (
     glob_listed,
     partners,
     require_labels,
-    without_suffix,
 )
-from data.sources.reading.walk import Listed, count
+from data.sources.reading.walk import Listed, count, without_suffix
 from data.stage.errors import UserError, some
 from data.stage.progress import log
 
@@ -28,7 +27,8 @@ def matched(
     None asks for all, and then a mask needs an image too.
     """
     if asked is None:
-        return partners(images, masks, where)
+        fix = ", or name the images to read in a list (dataset.folder.only)"
+        return partners(images, masks, where, fix)
     names = belonging(images, masks)
     require_labels([key for key in asked if key not in names], images, where)
     alone = sorted(str(images[key]) for key in images if key not in names)

@@ -12,8 +12,12 @@ from pathlib import Path
 
 from data.stage.errors import UserError, some
 
-# Folders that systems and programs lay beside pictures, with copies of them.
-HIDDEN = ("__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN", "lost+found")
+# What systems and programs lay beside pictures: folders with copies of them, and two files.
+HIDDEN = (
+    *("__MACOSX", "@eaDir", "@Recycle", "#recycle", "#snapshot", "$RECYCLE.BIN", "lost+found"),
+    *("System Volume Information", "Thumbs.db", "desktop.ini"),
+)
+_HIDDEN = frozenset(name.lower() for name in HIDDEN)
 
 
 @dataclass(frozen=True)
@@ -71,9 +75,16 @@ def nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
+def without_suffix(name: str, suffix: str) -> str:
+    """Return a name in NFC without a suffix at its end, in whatever case that is."""
+    name, suffix = nfc(name), nfc(suffix)
+    same = suffix and name[-len(suffix) :].lower() == suffix.lower()
+    return name[: -len(suffix)] if same else name
+
+
 def is_hidden(name: str) -> bool:
     """Say whether a file or folder was laid there by a system or program, not by its user."""
-    return name.startswith(".") or name in HIDDEN
+    return name.startswith(".") or name.lower() in _HIDDEN
 
 
 def listed(folder: Path, pattern: str, endings: Sequence[str] = ()) -> list[Path]:

@@ -11,7 +11,7 @@ from data.pairs.classes import IGNORE, ClassTable
 from data.pairs.manifest import VOID
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
-from data.stage.progress import Advance
+from data.stage.progress import Advance, log
 
 Void = Literal["class", "ignore"]
 CHOICES: dict[str, Void] = {"class": "class", "ignore": "ignore"}
@@ -48,6 +48,7 @@ def ignoring(splits: Mapping[str, PairSet], scratch: Path, advance: Advance) -> 
     if not first.eval_ids:
         raise UserError("every class is out of mIoU, and --void ignore leaves none; leave it out")
     if not names_of(first):
+        log.info("no class is out of mIoU, so that none is 255; give void classes `eval: false`")
         return dict(splits)
     table, ids = without_void(first)
     for split, pairs in splits.items():
