@@ -117,10 +117,7 @@ def check(
     """
     classes = source.class_table(config)
     _unique(raw)
-    for split in splits:
-        if not any(pair.split == split for pair in raw):
-            advice = " or take it out of dataset.splits" if split == "test" else ""
-            raise UserError(f"split {split!r} is empty; give it images{advice}")
+    _not_empty(raw, splits)
     seen: dict[str, RawPair] = {}
     faults, misfits, twice, clear = Faults(), [], [], []
     totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
@@ -160,6 +157,13 @@ def check(
     if clear:
         log.info("note: " + note(clear, len(raw), raw[0].alpha))
     return content
+
+
+def _not_empty(raw: Sequence[RawPair], splits: Sequence[str]) -> None:
+    for split in splits:
+        if not any(pair.split == split for pair in raw):
+            advice = " or take it out of dataset.splits" if split == "test" else ""
+            raise UserError(f"split {split!r} is empty; give it images{advice}")
 
 
 def _unique(raw: Sequence[RawPair]) -> None:

@@ -56,18 +56,8 @@ def _suggest(images: str, masks: str, tally: Tally) -> Suggestion:
     if len(pairs) < 2:
         raise UserError(f"{pairs[0][1]} is the only image; train and val need one each")
     files = [image for _, image, _ in pairs]
-    sizes, misfits = [], []
-    found = Masks()
-    with progress(len(pairs), "reading masks", "pairs") as advance:
-        for _, image, mask in pairs:
-            sizes.append(read_size(image))
-            shape = read_mask(found, mask)
-            check_turned(image, mask, shape)
-            if sizes[-1] != shape[::-1]:
-                misfits.append(Misfit(image, sizes[-1], mask, shape[::-1]))
-            advance()
-    require_one_size(misfits, len(pairs))
-    classes = classes_of(found)
+    sizes, classes = _read(pairs)
+    clear = [(str(file), alpha) for file in files if (alpha := read_alpha(file)) is not None]
     height, width = working_size(sizes)
     rule, splits, notes = split_rule(root, images, files, suffixes[0], lists)
     lines = [
@@ -86,11 +76,8 @@ def _suggest(images: str, masks: str, tally: Tally) -> Suggestion:
         f"    image_suffix: {text(suffixes[0])}",
         f"    mask_suffix: {text(suffixes[1])}",
         *_class_lines(classes),
-        *(
-            []
-            if only is None
-            else [f"    only: {text(only.files['only'].relative_to(root).as_posix())}"]
-        ),
+        *(only.lines(root) if only else []),
+        *(["    alpha: ignore  # colours as stored; or laid on black, white"] if clear else []),
         *rule,
         "    seed: 0",
     ]
@@ -99,10 +86,27 @@ def _suggest(images: str, masks: str, tally: Tally) -> Suggestion:
         (
             *filter(None, [tally.left_out()]),
             *_image_notes(files, sizes),
+            *filter(None, [note(clear, len(files), "ignore")]),
             *classes.doubts,
             *notes,
         ),
     )
+
+
+def _read(pairs: Sequence[tuple[str, Path, Path]]) -> tuple[list[tuple[int, int]], Found]:
+    """Return the sizes (width, height) of all images, and the classes of all masks."""
+    sizes, misfits = [], []
+    found = Masks()
+    with progress(len(pairs), "reading masks", "pairs") as advance:
+        for _, image, mask in pairs:
+            sizes.append(read_size(image))
+            shape = read_mask(found, mask)
+            check_turned(image, mask, shape)
+            if sizes[-1] != shape[::-1]:
+                misfits.append(Misfit(image, sizes[-1], mask, shape[::-1]))
+            advance()
+    require_one_size(misfits, len(pairs))
+    return sizes, classes_of(found)
 
 
 def working_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -237,8 +241,6 @@ def _image_notes(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> lis
             f"the images are of {_range(sizes)} and of different aspect; all are resized to one "
             "size, which distorts some"
         )
-    found = [(str(file), alpha) for file in files if (alpha := read_alpha(file)) is not None]
-    notes += filter(None, [note(found, len(files), "ignore")])
     looked_at = files[:: max(1, len(files) // LOOKED_AT)]
     brightest = max(high for f in looked_at for _, high in read_image(f).getextrema())
     if brightest < DARK:

@@ -344,7 +344,8 @@ def test_a_cut_out_of_one_colour_is_doubted(own, suggested, files) -> None:
             alpha = np.asarray(mask)[..., None] * np.uint8(255)
         stored = np.where(alpha > 0, files.picture(key, SHAPE), 0).astype(np.uint8)
         files.save(root / f"images/p{key}.png", np.dstack([stored, alpha]))
-    _, _, notes = suggested()
+    section, _, notes = suggested()
+    assert section["folder"]["alpha"] == "ignore"
     assert any(
         "transparent in 3 of them is one colour, which shows its outline" in n for n in notes
     )
