@@ -293,7 +293,7 @@ def test_files_that_do_not_belong_together(make) -> None:
 def test_sizes_that_differ_are_refused(make, files) -> None:
     make(KINDS["ids"][0])
     files.save(Path("data/raw/own/photos/p02.jpg"), files.picture(2, (60, 96)))
-    with pytest.raises(UserError, match=r"p02\.jpg is 96x60, its mask .*p02_mask\.png is 96x64"):
+    with pytest.raises(UserError, match=r"p02\.jpg is 96x60, its label .*p02_mask\.png is 96x64"):
         suggest(*GLOBS)
 
 
