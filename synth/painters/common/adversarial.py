@@ -1,0 +1,88 @@
+"""What painters share: their sections' keys, and losses beside a patch critic."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.stage.params import Params
+from synth.nets.critics import MultiScalePatchCritic
+from synth.nets.losses import Perceptual, feature_matching, load_perceptual
+from synth.training.method import AdamConfig
+
+
+class PainterParams(Params):
+    """The keys that the sections of all painters have."""
+
+    num_images: int = Field(gt=0)
+    num_doublings: int = Field(ge=1, le=7)
+    width: int = Field(ge=1)
+    critic_width: int = Field(ge=1)
+    generator_lr: float = Field(gt=0)
+    critic_lr: float = Field(gt=0)
+    betas: tuple[float, float]
+    ema: float = Field(ge=0, lt=1)
+
+    def adam(self) -> dict[str, AdamConfig]:
+        """Return the optimizers of generator and critic."""
+        rates = {"G": self.generator_lr, "D": self.critic_lr}
+        return {name: AdamConfig(lr, self.betas) for name, lr in rates.items()}
+
+
+class PatchParams(PainterParams):
+    """The further keys of painters with a multi-scale patch critic."""
+
+    critic_layers: Literal[3, 4]
+    critic_scales: int = Field(ge=1)
+    feature_matching_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    vgg: Path | None
+
+    def critic(self, num_classes: int, *, spectral: bool) -> MultiScalePatchCritic:
+        """Build the critic of an image beside its layout."""
+        return MultiScalePatchCritic(
+            num_classes + 3,
+            width=self.critic_width,
+            num_layers=self.critic_layers,
+            num_scales=self.critic_scales,
+            spectral=spectral,
+        )
+
+    def perceptual(self) -> Perceptual | None:
+        """Load the perceptual loss where weights were given; `UserError` where they are missing."""
+        return None if self.vgg is None else load_perceptual(self.vgg)
+
+
+def match(
+    config: PatchParams,
+    critic: nn.Module,
+    perceptual: Perceptual | None,
+    *,
+    real: Tensor,
+    fake: Tensor,
+    layout: Tensor,
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Return the critic's scores of fake, and the terms that draw its features towards real.
+
+    The terms are weighted: `feature_matching`, and `perceptual` where there is such a loss.
+    """
+    scores, features = critic(fake, layout)
+    with torch.no_grad():
+        _, wanted = critic(real, layout)
+    weight = config.feature_matching_weight
+    terms = {"feature_matching": weight * feature_matching(wanted, features)}
+    if perceptual is not None:
+        perceptual.to(fake.device)
+        terms["perceptual"] = config.perceptual_weight * perceptual(fake, real)
+    return scores, terms
+
+
+def judge(
+    critic: nn.Module, *, real: Tensor, fake: Tensor, layout: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the critic's scores of real and of fake, in one pass: its norms keep items apart."""
+    scores, _ = critic(torch.cat([real, fake]), torch.cat([layout, layout]))
+    halves = [score.chunk(2) for score in scores]
+    return [real for real, _ in halves], [fake for _, fake in halves]
