@@ -7,7 +7,7 @@ baseline gave its critic soft or sampled layouts is not known: `gumbel_temperatu
 an average of the generator's weights.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,24 +16,26 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch
-from synth.layouts.common.activation import Activation, plain
+from synth.layouts.common.activation import plain
 from synth.layouts.common.entry import Entry
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
+    average,
     conv_generator,
     draw_whole,
     growth,
     measure_whole,
+    plain_whole,
+    request_palettes,
     sample_whole,
     shown,
     shown_real,
-    target_palettes,
 )
 from synth.layouts.common.losses import Blur, gradient_penalty
 from synth.layouts.common.progressive import Critic, EqualLinear
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import AdamConfig, Given, Phase, Progress, Span, noise
+from synth.training.method import Given, Phase, Progress, Span, noise
 
 SHOWN = 8  # channels that show the palette to the critic, as released
 
@@ -53,12 +55,12 @@ class ConditionalGan:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
-    kept: Mapping[str, float]
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
+
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    request, whole, sample = request_palettes, plain_whole, sample_whole
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """One generator step, then one critic step on the layouts made before it."""
@@ -71,12 +73,12 @@ class ConditionalGan:
 
         def generator_loss() -> dict[str, Tensor]:
             soft = G(z, asked, level=level, alpha=alpha)[-1].soft
-            fake = shown(soft, config.gumbel_temperature, rng)
+            fake = shown(self, soft, rng)
             made.append(fake.detach())
             return {"adversarial": -D(fake, asked).float().mean()}
 
         def critic_loss() -> dict[str, Tensor]:
-            (fake,), real = made, self._real(batch.label, level)
+            (fake,), real = made, shown_real(self, batch.label, level)
             has = real.mean((2, 3))
             scores = D(torch.cat([fake, real]), torch.cat([asked, has])).float()
             wasserstein = scores[:count].mean() - scores[count:].mean()
@@ -86,24 +88,6 @@ class ConditionalGan:
 
         yield Phase("G", generator_loss, train=("G",))
         yield Phase("D", critic_loss, train=("D",))
-
-    def request(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Draw target palettes `[B, C]`, as many as the batch has pairs."""
-        return target_palettes(self.given.palettes, batch, rng)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: Tensor, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
-        return sample_whole(self, nets, request, rngs)
-
-    def whole(self, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
-        """Make layouts at the finest trained grid from noise `[B, latent]`, palettes `[B, C]`."""
-        return nets["G"](z, palette, level=len(self.sizes) - 1)[-1]
-
-    def _real(self, label: Tensor, level: int) -> Tensor:
-        temperature, blur = self.config.gumbel_temperature, self.config.blur
-        return shown_real(label, self.given.num_classes, self.sizes[level], temperature, blur)
 
 
 class PaletteCritic(nn.Module):
@@ -130,15 +114,7 @@ def build(config: Config, given: Given) -> ConditionalGan:
             "D": PaletteCritic(given.num_classes, channels=grown.channels, base=grown.sizes[0]),
         }
     )
-    return ConditionalGan(
-        config,
-        given,
-        nets,
-        optimizers=adam(config, nets),
-        spans=grown.spans,
-        sizes=grown.sizes,
-        kept={"G": config.ema_decay},
-    )
+    return ConditionalGan(config, given, nets, grown.spans, grown.sizes)
 
 
 ENTRY = Entry(Config, build, draw_whole, measure_whole, follows_palette=True)

@@ -7,32 +7,33 @@ layer is the softmax of every pixel. Whether the paper's baseline gave its criti
 layouts is not known: `gumbel_temperature` switches. Added: an average of the generator's weights.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch
-from synth.layouts.common.activation import Activation, plain
+from synth.layouts.common.activation import plain
 from synth.layouts.common.entry import Entry
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
+    average,
     conv_generator,
     draw_whole,
     growth,
     measure_whole,
+    plain_whole,
+    request_palettes,
     sample_whole,
     shown,
     shown_real,
-    target_palettes,
 )
 from synth.layouts.common.losses import Blur, critic_terms, recovery
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import AdamConfig, Given, Phase, Progress, Span, noise
+from synth.training.method import Given, Phase, Progress, Span, noise
 
 
 class Config(GrownParams):
@@ -51,12 +52,12 @@ class PaletteRecovery:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
-    kept: Mapping[str, float]
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
+
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    request, whole, sample = request_palettes, plain_whole, sample_whole
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """One generator step, then one critic step on the layouts made before it."""
@@ -69,7 +70,7 @@ class PaletteRecovery:
 
         def generator_loss() -> dict[str, Tensor]:
             soft = G(z, asked, level=level, alpha=alpha)[-1].soft
-            fake = shown(soft, config.gumbel_temperature, rng)
+            fake = shown(self, soft, rng)
             made.append(fake.detach())
             return {
                 "adversarial": -D(fake).float().mean(),
@@ -77,29 +78,11 @@ class PaletteRecovery:
             }
 
         def critic_loss() -> dict[str, Tensor]:
-            real = self._real(batch.label, level)
+            real = shown_real(self, batch.label, level)
             return critic_terms(D, real, made[0], weight=config.penalty_weight, rng=rng)
 
         yield Phase("G", generator_loss, train=("G",))
         yield Phase("D", critic_loss, train=("D",))
-
-    def request(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Draw target palettes `[B, C]`, as many as the batch has pairs."""
-        return target_palettes(self.given.palettes, batch, rng)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: Tensor, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
-        return sample_whole(self, nets, request, rngs)
-
-    def whole(self, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
-        """Make layouts at the finest trained grid from noise `[B, latent]`, palettes `[B, C]`."""
-        return nets["G"](z, palette, level=len(self.sizes) - 1)[-1]
-
-    def _real(self, label: Tensor, level: int) -> Tensor:
-        temperature, blur = self.config.gumbel_temperature, self.config.blur
-        return shown_real(label, self.given.num_classes, self.sizes[level], temperature, blur)
 
 
 def build(config: Config, given: Given) -> PaletteRecovery:
@@ -111,15 +94,7 @@ def build(config: Config, given: Given) -> PaletteRecovery:
             "D": grown.critic(given.num_classes),
         }
     )
-    return PaletteRecovery(
-        config,
-        given,
-        nets,
-        optimizers=adam(config, nets),
-        spans=grown.spans,
-        sizes=grown.sizes,
-        kept={"G": config.ema_decay},
-    )
+    return PaletteRecovery(config, given, nets, grown.spans, grown.sizes)
 
 
 ENTRY = Entry(Config, build, draw_whole, measure_whole, follows_palette=True)

@@ -6,7 +6,7 @@ a drawn pair has the real label outside the band. Trained with `masks` for it, t
 removes classes and lets classes grow (`synth/layouts/common/editing.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,10 +18,18 @@ from data.pairs.batches import Batch, onehot
 from synth.layouts.common.activation import Activation, assisted_present
 from synth.layouts.common.editing import with_band
 from synth.layouts.common.entry import Entry
-from synth.layouts.common.grown import GrownParams, Growth, adam, growth
+from synth.layouts.common.grown import (
+    GrownParams,
+    Growth,
+    adam,
+    alternate,
+    average,
+    full_enlarged,
+    growth,
+    real_blurred,
+)
 from synth.layouts.common.losses import (
     Blur,
-    blurred_layout,
     critic_terms,
     entropy,
     over_scales,
@@ -33,11 +41,9 @@ from synth.layouts.common.progressive import Generator, JointKind, Stem, enlarge
 from synth.layouts.common.rounding import Rounding
 from synth.nets.layers import Condition, ModulatedBlock, Spade, set_gain
 from synth.training.method import (
-    AdamConfig,
     Drawn,
     Given,
     Losses,
-    Phase,
     Progress,
     Span,
     noise,
@@ -76,18 +82,13 @@ class PartialPalette:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
-    kept: Mapping[str, float]
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """One generator step, then one critic step on the merged layouts made before it."""
-        losses = self.losses(batch, progress)
-        yield Phase("G", losses.generator, train=("G",))
-        yield Phase("D", losses.critic, train=("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases = alternate
+    real, full = real_blurred, full_enlarged
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:
         """Return the losses of one step; what is made are merged layouts at the level's grid."""
@@ -126,14 +127,6 @@ class PartialPalette:
             return critic_terms(D, real, made[0].detach(), weight=config.penalty_weight, rng=rng)
 
         return Losses(generator_loss, critic_loss, made)
-
-    def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
-        return blurred_layout(label, self.given.num_classes, size, self.config.blur)
-
-    def full(self, made: Tensor) -> Tensor:
-        """Enlarge made layouts to the size of the pairs, for a painter."""
-        return enlarge(made, self.given.size)
 
     def request(self, batch: Batch, rng: torch.Generator) -> Edit:
         """Edit every layout of a batch as in training, at full size."""
@@ -205,15 +198,7 @@ def build(config: Config, given: Given) -> PartialPalette:
             "D": grown.critic(given.num_classes),
         }
     )
-    return PartialPalette(
-        config,
-        given,
-        nets,
-        optimizers=adam(config, nets),
-        spans=grown.spans,
-        sizes=grown.sizes,
-        kept={"G": config.ema_decay},
-    )
+    return PartialPalette(config, given, nets, grown.spans, grown.sizes)
 
 
 def draw(

@@ -7,7 +7,7 @@ code, both switchable: pixel norm with its root, and levels that fade in. Added:
 generator's weights.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -20,15 +20,20 @@ from torch.nn import functional as F
 from data.pairs.batches import Batch
 from synth.layouts.common.activation import gumbel_onehot, plain
 from synth.layouts.common.entry import Entry
-from synth.layouts.common.grown import GrownParams, adam, conv_generator, growth
+from synth.layouts.common.grown import (
+    GrownParams,
+    adam,
+    alternate,
+    average,
+    conv_generator,
+    growth,
+)
 from synth.layouts.common.losses import critic_terms, real_layout
 from synth.layouts.common.progressive import enlarge
 from synth.training.method import (
-    AdamConfig,
     Drawn,
     Given,
     Losses,
-    Phase,
     Progress,
     Span,
     noise,
@@ -53,21 +58,18 @@ class Sbgan:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
-    kept: Mapping[str, float]
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """One generator step, then one critic step on layouts of fresh noise, as released."""
-        losses = self.losses(batch, progress)
-        yield Phase("G", losses.generator, train=("G",))
-        yield Phase("D", losses.critic, train=("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases = alternate
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:
-        """Return the losses of one step; what is made are drawn classes at the level's grid."""
+        """Return the losses of one step; what is made are drawn classes at the level's grid.
+
+        The critic judges layouts of fresh noise, as released.
+        """
         level, rng, config = progress.level, progress.rng, self.config
         alpha = progress.alpha if config.fade == "blended" else 1.0
         G, D = self.nets["G"], partial(self.nets["D"], level=level, alpha=alpha)
@@ -120,15 +122,7 @@ def build(config: Config, given: Given) -> Sbgan:
             "D": grown.critic(given.num_classes),
         }
     )
-    return Sbgan(
-        config,
-        given,
-        nets,
-        optimizers=adam(config, nets),
-        spans=grown.spans,
-        sizes=grown.sizes,
-        kept={"G": config.ema_decay},
-    )
+    return Sbgan(config, given, nets, grown.spans, grown.sizes)
 
 
 def draw(

@@ -5,11 +5,9 @@ Differences from the released code, all switchable: pixel norm with its root, fe
 not halve the features, a centred blur. Added: an average of the generator's weights.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -19,24 +17,27 @@ from synth.layouts.common.entry import Entry
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
+    alternate,
+    average,
     conv_generator,
     draw_whole,
+    full_enlarged,
     growth,
     measure_whole,
+    real_blurred,
+    request_palettes,
     sample_whole,
-    target_palettes,
 )
 from synth.layouts.common.losses import (
     Blur,
-    blurred_layout,
     critic_terms,
     entropy,
     over_scales,
     spread,
 )
-from synth.layouts.common.progressive import JointKind, enlarge
+from synth.layouts.common.progressive import JointKind
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import AdamConfig, Given, Losses, Phase, Progress, Span, noise
+from synth.training.method import Given, Losses, Progress, Span, noise
 
 
 class Config(GrownParams):
@@ -57,18 +58,14 @@ class SemanticPalette:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
-    kept: Mapping[str, float]
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """One generator step, then one critic step on the layouts made before it (section 2.5)."""
-        losses = self.losses(batch, progress)
-        yield Phase("G", losses.generator, train=("G",))
-        yield Phase("D", losses.critic, train=("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases = alternate  # section 2.5
+    request, sample = request_palettes, sample_whole
+    real, full = real_blurred, full_enlarged
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:
         """Return the losses of one step; what is made are soft layouts at the grid of the level."""
@@ -94,24 +91,6 @@ class SemanticPalette:
 
         return Losses(generator_loss, critic_loss, made)
 
-    def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
-        return blurred_layout(label, self.given.num_classes, size, self.config.blur)
-
-    def full(self, made: Tensor) -> Tensor:
-        """Enlarge made layouts to the size of the pairs, for a painter."""
-        return enlarge(made, self.given.size)
-
-    def request(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Draw target palettes `[B, C]`, as many as the batch has pairs."""
-        return target_palettes(self.given.palettes, batch, rng)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: Tensor, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
-        return sample_whole(self, nets, request, rngs)
-
     def whole(self, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
         """Make layouts at the finest trained grid from noise `[B, latent]`, palettes `[B, C]`."""
         level = len(self.sizes) - 1
@@ -131,15 +110,7 @@ def build(config: Config, given: Given) -> SemanticPalette:
             "D": grown.critic(given.num_classes),
         }
     )
-    return SemanticPalette(
-        config,
-        given,
-        nets,
-        optimizers=adam(config, nets),
-        spans=grown.spans,
-        sizes=grown.sizes,
-        kept={"G": config.ema_decay},
-    )
+    return SemanticPalette(config, given, nets, grown.spans, grown.sizes)
 
 
 ENTRY = Entry(Config, build, draw_whole, measure_whole, follows_palette=True, joins=True)

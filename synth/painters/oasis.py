@@ -4,7 +4,7 @@ The critic tells, for every pixel, its class or "fake", so that alignment with t
 pretrained network; noise joined to the layout gives many images for one layout.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,7 +12,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch, onehot
+from data.pairs.batches import Batch
 from synth.nets.critics import SegmentationCritic, halvings
 from synth.nets.layers import set_gain
 from synth.nets.losses import (
@@ -22,16 +22,14 @@ from synth.nets.losses import (
     label_mix_mask,
     real_cross_entropy,
 )
-from synth.painters.common.adversarial import PainterParams
+from synth.painters.common.adversarial import PainterParams, adam, alternate, average, request_real
 from synth.painters.common.entry import Entry
-from synth.painters.common.prepared import fold
+from synth.painters.common.prepared import fold_generator
 from synth.painters.common.pyramid import Pyramid, check_size, oasis_stages
 from synth.training.method import (
-    AdamConfig,
     Given,
     Losses,
     PaintRequest,
-    Phase,
     Progress,
     Span,
     randn,
@@ -63,17 +61,11 @@ class Oasis:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    kept: Mapping[str, float]
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """Yield the generator's phase, then the critic's."""
-        losses = self.losses(batch, onehot(batch.label, self.given.num_classes), progress)
-        yield Phase("generator", losses.generator, ("G",))
-        yield Phase("critic", losses.critic, ("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases, request = alternate, request_real
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
@@ -112,10 +104,6 @@ class Oasis:
         if weight > 0:
             terms["label_mix"] = weight * label_mix(logits[2], logits[0], logits[1], mask)
         return terms
-
-    def request(self, batch: Batch, rng: torch.Generator) -> PaintRequest:
-        """Return the layouts of real pairs."""
-        return PaintRequest(batch.label)
 
     def sample(
         self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
@@ -177,19 +165,8 @@ def build(config: Config, given: Given) -> Oasis:
         }
     )
     set_gain(nets, config.init_gain)
-    return Oasis(
-        config,
-        given,
-        nets,
-        optimizers=config.adam(),
-        spans=(Span(config.num_images, config.batch_size),),
-        kept={"G": config.ema},
-    )
+    spans = (Span(config.num_images, config.batch_size),)
+    return Oasis(config, given, nets, spans)
 
 
-def prepare(method: Oasis, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
-    """Fold the spectral and batch norms of the generator away; images agree to 1e-4 in float32."""
-    return nn.ModuleDict({"G": fold(nets["G"], method.given.num_classes, dtype)})
-
-
-ENTRY = Entry(Config, build, prepare, joins=True)
+ENTRY = Entry(Config, build, fold_generator, joins=True)

@@ -6,7 +6,6 @@ and more and left out. Instance norm wipes out what is constant over an image (t
 SPADE started from): of a layout with a single class nothing is left after the first norm.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -14,17 +13,23 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch, onehot
+from data.pairs.batches import Batch
 from synth.nets.losses import Perceptual
-from synth.painters.common.adversarial import PatchParams, judge, match
+from synth.painters.common.adversarial import (
+    PatchParams,
+    adam,
+    alternate,
+    average,
+    judge,
+    match,
+    request_real,
+    sample_one,
+)
 from synth.painters.common.entry import Entry
 from synth.painters.common.pyramid import check_size
 from synth.training.method import (
-    AdamConfig,
     Given,
     Losses,
-    PaintRequest,
-    Phase,
     Progress,
     Span,
 )
@@ -115,18 +120,12 @@ class Pix2PixHD:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    kept: Mapping[str, float]
     perceptual: Perceptual | None
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """Yield the generator's phase, then the critic's, which judges the same fake."""
-        losses = self.losses(batch, onehot(batch.label, self.given.num_classes), progress)
-        yield Phase("generator", losses.generator, ("G",))
-        yield Phase("critic", losses.critic, ("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases, request, sample = alternate, request_real, sample_one
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
@@ -152,16 +151,6 @@ class Pix2PixHD:
         of_real, of_fake = judge(self.nets["D"], real=real, fake=fake, layout=layout)
         return {"real": least_squares(of_real, 1.0) / 2, "fake": least_squares(of_fake, 0.0) / 2}
 
-    def request(self, batch: Batch, rng: torch.Generator) -> PaintRequest:
-        """Return the layouts of real pairs."""
-        return PaintRequest(batch.label)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Paint layouts, labels or soft; nothing is drawn, one layout has one image."""
-        return nets["G"](request.planes(self.given.num_classes))
-
 
 def build(config: Config, given: Given) -> Pix2PixHD:
     """Build pix2pixHD.
@@ -181,15 +170,8 @@ def build(config: Config, given: Given) -> Pix2PixHD:
         }
     )
     initialise(nets, config.init_std)
-    return Pix2PixHD(
-        config,
-        given,
-        nets,
-        optimizers=config.adam(),
-        spans=(Span(config.num_images, config.batch_size),),
-        kept={"G": config.ema},
-        perceptual=perceptual,
-    )
+    spans = (Span(config.num_images, config.batch_size),)
+    return Pix2PixHD(config, given, nets, spans, perceptual)
 
 
 ENTRY = Entry(Config, build, joins=True)

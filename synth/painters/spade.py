@@ -4,26 +4,31 @@ Without an image encoder (one layout, one image) and without instance edges, whi
 do not have.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch, onehot
+from data.pairs.batches import Batch
 from synth.nets.layers import set_gain
 from synth.nets.losses import Perceptual, hinge_critic, hinge_generator
-from synth.painters.common.adversarial import PatchParams, judge, match
+from synth.painters.common.adversarial import (
+    PatchParams,
+    adam,
+    alternate,
+    average,
+    judge,
+    match,
+    request_real,
+    sample_one,
+)
 from synth.painters.common.entry import Entry
-from synth.painters.common.prepared import fold
+from synth.painters.common.prepared import fold_generator
 from synth.painters.common.pyramid import Pyramid, check_size, spade_stages
 from synth.training.method import (
-    AdamConfig,
     Given,
     Losses,
-    PaintRequest,
-    Phase,
     Progress,
     Span,
 )
@@ -46,18 +51,12 @@ class Spade:
     config: Config
     given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    kept: Mapping[str, float]
     perceptual: Perceptual | None
-    generators: tuple[str, ...] = ("G",)
-    critics: tuple[str, ...] = ("D",)
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """Yield the generator's phase, then the critic's."""
-        losses = self.losses(batch, onehot(batch.label, self.given.num_classes), progress)
-        yield Phase("generator", losses.generator, ("G",))
-        yield Phase("critic", losses.critic, ("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases, request, sample = alternate, request_real, sample_one
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
@@ -84,16 +83,6 @@ class Spade:
         scores = judge(self.nets["D"], real=real, fake=fake, layout=layout)
         return {"critic": hinge_critic(*scores)}
 
-    def request(self, batch: Batch, rng: torch.Generator) -> PaintRequest:
-        """Return the layouts of real pairs."""
-        return PaintRequest(batch.label)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Paint layouts, labels or soft; nothing is drawn, one layout has one image."""
-        return nets["G"](request.planes(self.given.num_classes))
-
     def _repaint(self, layout: Tensor) -> Tensor:
         with torch.no_grad():
             return self.nets["G"](layout)
@@ -118,20 +107,8 @@ def build(config: Config, given: Given) -> Spade:
         }
     )
     set_gain(nets, config.init_gain)
-    return Spade(
-        config,
-        given,
-        nets,
-        optimizers=config.adam(),
-        spans=(Span(config.num_images, config.batch_size),),
-        kept={"G": config.ema},
-        perceptual=perceptual,
-    )
+    spans = (Span(config.num_images, config.batch_size),)
+    return Spade(config, given, nets, spans, perceptual)
 
 
-def prepare(method: Spade, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
-    """Fold the spectral and batch norms of the generator away; images agree to 1e-4 in float32."""
-    return nn.ModuleDict({"G": fold(nets["G"], method.given.num_classes, dtype)})
-
-
-ENTRY = Entry(Config, build, prepare, joins=True)
+ENTRY = Entry(Config, build, fold_generator, joins=True)

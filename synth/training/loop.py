@@ -55,6 +55,11 @@ class Options:
     log_every: int = 20
     max_skipped: int = 10
 
+    @property
+    def layout(self) -> torch.memory_format:
+        """How images and weights lie in memory."""
+        return torch.channels_last if self.channels_last else torch.contiguous_format
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -71,11 +76,6 @@ class _Run:
     device: torch.device
     options: Options
     team: Team
-
-    @property
-    def layout(self) -> torch.memory_format:
-        """How images lie in memory."""
-        return _layout(self.options)
 
 
 def train(
@@ -126,10 +126,6 @@ def train(
     return run.averaged.eval(), state.curve
 
 
-def _layout(options: Options) -> torch.memory_format:
-    return torch.channels_last if options.channels_last else torch.contiguous_format
-
-
 def _set_up(
     method: Method,
     stream: Stream,
@@ -140,7 +136,7 @@ def _set_up(
     team: Team,
 ) -> _Run:
     """Put networks, their averages and optimizers onto the device."""
-    nets = method.nets.to(device=device, memory_format=_layout(options))
+    nets = method.nets.to(device=device, memory_format=options.layout)
     averaged = ema.averaged_copy(nets, method.kept)
     optimizers = {
         name: torch.optim.Adam(nets[name].parameters(), lr=c.lr, betas=c.betas, fused=True)
@@ -157,7 +153,7 @@ def _set_up(
 def _step(run: _Run, state: _State, now: Progress, batch_size: int) -> list[str]:
     """Take one step of all phases; return the terms that were not finite."""
     # Fetch the batch that belongs to this step.
-    batch = _to(_own(run.stream, now.images, batch_size, run.team), run.device, run.layout)
+    batch = _to(_own(run.stream, now.images, batch_size, run.team), run.device, run.options.layout)
     # Walk the phases: each trains its own networks.
     run.nets.train()
     broken: list[str] = []
@@ -264,7 +260,7 @@ def _passes(run: _Run) -> Iterator[None]:
     seed, device = run.seed, run.device
     for number in range(REFRESH_PASSES):
         rng = generator(seed, REFRESH, number, device=device)
-        batch = _to(run.stream.batch(number * batch_size, batch_size), device, run.layout)
+        batch = _to(run.stream.batch(number * batch_size, batch_size), device, run.options.layout)
         rngs = [generator(seed, REFRESH, number, i, device=device) for i in range(batch_size)]
         run.method.sample(run.averaged, run.method.request(batch, rng), rngs)
         yield

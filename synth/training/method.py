@@ -167,6 +167,8 @@ class Method(Protocol):
 class Painter(Method, Protocol):
     """A method that paints layouts, and whose losses take soft ones for a joint."""
 
+    given: Given
+
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts `[B, C, H, W]` of the batch."""
         ...

@@ -1,6 +1,6 @@
 """What growing layout methods share: schedule, networks, what they are asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from data.pairs.batches import Batch
 from data.stage.params import Params
 from synth.layouts.common.activation import Activation, gumbel_onehot
-from synth.layouts.common.losses import Blur, blurred_layout, kl_argmax, real_layout
+from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
 from synth.layouts.common.progressive import (
     Activate,
     ConvBlock,
@@ -32,7 +32,9 @@ from synth.training.method import (
     AdamConfig,
     Drawn,
     Given,
-    Palettes,
+    Losses,
+    Phase,
+    Progress,
     Span,
     randn,
     rows,
@@ -103,18 +105,57 @@ def conv_generator(
     )
 
 
-def adam(config: GrownParams, nets: nn.ModuleDict) -> dict[str, AdamConfig]:
+# == what a method may take over as it is: `phases = alternate`, `kept = property(average)` ==
+
+
+class Grown(Protocol):
+    """A growing method, as far as these functions look."""
+
+    config: Any  # its `GrownParams`
+    given: Given
+    nets: nn.ModuleDict
+    sizes: tuple[tuple[int, int], ...]
+
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step."""
+        ...
+
+
+def adam(method: Grown) -> dict[str, AdamConfig]:
     """Return the same Adam for every network."""
-    return {name: AdamConfig(lr=config.lr, betas=config.betas) for name in nets}
+    return {name: AdamConfig(method.config.lr, method.config.betas) for name in method.nets}
 
 
-def target_palettes(palettes: Palettes | None, batch: Batch, rng: torch.Generator) -> Tensor:
+def average(method: Grown) -> dict[str, float]:
+    """Keep an average of the generator."""
+    return {"G": method.config.ema_decay}
+
+
+def alternate(method: Grown, batch: Batch, progress: Progress) -> Iterator[Phase]:
+    """One generator step, then one critic step on the layouts made before it."""
+    losses = method.losses(batch, progress)
+    yield Phase("G", losses.generator, train=("G",))
+    yield Phase("D", losses.critic, train=("D",))
+
+
+def request_palettes(method: Grown, batch: Batch, rng: torch.Generator) -> Tensor:
     """Draw target palettes `[B, C]`, as many as the batch has pairs."""
+    palettes = method.given.palettes
     assert palettes is not None, "layout methods are given palettes"
-    sample = palettes.sample
     seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
+    sample = palettes.sample
     asked = rows(rng, len(batch.label), lambda n: torch.from_numpy(sample(n, seed)))
     return asked.to(batch.label.device)
+
+
+def real_blurred(method: Grown, label: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
+    return blurred_layout(label, method.given.num_classes, size, method.config.blur)
+
+
+def full_enlarged(method: Grown, made: Tensor) -> Tensor:
+    """Enlarge made layouts to the size of the pairs, for a painter."""
+    return enlarge(made, method.given.size)
 
 
 # == methods that make whole layouts for a palette ==
@@ -160,18 +201,23 @@ def measure_whole(method: Whole, nets: nn.ModuleDict) -> dict[str, float]:
     return {"kl_argmax": kl_argmax(sample, method.given.palettes, device)}
 
 
-# == baselines whose critic may see soft or drawn layouts ==
+# == baselines without feedback, whose critic may see soft or drawn layouts ==
 
 
-def shown(soft: Tensor, temperature: float | None, rng: torch.Generator) -> Tensor:
-    """Return what a critic sees of soft layouts: themselves, or classes drawn at a temperature."""
+def plain_whole(method: Grown, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
+    """Make layouts at the finest trained grid from noise `[B, latent]` and palettes `[B, C]`."""
+    return nets["G"](z, palette, level=len(method.sizes) - 1)[-1]
+
+
+def shown(method: Grown, soft: Tensor, rng: torch.Generator) -> Tensor:
+    """Return what the critic sees of soft layouts: themselves, or classes drawn from them."""
+    temperature = method.config.gumbel_temperature
     return soft if temperature is None else gumbel_onehot(soft, temperature, rng)
 
 
-def shown_real(
-    label: Tensor, num_classes: int, size: tuple[int, int], temperature: float | None, blur: Blur
-) -> Tensor:
+def shown_real(method: Grown, label: Tensor, level: int) -> Tensor:
     """Return the real layouts beside them: blurred, or one-hot where fakes are one-hot too."""
-    if temperature is not None:
-        return real_layout(label, num_classes, size)
-    return blurred_layout(label, num_classes, size, blur)
+    size = method.sizes[level]
+    if method.config.gumbel_temperature is not None:
+        return real_layout(label, method.given.num_classes, size)
+    return real_blurred(method, label, size)

@@ -1,16 +1,18 @@
 """What painters share: their sections' keys, and losses beside a patch critic."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from data.pairs.batches import Batch, onehot
 from data.stage.params import Params
 from synth.nets.critics import MultiScalePatchCritic
 from synth.nets.losses import Perceptual, feature_matching, load_perceptual
-from synth.training.method import AdamConfig
+from synth.training.method import AdamConfig, Painter, PaintRequest, Phase, Progress
 
 
 class PainterParams(Params):
@@ -24,11 +26,6 @@ class PainterParams(Params):
     critic_lr: float = Field(gt=0)
     betas: tuple[float, float]
     ema: float = Field(ge=0, lt=1)
-
-    def adam(self) -> dict[str, AdamConfig]:
-        """Return the optimizers of generator and critic."""
-        rates = {"G": self.generator_lr, "D": self.critic_lr}
-        return {name: AdamConfig(lr, self.betas) for name, lr in rates.items()}
 
 
 class PatchParams(PainterParams):
@@ -53,6 +50,51 @@ class PatchParams(PainterParams):
     def perceptual(self) -> Perceptual | None:
         """Load the perceptual loss where weights were given; `UserError` where they are missing."""
         return None if self.vgg is None else load_perceptual(self.vgg)
+
+
+# == what a painter may take over as it is: `phases = alternate`, `kept = property(average)` ==
+
+
+class Adversarial(Painter, Protocol):
+    """A painter with one generator and one critic."""
+
+    config: Any  # its `PainterParams`
+
+
+def adam(method: Adversarial) -> dict[str, AdamConfig]:
+    """Return the optimizers of generator and critic."""
+    rates = {"G": method.config.generator_lr, "D": method.config.critic_lr}
+    return {name: AdamConfig(lr, method.config.betas) for name, lr in rates.items()}
+
+
+def average(method: Adversarial) -> dict[str, float]:
+    """Keep an average of the generator."""
+    return {"G": method.config.ema}
+
+
+def alternate(method: Painter, batch: Batch, progress: Progress) -> Iterator[Phase]:
+    """Yield the generator's phase, then the critic's."""
+    losses = method.losses(batch, onehot(batch.label, method.given.num_classes), progress)
+    yield Phase("generator", losses.generator, ("G",))
+    yield Phase("critic", losses.critic, ("D",))
+
+
+def request_real(method: Painter, batch: Batch, rng: torch.Generator) -> PaintRequest:
+    """Return the layouts of real pairs."""
+    return PaintRequest(batch.label)
+
+
+def sample_one(
+    method: Painter,
+    nets: nn.ModuleDict,
+    request: PaintRequest,
+    rngs: Sequence[torch.Generator],
+) -> Tensor:
+    """Paint layouts, labels or soft; nothing is drawn, one layout has one image."""
+    return nets["G"](request.planes(method.given.num_classes))
+
+
+# == losses beside a patch critic ==
 
 
 def match(

@@ -5,7 +5,6 @@ into the convolution that makes its scale and shift.
 """
 
 import copy
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -14,22 +13,24 @@ from torch import Tensor, nn
 from synth.nets.layers import SLOPE, Condition, ModulatedBlock, Spade, activate
 from synth.painters.common.pyramid import Pyramid
 from synth.painters.common.regions import Level, Patterns, find_regions
+from synth.training.method import Painter
 
 # Numbers that are modulated at a time, so that their scales and shifts stay in the cache.
 CACHED = 2**17
 
 
-def cast(method: Any, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
+def cast(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
     """Return copies of networks that compute in `dtype`: for painters that fold nothing."""
     return nn.ModuleDict({name: _ready(_Casting(net, dtype), dtype) for name, net in nets.items()})
 
 
-def fold(pyramid: Pyramid, num_classes: int, dtype: torch.dtype) -> nn.Module:
-    """Return a network that paints what a trained `pyramid` does, faster, computing in `dtype`.
+def fold_generator(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
+    """Return a `G` that paints what a trained pyramid does, faster, computing in `dtype`.
 
-    Layouts are the last `num_classes` channels of what it is given.
+    In float32 images agree to 1e-4. Layouts are the last channels of what it is given.
     """
-    return _ready(PreparedPyramid(pyramid, num_classes), dtype)
+    folded = PreparedPyramid(nets["G"], method.given.num_classes)
+    return nn.ModuleDict({"G": _ready(folded, dtype)})
 
 
 def _ready(net: nn.Module, dtype: torch.dtype) -> nn.Module:
