@@ -9,7 +9,6 @@ layouts that a joint paints for its score.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,9 +29,10 @@ from synth.making import recipes
 from synth.making.parts import ProduceParams
 from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
+from synth.painters.common.adversarial import PatchParams
 from synth.palettes.palette import PaletteModel
-from synth.training.loop import Plan
-from synth.training.method import Method, Progress, Span, generator
+from synth.training.method import Given, Method, Progress, Span, generator
+from synth.training.plan import Plan
 
 FAMILIES = {"layout": ("layouts", LAYOUTS), "painter": ("painters", PAINTERS)}
 
@@ -94,29 +94,27 @@ def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
         log.info(line)
 
 
-def build(
-    registry: Mapping[str, ModuleType], section: str, num_classes: int, size: Size
-) -> Method | None:
+def build(registry: Mapping[str, Any], section: str, num_classes: int, size: Size) -> Method | None:
     """Build a method of params.yaml from tensors without content; None for what is not trained.
 
     Weights of a perceptual loss are not read: their file need not be there.
     """
     entry = choose(section.split(".")[1], registry, "method")
     config: Params = read(section, entry.Config)
-    fields = config.model_dump()
-    perceptual = fields.get("vgg") is not None
+    if entry.build is None:
+        return None
+    given = Given(num_classes, size, even_palettes(num_classes))
+    perceptual = isinstance(config, PatchParams) and config.vgg is not None
     if perceptual:
-        fields["vgg"] = None
-    if registry is LAYOUTS:
-        fields["palettes"] = even_palettes(num_classes)
+        config = config.model_copy(update={"vgg": None})
     with WITHOUT_CONTENT:
-        method = entry.build(num_classes=num_classes, size=size, **fields)
+        method = entry.build(config, given)
         return dataclasses.replace(method, perceptual=Perceptual()) if perceptual else method
 
 
 def join(name: str, parts: Mapping[str, str], methods: Methods) -> Method:
     """Build a joint of params.yaml from methods that were built already."""
-    fields = read(f"joints.{name}", joint.Config).model_dump()
+    config = read(f"joints.{name}", joint.Config)
     made_of = {kind: methods.get((kind, parts[key])) for kind, key in KINDS.items()}
     for kind, method in made_of.items():
         if method is None:
@@ -125,7 +123,7 @@ def join(name: str, parts: Mapping[str, str], methods: Methods) -> Method:
                 f"train.joints.{name}: nothing trains the {key} {parts[key]!r}; add it to `train`"
             )
     with WITHOUT_CONTENT:
-        return joint.build(**made_of, **fields)
+        return joint.build(config, **made_of)
 
 
 def training(stage: str, method: Method, size: Size) -> Iterator[Work]:
@@ -182,14 +180,15 @@ def drawing(method: Method, batch: Batch) -> float:
     """Count the multiply-adds of drawing as many samples as a batch has pairs."""
     rngs = [generator(0)] * len(batch.label)
     with Counter() as counter:
-        method.sample(method.nets, method.condition(batch, generator(0)), rngs)
+        method.sample(method.nets, method.request(batch, generator(0)), rngs)
     return counter.multiply_adds
 
 
 def batch_of(count: int, size: Size) -> Batch:
     """Return a batch of `count` pairs without content."""
     with WITHOUT_CONTENT:
-        return Batch(torch.zeros(count, 3, *size), torch.zeros(count, *size, dtype=torch.int64))
+        label = torch.zeros(count, *size, dtype=torch.int64)
+        return Batch(torch.zeros(count, 3, *size), label, torch.zeros(count, dtype=torch.int64))
 
 
 def even_palettes(num_classes: int) -> PaletteModel:

@@ -22,16 +22,17 @@ from data.pairs.batches import onehot
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
 from data.stage.outputs import remove
+from data.stage.params import read
 from data.stage.progress import Advance, progress
 from synth.making import recipes
 from synth.making.engines import processes
 from synth.making.engines.worker import make_parts
 from synth.making.parts import Batch, Job, Part, ProduceParams
 from synth.painters import spade
-from synth.painters.common.prepared import prepare
 from synth.palettes.palette import fit
 from synth.stages.fit_palette import PaletteParams
 from synth.training import artifact
+from synth.training.method import Given
 from synth.training.session import default_device
 
 SIZE = (128, 256)
@@ -39,6 +40,7 @@ BATCH_SIZE = 8
 THREADS = 1  # two that wait for each other measure the other users of a machine
 ROUNDS = 3
 BATCHES_OF_A_WORKER = 4
+FULL_WIDTH = {"width": 64, "max_channels": 1024, "hidden": 128}  # of SPADE as published
 
 PLAIN = "plain loop: fp32, one by one, PNG files"
 BATCHED = "plain loop, batches, bf16 autocast, channels-last"
@@ -79,18 +81,18 @@ def main(*, out: Path = Path("docs/benchmarks.md"), rounds: int = ROUNDS) -> Non
 def prepare_job(root: Path, advance: Advance) -> Job:
     """Render layouts and write a full-width SPADE whose images use the range of colours."""
     real = streets_set(root / "train", SIZE, BATCH_SIZE, advance)
-    numbers = PaletteParams(max_components=1).model_dump()
+    numbers = read("palette", PaletteParams).model_dump() | {"max_components": 1}
     model, _ = fit(real.column("palette"), min_share=0.0, **numbers)
     model.save(root / "palette", {})
-    config = spade.Config(num_images=1).model_dump()
+    config = read("painters.spade", spade.Config).model_copy(update=FULL_WIDTH)
     torch.manual_seed(0)
-    method = spade.build(num_classes=real.classes.num_classes, size=SIZE, **config)
+    method = spade.build(config, Given(real.classes.num_classes, SIZE))
     spread(method.nets["G"])
-    nets = nn.ModuleDict({"G": method.nets["G"]})
-    for name, numbers, kept in (("real", {}, None), ("spade", config, nets)):
+    trained = artifact.Trained(nn.ModuleDict({"G": method.nets["G"]}), artifact.critics_of(method))
+    for name, numbers, made in (("real", {}, None), ("spade", config.model_dump(), trained)):
         (root / name).mkdir()
         description = artifact.Description(name, numbers, real.classes, SIZE, "bench")
-        artifact.write(root / name, description, kept, [])
+        artifact.write(root / name, description, made)
     numbers = ProduceParams(
         num_pairs=BATCH_SIZE,
         batch_size=BATCH_SIZE,
@@ -122,11 +124,11 @@ def compare_ways(job: Job, rounds: int, advance: Advance) -> list[Row]:
     """Time a batch of pairs made in every way, the ways in turn; the first is the measure."""
     device = default_device()
     pairs = PairSet(job.train)
-    plain = recipes.load_painter(job.painter, "spade", pairs, device)[1]
+    method, plain = recipes.load_painter(job.painter, "spade", pairs, device)
     lasting = deepcopy(plain["G"]).to(memory_format=torch.channels_last)
     exact = job.load(device)
     count = pairs.classes.num_classes
-    fast = replace(exact, painter_nets=prepare(plain, num_classes=count, dtype=torch.bfloat16))
+    fast = replace(exact, painter_nets=spade.prepare(method, plain, torch.bfloat16))
     rows = [recipes.parent_row(0, index, BATCH_SIZE) for index in range(BATCH_SIZE)]
     layouts = onehot(exact.real_labels[rows].long(), count).to(device)
     ways: dict[str, Callable[[], None]] = {

@@ -28,7 +28,8 @@ from synth.painters import PAINTERS
 from synth.palettes.palette import fit
 from synth.stages.fit_palette import PaletteParams
 from synth.training import ema, loop
-from synth.training.method import Method, Phase, Progress, generator
+from synth.training.method import Given, Method, Phase, Progress, generator
+from synth.training.plan import Plan
 from synth.training.session import TrainingParams, default_device
 
 NUM_PAIRS = 64
@@ -108,16 +109,12 @@ def methods(real: PairSet) -> dict[str, Method]:
     shares = real.column("palette")
     options = read("palette", PaletteParams).model_dump()
     palettes, _ = fit(shares, **options, min_share=0.5 / (real.size[0] * real.size[1]))
-    shape: dict[str, Any] = {"num_classes": real.classes.num_classes, "size": real.size}
+    given = Given(real.classes.num_classes, real.size, palettes)
     layout, painter = LAYOUTS[LAYOUT], PAINTERS[PAINTER]
     torch.manual_seed(0)
     built = {
-        LAYOUT: layout.build(
-            **shape,
-            palettes=palettes,
-            **read(f"layouts.{LAYOUT}", layout.Config).model_dump(),
-        ),
-        PAINTER: painter.build(**shape, **read(f"painters.{PAINTER}", painter.Config).model_dump()),
+        LAYOUT: layout.build(read(f"layouts.{LAYOUT}", layout.Config), given),
+        PAINTER: painter.build(read(f"painters.{PAINTER}", painter.Config), given),
     }
     return {name: shortened(method, SHORTER[name]) for name, method in built.items()}
 
@@ -138,7 +135,7 @@ def timed(train: Callable[[Watched], Any], method: Any, stream: Stream) -> Run:
     watched = Watched(method, stream)
     train(watched)
     now = (time.perf_counter(), time.process_time())
-    plan = loop.Plan(method.spans)
+    plan = Plan(method.spans)
     marks = [*watched.began, now]
     wall, cost = (marks[plan.num_steps][i] - marks[0][i] for i in range(2))
     shares = {part: watched.spent[part] / wall for part in PARTS}
@@ -149,19 +146,19 @@ def plain(watched: Watched) -> None:
     """Train as published code does: float32, one weight and one number at a time."""
     device = default_device()
     nets = watched.nets.to(device)
-    averaged = ema.averaged_copy(nets, watched.ema)
+    averaged = ema.averaged_copy(nets, watched.kept)
     optimizers = {
         name: torch.optim.Adam(nets[name].parameters(), lr=c.lr, betas=c.betas, foreach=False)
         for name, c in watched.optimizers.items()
     }
-    plan, curve = loop.Plan(watched.spans), []
+    plan, curve = Plan(watched.spans), []
     for step in range(plan.num_steps):
         span, images, fraction = plan.at(step)
         rng = generator(0, loop.STEP, step, device=device)
         alpha = fraction if span.fade else 1.0
         now = Progress(step, images, plan.num_images, span.level, alpha, rng)
         batch = watched.batch(images, span.batch_size)
-        batch = Batch(batch.image.to(device), batch.label.to(device))
+        batch = Batch(*(tensor.to(device) for tensor in (batch.image, batch.label, batch.row)))
         nets.train()
         for phase in watched.phases(batch, now):
             for name, net in nets.items():
@@ -173,7 +170,7 @@ def plain(watched: Watched) -> None:
             for name in phase.train:
                 optimizers[name].step()
             curve.append({name: term.item() for name, term in terms.items()})
-        ema.update(averaged, nets, watched.ema, step)
+        ema.update(averaged, nets, watched.kept, step)
 
 
 def exact(watched: Watched) -> None:
@@ -188,7 +185,7 @@ def fast(watched: Watched) -> None:
 
 def ours(watched: Watched, *, autocast: bool) -> None:
     """Train in the loop of the stages, checkpoints and progress included."""
-    params = read("training", TrainingParams)
+    options = read("training", TrainingParams).options()
     with tempfile.TemporaryDirectory() as folder:
         loop.train(
             watched,
@@ -197,10 +194,7 @@ def ours(watched: Watched, *, autocast: bool) -> None:
             checkpoint_dir=Path(folder),
             label="bench-train",
             device=default_device(),
-            autocast=autocast,
-            channels_last=True,
-            save_every=params.save_every,
-            log_every=params.log_every,
+            options=replace(options, autocast=autocast, channels_last=True),
         )
 
 

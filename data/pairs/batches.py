@@ -12,10 +12,15 @@ from data.pairs.shards import PairSet
 
 @dataclass(frozen=True)
 class Batch:
-    """`image` float32 `[B, 3, H, W]` in [-1, 1] and `label` int64 `[B, H, W]`."""
+    """`image` float32 `[B, 3, H, W]` in [-1, 1] and `label` int64 `[B, H, W]`.
+
+    `row` int64 `[B]` says which pairs of their set they are. Where a stream holds labels alone,
+    images are `[B, 3, 0, 0]`.
+    """
 
     image: Tensor
     label: Tensor
+    row: Tensor
 
 
 class Stream:
@@ -23,14 +28,23 @@ class Stream:
 
     `images` uint8 `[N, 3, H, W]`, `labels` uint8 `[N, H, W]`. Every epoch visits each pair once,
     in an order that depends on (seed, epoch) only; with `flip`, each visit is mirrored left to
-    right with probability 1/2, and a label of class c then becomes `mirrored[c]`.
+    right with probability 1/2, and a label of class c then becomes `mirrored[c]`. `rows` `[N]` are
+    the rows of the set that the pairs come from, by default 0 to N - 1.
     """
 
     def __init__(
-        self, images: Tensor, labels: Tensor, *, seed: int, flip: bool, mirrored: Sequence[int]
+        self,
+        images: Tensor,
+        labels: Tensor,
+        *,
+        seed: int,
+        flip: bool,
+        mirrored: Sequence[int],
+        rows: np.ndarray | None = None,
     ) -> None:
         """Hold the tensors; nothing is copied."""
         self.images, self.labels = images, labels
+        self.rows = torch.arange(len(labels)) if rows is None else torch.as_tensor(rows)
         self._seed, self._flip = seed, flip
         self._mirrored = torch.as_tensor(mirrored)
         self._order: tuple[int, np.ndarray, np.ndarray] | None = None
@@ -42,13 +56,13 @@ class Stream:
             order, flips = self._epoch(shown // len(self.labels))
             chosen.append(order[shown % len(self.labels)])
             mirrored.append(flips[shown % len(self.labels)])
-        rows = torch.as_tensor(np.asarray(chosen))
+        places = torch.as_tensor(np.asarray(chosen))
         mirror = torch.as_tensor(np.asarray(mirrored))
-        image = self.images[rows].float() / 127.5 - 1
-        label = self.labels[rows].long()
+        image = self.images[places].float() / 127.5 - 1
+        label = self.labels[places].long()
         image = torch.where(mirror[:, None, None, None], image.flip(-1), image)
         label = torch.where(mirror[:, None, None], self._mirrored[label.flip(-1)], label)
-        return Batch(image, label)
+        return Batch(image, label, self.rows[places])
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         if self._order is None or self._order[0] != epoch:
@@ -59,10 +73,20 @@ class Stream:
         return self._order[1], self._order[2]
 
 
-def load_stream(pairs: PairSet, *, seed: int, flip: bool, source: str = "real") -> Stream:
-    """Decode all pairs of one source into memory and return their stream."""
-    images, labels = load_tensors(pairs, pairs.select(source))
-    return Stream(images, labels, seed=seed, flip=flip, mirrored=pairs.classes.mirrored)
+def load_stream(
+    pairs: PairSet, *, seed: int, flip: bool, source: str = "real", images: bool = True
+) -> Stream:
+    """Decode all pairs of one source into memory and return their stream.
+
+    Without `images` labels alone are read and decoded.
+    """
+    rows = pairs.select(source)
+    if images:
+        shown, labels = load_tensors(pairs, rows)
+    else:
+        shown = torch.empty(len(rows), 3, 0, 0, dtype=torch.uint8)
+        labels = torch.from_numpy(pairs.labels(rows))
+    return Stream(shown, labels, seed=seed, flip=flip, mirrored=pairs.classes.mirrored, rows=rows)
 
 
 def load_tensors(pairs: PairSet, rows: Sequence[int] | np.ndarray) -> tuple[Tensor, Tensor]:
@@ -70,9 +94,10 @@ def load_tensors(pairs: PairSet, rows: Sequence[int] | np.ndarray) -> tuple[Tens
     height, width = pairs.size
     images = torch.empty(len(rows), 3, height, width, dtype=torch.uint8)
     labels = torch.empty(len(rows), height, width, dtype=torch.uint8)
-    for slot, pair in enumerate(pairs.pairs(rows)):
-        images[slot] = torch.from_numpy(pair.image.transpose(2, 0, 1).copy())
-        labels[slot] = torch.from_numpy(pair.label.copy())
+    for slot, row in enumerate(rows):
+        image, label = pairs.arrays(int(row))
+        images[slot] = torch.from_numpy(image.transpose(2, 0, 1).copy())
+        labels[slot] = torch.from_numpy(label.copy())
     return images, labels
 
 

@@ -91,13 +91,15 @@ class PairSet:
         A picture that is damaged or has another size, and a label with ids that are no class, is
         a `UserError` that names shard and pair.
         """
-        encoded = self.encoded(row, ("image", "label"))
-        image = self._decoded(row, "image", decode_image, encoded[0])
-        label = self._decoded(row, "label", decode_label, encoded[1])
-        num_classes = self.classes.num_classes
-        if label.max() >= num_classes and (label[label != IGNORE] >= num_classes).any():
-            raise self._wrong(row, f"label has ids that are none of the {num_classes} classes")
-        return image, label
+        image, label = self.encoded(row, ("image", "label"))
+        return self._decoded(row, "image", decode_image, image), self._label(row, label)
+
+    def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return labels uint8 `[N, H, W]` without reading any image; raises as `arrays` does."""
+        labels = np.empty((len(rows), *self.size), np.uint8)
+        for slot, row in enumerate(map(int, rows)):
+            labels[slot] = self._label(row, self.encoded(row, ("label",))[0])
+        return labels
 
     def encoded(self, row: int, names: Sequence[str] = PICTURES) -> list[bytes | None]:
         """Return the stored bytes of the named pictures of one pair, None for one that is null."""
@@ -215,6 +217,13 @@ class PairSet:
             ) from None
 
     # == one picture ==
+
+    def _label(self, row: int, content: bytes | None) -> np.ndarray:
+        label = self._decoded(row, "label", decode_label, content)
+        num_classes = self.classes.num_classes
+        if label.max() >= num_classes and (label[label != IGNORE] >= num_classes).any():
+            raise self._wrong(row, f"label has ids that are none of the {num_classes} classes")
+        return label
 
     def _decoded(
         self,

@@ -12,7 +12,16 @@ from data.pairs.pair import Pair
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.stage.progress import log, progress
-from studio.demos.models import Models, Request, choose_pairs, labels_of, load, open_real, slerp
+from studio.demos.models import (
+    Models,
+    Request,
+    choose_pairs,
+    editors,
+    labels_of,
+    load,
+    open_real,
+    slerp,
+)
 from studio.demos.panels import (
     Shown,
     bars_of,
@@ -50,15 +59,15 @@ def show(request: Request) -> Shown:
         raise UserError(
             "say what to edit: --remove CLASS, or --add CLASS=SHARE (0 to 1 of the image)"
         )
-    models = load(request, ["partial_palette"])
+    models = load(request, editors())
     kind = "classes" if request.remove else "switch"
     real = open_real(request, models)
     rows = _removable(request, models, real) if request.remove else _growable(request, models, real)
     pairs = choose_pairs(real, rows, EXAMPLES, request.seed)
-    if not models.layout.masks.get(kind, 0):
+    if not models.layout.config.masks.get(kind, 0):
         log.info(
-            f"{request.layout} was not trained for this; set `layouts.partial_palette.masks."
-            f"{kind}` above 0 and train it again for better edits"
+            f"{request.layout} was not trained for this; set `layouts.{models.name}.masks.{kind}` "
+            "above 0 and train it again for better edits"
         )
     label = labels_of(pairs)
     step = (_removing if request.remove else _growing)(request, models, label)

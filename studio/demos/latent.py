@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from studio.demos.models import PALETTE, Request, load, slerp
-from studio.demos.palette import COLUMNS, SERIES, follow_palettes
+from studio.demos.models import PALETTE, Request, follow_palettes, load, slerp
+from studio.demos.palette import COLUMNS, SERIES
 from studio.demos.panels import Shown, bars_of, cell, columns, draw_bars, largest, page, titled
 from synth.layouts.common.rounding import round_layout
 from synth.training.method import generator
@@ -23,7 +23,7 @@ def show(request: Request) -> Shown:
     z = torch.cat([slerp(models.noise(0), models.noise(1), float(t)) for t in mix])
     asked = palette.expand(request.frames, -1)
     soft, _ = models.whole(z, asked)
-    label = round_layout(soft, asked, models.layout.rounding)
+    label = round_layout(soft, asked, models.layout.config.rounding)
     shares = (asked.numpy(), models.shares(label), models.shares(soft.argmax(1)))
     ids = largest(np.concatenate(shares))
     longest = max(float(value.max()) for value in shares)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor, nn
 
 from data.pairs.batches import onehot
@@ -17,12 +16,12 @@ from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.stage.params import choose
 from synth.layouts import LAYOUTS
-from synth.layouts.common.activation import Activation, without_traces
+from synth.layouts.common.activation import Activation
 from synth.layouts.common.progressive import enlarge
 from synth.painters import PAINTERS
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
-from synth.training.method import generator, randn
+from synth.training.method import Given, PaintRequest, generator, randn
 
 # Streams of random numbers of a demo; each draws from (seed, STREAM, number).
 PALETTE, NOISE, BAND, PAINTER, PAIRS = 0, 1, 2, 3, 4
@@ -47,8 +46,12 @@ class Request:
 
 @dataclass(frozen=True)
 class Models:
-    """Trained networks, in eval mode on the CPU, and the palettes they were trained with."""
+    """Trained networks, in eval mode on the CPU, and the palettes they were trained with.
 
+    `name` is the registry name of the layout method.
+    """
+
+    name: str
     classes: ClassTable
     size: tuple[int, int]
     layout: Any  # a `synth.training.method.Method`, with what growing layout methods have besides
@@ -61,25 +64,20 @@ class Models:
     def noise(self, number: int, count: int = 1) -> Tensor:
         """Draw layout noise `[count, latent]`, the same for the same number."""
         rngs = [generator(self.seed, NOISE, number, item) for item in range(count)]
-        return randn(rngs, (self.layout.latent,))
+        return randn(rngs, (self.layout.config.latent,))
 
     def whole(self, z: Tensor, palette: Tensor) -> tuple[Tensor, Activation]:
         """Make whole layouts from noise and palettes `[B, C]`.
 
         Returns soft layouts `[B, C, H, W]` and the activation at the finest trained grid.
         """
-        level = len(self.layout.sizes) - 1
-        height, width = self.layout.sizes[level]
-        if getattr(self.layout, "filter_palette", False):  # a setting of Semantic Palette alone
-            palette = without_traces(palette, height * width)
-        made = self.layout_nets["G"](z, palette, level=level)[-1]
+        made = self.layout.whole(self.layout_nets, z, palette)
         return enlarge(made.soft, self.size), made
 
     def paint(self, label: Tensor) -> np.ndarray:
         """Paint labels int64 `[B, H, W]`, uint8 `[B, H, W, 3]`, all with the same noise."""
         rngs = [generator(self.seed, PAINTER, 0) for _ in label]
-        condition = onehot(label, self.classes.num_classes)
-        images = self.painter.sample(self.painter_nets, condition, rngs)
+        images = self.painter.sample(self.painter_nets, PaintRequest(label), rngs)
         pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
         return pixels.permute(0, 2, 3, 1).numpy()
 
@@ -104,16 +102,20 @@ def load(request: Request, allowed: Sequence[str]) -> Models:
             f"{request.layout} holds {described.name!r}, this demo shows {', '.join(allowed)}; "
             "name an artifact of one of these with --layout"
         )
-    if painted.name == "none":
+    layouts = choose(described.method, LAYOUTS, "layout method")
+    paints = choose(painted.method, PAINTERS, "painter")
+    if paints.build is None:
         raise UserError(f"{request.painter} paints nothing; name a trained painter with --painter")
     palettes = PaletteModel.load(request.palette)
     if (painted.classes, painted.size) != (described.classes, described.size):
         raise UserError(_differ(request.painter, request.layout))
     if palettes.num_classes != described.classes.num_classes:
         raise UserError(_differ(request.palette, request.layout))
-    layout, layout_nets = _load(request.layout, described, LAYOUTS, {"palettes": palettes})
-    painter, painter_nets = _load(request.painter, painted, PAINTERS, {})
+    given = Given(described.classes.num_classes, described.size, palettes)
+    layout, layout_nets = artifact.load(request.layout, layouts, given)
+    painter, painter_nets = artifact.load(request.painter, paints, given)
     return Models(
+        name=described.method,
         classes=described.classes,
         size=described.size,
         layout=layout,
@@ -123,6 +125,16 @@ def load(request: Request, allowed: Sequence[str]) -> Models:
         palettes=palettes,
         seed=request.seed,
     )
+
+
+def follow_palettes() -> list[str]:
+    """Return the names of the layout methods that are asked for a palette."""
+    return [name for name, entry in LAYOUTS.items() if entry.follows_palette]
+
+
+def editors() -> list[str]:
+    """Return the names of the layout methods that edit real layouts."""
+    return [name for name, entry in LAYOUTS.items() if entry.edits]
 
 
 def open_real(request: Request, models: Models) -> PairSet:
@@ -166,26 +178,6 @@ def _describe(path: Path) -> artifact.Description:
             "train it, or name another one"
         )
     return artifact.describe(path)
-
-
-def _load(
-    path: Path,
-    described: artifact.Description,
-    registry: dict[str, Any],
-    extra: dict[str, Any],
-) -> tuple[Any, nn.ModuleDict]:
-    entry = choose(described.method, registry, "method")
-    try:
-        config = entry.Config(**described.config)
-    except ValidationError:
-        raise UserError(f"{path} was trained with other settings; train it again") from None
-    method = entry.build(
-        num_classes=described.classes.num_classes,
-        size=described.size,
-        **extra,
-        **config.model_dump(),
-    )
-    return method, artifact.load_nets(path, method.nets, method.ema)
 
 
 def _differ(one: Path, other: Path) -> str:

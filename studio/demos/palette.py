@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from studio.demos.models import PALETTE, Models, Request, load
+from studio.demos.models import PALETTE, Models, Request, follow_palettes, load
 from studio.demos.panels import (
     Shown,
     bars_of,
@@ -18,7 +18,6 @@ from studio.demos.panels import (
     page,
     titled,
 )
-from synth.layouts import LAYOUTS
 from synth.layouts.common.rounding import round_layout
 from synth.training.method import generator
 
@@ -27,11 +26,6 @@ SERIES = ("asked", "made", "raw")
 SHARES = "shares, %; raw: before rounding"
 COLUMNS = 6
 MOST_SPREAD = 1.0
-
-
-def follow_palettes() -> list[str]:
-    """Return the names of the layout methods that are asked for a palette."""
-    return [name for name, entry in LAYOUTS.items() if entry.FOLLOWS_PALETTE]
 
 
 @torch.no_grad()
@@ -47,7 +41,7 @@ def show(request: Request) -> Shown:
     mix = torch.linspace(0, 1, request.frames)
     asked = torch.lerp(ends[:1], ends[1:], mix[:, None])
     soft, made = models.whole(models.noise(0).expand(request.frames, -1), asked)
-    label = round_layout(soft, asked, models.layout.rounding)
+    label = round_layout(soft, asked, models.layout.config.rounding)
     shares = {
         "asked": asked.numpy(),
         "made": models.shares(label),

@@ -6,10 +6,19 @@ from PIL import Image
 
 from data.pairs.pair import Pair
 from data.stage.progress import progress
-from studio.demos.models import BAND, Request, choose_pairs, labels_of, load, open_real, slerp
+from studio.demos.models import (
+    BAND,
+    Request,
+    choose_pairs,
+    editors,
+    labels_of,
+    load,
+    open_real,
+    slerp,
+)
 from studio.demos.panels import Shown, cell, checkered, page
+from synth.layouts.common.editing import with_band
 from synth.layouts.common.masks import band_of
-from synth.layouts.partial_palette import draw_band
 from synth.training.method import generator, rand
 
 LAYOUT = "partial_palette"
@@ -19,19 +28,19 @@ EXAMPLES = 4
 @torch.no_grad()
 def show(request: Request) -> Shown:
     """Remake one random band of each of some real layouts; the animation goes through noises."""
-    models = load(request, ["partial_palette"])
+    models = load(request, editors())
     real = open_real(request, models)
     pairs = choose_pairs(real, real.select("real"), EXAMPLES, request.seed)
     label = labels_of(pairs)
     rngs = [generator(request.seed, BAND, item) for item in range(len(pairs))]
-    band = band_of(rand(rngs, (2,)), models.size, models.layout.min_band)
+    band = band_of(rand(rngs, (2,)), models.size, models.layout.config.min_band)
     before = models.paint(label)
     ends = models.noise(0, len(pairs)), models.noise(1, len(pairs))
     pages, made = [], []
     with progress(request.frames, "partial", "frames") as advance:
         for t in np.linspace(0, 1, request.frames):
             z = slerp(*ends, float(t))
-            drawn = draw_band(models.layout, models.layout_nets, real=label, band=band, z=z)
+            drawn = with_band(models.layout, models.layout_nets, real=label, band=band, z=z)
             made.append(drawn.label)
             cells = zip(
                 pairs,

@@ -1,8 +1,4 @@
-"""Layout methods by name.
-
-Each module has `Config`, `build`, `draw`, `measures`, and `FOLLOWS_PALETTE`: whether its layouts
-have the palette they are asked for, so that a recipe may control it.
-"""
+"""Layout methods by name."""
 
 from synth.layouts import (
     cgan,
@@ -13,13 +9,14 @@ from synth.layouts import (
     sbgan,
     semantic_palette,
 )
+from synth.layouts.common.entry import Entry
 
-LAYOUTS = {
-    "none": none,
-    "real": real,
-    "semantic_palette": semantic_palette,
-    "partial_palette": partial_palette,
-    "cgan": cgan,
-    "palette_recovery": palette_recovery,
-    "sbgan": sbgan,
+LAYOUTS: dict[str, Entry] = {
+    "none": none.ENTRY,
+    "real": real.ENTRY,
+    "semantic_palette": semantic_palette.ENTRY,
+    "partial_palette": partial_palette.ENTRY,
+    "cgan": cgan.ENTRY,
+    "palette_recovery": palette_recovery.ENTRY,
+    "sbgan": sbgan.ENTRY,
 }

@@ -1,38 +1,11 @@
-"""No layouts: the baseline recipe makes no pairs."""
+"""No layouts: the baseline makes no pairs."""
 
-from collections.abc import Sequence
-
-import torch
-from torch import Tensor, nn
-
-from data.stage.errors import UserError
 from data.stage.params import Params
-from synth.palettes.palette import PaletteModel
-from synth.training.method import Drawn
-
-FOLLOWS_PALETTE = False
+from synth.layouts.common.entry import Entry
 
 
 class Config(Params):
     """Section `layouts.none` of `params.yaml`: empty."""
 
 
-def build(*, num_classes: int, size: tuple[int, int], palettes: PaletteModel) -> None:
-    """Return None: there is nothing to train."""
-
-
-def draw(
-    method: None,
-    nets: nn.ModuleDict | None,
-    *,
-    palette: Tensor,
-    real: Tensor,
-    rngs: Sequence[torch.Generator],
-) -> Drawn:
-    """Raise `UserError`: a recipe without layouts has nothing to draw."""
-    raise UserError("layouts `none` draws no layouts; a recipe that makes pairs needs another one")
-
-
-def measures(method: None, nets: None) -> dict[str, float]:
-    """Measure nothing: nothing is trained."""
-    return {}
+ENTRY = Entry(Config)

@@ -6,53 +6,44 @@ a drawn pair has the real label outside the band. Trained with `masks` for it, t
 removes classes and lets classes grow (`synth/layouts/common/editing.py`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch, onehot
-from data.stage.params import Params
 from synth.layouts.common.activation import Activation, assisted_present
+from synth.layouts.common.editing import with_band
+from synth.layouts.common.entry import Entry
+from synth.layouts.common.grown import (
+    GrownParams,
+    Growth,
+    adam,
+    alternate,
+    average,
+    full_enlarged,
+    growth,
+    real_blurred,
+)
 from synth.layouts.common.losses import (
     Blur,
-    blur_line,
     critic_terms,
     entropy,
     over_scales,
     real_layout,
-    soften,
     spread,
 )
-from synth.layouts.common.masks import (
-    Edit,
-    MaskKind,
-    band_of,
-    merge,
-    novelty,
-    remove,
-    training_edit,
-)
-from synth.layouts.common.progressive import (
-    Critic,
-    Generator,
-    JointKind,
-    PixelNormKind,
-    channel_table,
-    enlarge,
-    grids,
-)
-from synth.layouts.common.rounding import Rounding, round_layout
-from synth.layouts.common.schedule import Level, spans_of
+from synth.layouts.common.masks import Edit, MaskKind, band_of, merge, novelty, training_edit
+from synth.layouts.common.progressive import Generator, JointKind, Stem, enlarge
+from synth.layouts.common.rounding import Rounding
 from synth.nets.layers import Condition, ModulatedBlock, Spade, set_gain
-from synth.palettes.palette import PaletteModel
 from synth.training.method import (
-    AdamConfig,
     Drawn,
+    Given,
     Losses,
-    Phase,
     Progress,
     Span,
     noise,
@@ -60,33 +51,21 @@ from synth.training.method import (
     randn,
 )
 
-FOLLOWS_PALETTE = False
 
-
-class Config(Params):
+class Config(GrownParams):
     """Section `layouts.partial_palette` of `params.yaml`."""
 
-    latent: int = Field(512, ge=1)
-    width: int = Field(512, ge=4)
-    taper_from: int = Field(4, ge=1)
-    hidden: int = Field(128, ge=1)
-    init_gain: float = Field(1.0, gt=0)  # 0.02 as released: blind to the layout for long
-    levels: tuple[Level, ...]
-    lr: float = Field(1e-3, gt=0)
-    betas: tuple[float, float] = (0.0, 0.99)
-    ema_decay: float = Field(0.99, ge=0, lt=1)
-    min_band: float = Field(0.5, gt=0, le=1)
-    masks: dict[MaskKind, float] = Field({"band": 1.0})  # shares of the training samples
-    penalty_weight: float = Field(10.0, ge=0)
-    entropy_weight: float = Field(1.0, ge=0)
-    merged_entropy_weight: float = Field(1.0, ge=0)
-    spread_weight: float = Field(1.0, ge=0)
-    novelty_weight: float = Field(1.0, ge=0)  # only with `switch` among the masks
-    pixel_norm: PixelNormKind = "rms"
-    joint: JointKind = "bias"
-    mask_gain: float = Field(1.0, gt=0)
-    blur: Blur = "symmetric"
-    rounding: Rounding = "balanced"
+    hidden: int = Field(ge=1)
+    init_gain: float = Field(gt=0)
+    min_band: float = Field(gt=0, le=1)
+    masks: dict[MaskKind, float]  # shares of the training samples
+    entropy_weight: float = Field(ge=0)
+    merged_entropy_weight: float = Field(ge=0)
+    spread_weight: float = Field(ge=0)
+    novelty_weight: float = Field(ge=0)  # only with `switch` among the masks
+    joint: JointKind
+    blur: Blur
+    rounding: Rounding
 
     @field_validator("masks")
     @classmethod
@@ -100,38 +79,25 @@ class Config(Params):
 class PartialPalette:
     """The method: networks `G` and `D`, schedule and losses."""
 
+    config: Config
+    given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    ema: Mapping[str, float]
-    size: tuple[int, int]
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
-    num_classes: int
-    latent: int
-    palettes: PaletteModel
-    min_band: float
-    masks: Mapping[MaskKind, float]
-    penalty_weight: float
-    entropy_weight: float
-    merged_entropy_weight: float
-    spread_weight: float
-    novelty_weight: float
-    blur: Blur
-    rounding: Rounding
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """One generator step, then one critic step on the merged layouts made before it."""
-        losses = self.losses(batch, progress)
-        yield Phase("G", losses.generator, train=("G",))
-        yield Phase("D", losses.critic, train=("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases = alternate
+    real, full = real_blurred, full_enlarged
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:
         """Return the losses of one step; what is made are merged layouts at the level's grid."""
         level, alpha, rng = progress.level, progress.alpha, progress.rng
-        G, D = self.nets["G"], self.nets["D"]
-        real = real_layout(batch.label, self.num_classes, self.sizes[level])
+        G, D = self.nets["G"], partial(self.nets["D"], level=level, alpha=alpha)
+        config = self.config
+        real = real_layout(batch.label, self.given.num_classes, self.sizes[level])
         edit = self._edit(real, rng)
-        z = noise(rng, len(real), self.latent).to(real.device)
+        z = noise(rng, len(real), config.latent).to(real.device)
         made: list[Tensor] = []
 
         def generator_loss() -> dict[str, Tensor]:
@@ -142,59 +108,49 @@ class PartialPalette:
                 for scale in scales
             ]
             made.append(merged[-1].soft)
-            weight = self.merged_entropy_weight
+            weight = config.merged_entropy_weight
             terms = {
-                "adversarial": -D(merged[-1].soft, level=level, alpha=alpha).float().mean(),
-                "entropy": self.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
+                "adversarial": -D(merged[-1].soft).float().mean(),
+                "entropy": config.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
                 "merged_entropy": weight * over_scales(merged, lambda s: entropy(s.soft)),
-                "spread": self.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
+                "spread": config.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
             }
-            if self.masks.get("switch", 0):
+            if config.masks.get("switch", 0):
                 wasted = over_scales(
                     scales, lambda s: novelty(s.soft, condition.at(s.soft.shape[-2:]), edit)
                 )
-                terms["novelty"] = self.novelty_weight * wasted
+                terms["novelty"] = config.novelty_weight * wasted
             return terms
 
         def critic_loss() -> dict[str, Tensor]:
-            return critic_terms(
-                lambda layout: D(layout, level=level, alpha=alpha),
-                self.real(batch.label, self.sizes[level]),
-                made[0].detach(),
-                weight=self.penalty_weight,
-                rng=rng,
-            )
+            real = self.real(batch.label, self.sizes[level])
+            return critic_terms(D, real, made[0].detach(), weight=config.penalty_weight, rng=rng)
 
         return Losses(generator_loss, critic_loss, made)
 
-    def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
-        layout = real_layout(label, self.num_classes, size)
-        return soften(layout, line=blur_line(min(size), kind=self.blur))
-
-    def full(self, made: Tensor) -> Tensor:
-        """Enlarge made layouts to the size of the pairs, for a painter."""
-        return enlarge(made, self.size)
-
-    def condition(self, batch: Batch, rng: torch.Generator) -> Edit:
+    def request(self, batch: Batch, rng: torch.Generator) -> Edit:
         """Edit every layout of a batch as in training, at full size."""
-        return self._edit(onehot(batch.label, self.num_classes), rng)
+        return self._edit(onehot(batch.label, self.given.num_classes), rng)
 
-    def sample(
-        self, nets: nn.ModuleDict, condition: Edit, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
+    def sample(self, nets: nn.ModuleDict, request: Edit, rngs: Sequence[torch.Generator]) -> Tensor:
         """Draw merged soft layouts `[B, C, H, W]` for full-size edits, one generator each."""
-        return merge(self.raw(nets, condition, randn(rngs, (self.latent,))), condition.layout)
+        z = randn(rngs, (self.config.latent,))
+        return merge(self.raw(nets, request, z), request.layout)
 
     def raw(self, nets: nn.ModuleDict, edit: Edit, z: Tensor) -> Tensor:
         """Make soft layouts `[B, C + 1, H, W]`, the last class is "keep", from z `[B, latent]`."""
         layout, level = Condition(edit.layout), len(self.sizes) - 1
         z = z.to(edit.layout.device)
-        return enlarge(nets["G"](z, edit.share, level=level, layout=layout)[-1].soft, self.size)
+        soft = nets["G"](z, edit.share, level=level, layout=layout)[-1].soft
+        return enlarge(soft, self.given.size)
 
     def _edit(self, layout: Tensor, rng: torch.Generator) -> Edit:
         return training_edit(
-            layout, self.masks, min_band=self.min_band, palettes=self.palettes, rng=rng
+            layout,
+            self.config.masks,
+            min_band=self.config.min_band,
+            palettes=self.given.palettes,
+            rng=rng,
         )
 
 
@@ -214,80 +170,35 @@ class EditBlock(nn.Module):
         return self.block(x, layout)
 
 
-def build(
-    *,
-    num_classes: int,
-    size: tuple[int, int],
-    palettes: PaletteModel,
-    latent: int,
-    width: int,
-    taper_from: int,
-    hidden: int,
-    init_gain: float,
-    levels: Sequence[Level],
-    lr: float,
-    betas: tuple[float, float],
-    ema_decay: float,
-    min_band: float,
-    masks: Mapping[MaskKind, float],
-    penalty_weight: float,
-    entropy_weight: float,
-    merged_entropy_weight: float,
-    spread_weight: float,
-    novelty_weight: float,
-    pixel_norm: PixelNormKind,
-    joint: JointKind,
-    mask_gain: float,
-    blur: Blur,
-    rounding: Rounding,
-) -> PartialPalette:
-    """Build the method for layouts of `size` (height, width).
+def _editor(config: Config, num_classes: int, grown: Growth) -> Generator:
+    pairs = zip([grown.channels[0], *grown.channels], grown.channels, strict=False)
+    return Generator(
+        [EditBlock(a, b, num_classes, config.hidden, config.init_gain) for a, b in pairs],
+        channels=grown.channels,
+        stem=Stem(
+            config.latent + num_classes + 1, grown.sizes[0], config.pixel_norm, normalised=False
+        ),
+        num_masks=num_classes + 1,
+        activate=assisted_present,
+        joint=config.joint,
+        mask_gain=config.mask_gain,
+    )
 
-    Only the switches among the `masks` look at `palettes`: the target of a band is the histogram of
-    what was removed. Raises `UserError` for a size that does not halve to a base grid. With fewer
-    `levels` than the size has, layouts are grown up to the last one and enlarged from there.
+
+def build(config: Config, given: Given) -> PartialPalette:
+    """Build the method; raises what `growth` does.
+
+    Only the switches among the `masks` look at palettes: the target of a band is the histogram of
+    what was removed.
     """
-    spans = spans_of(levels, len(grids(size)))
-    sizes = grids(size)[: len(levels)]
-    channels = channel_table(width, taper_from, len(sizes))
-    pairs = zip([channels[0], *channels], channels, strict=False)
+    grown = growth(config, given)
     nets = nn.ModuleDict(
         {
-            "G": Generator(
-                [EditBlock(a, b, num_classes, hidden, init_gain) for a, b in pairs],
-                channels=channels,
-                base=sizes[0],
-                latent=latent,
-                num_masks=num_classes + 1,
-                activate=assisted_present,
-                joint=joint,
-                mask_gain=mask_gain,
-                norm=pixel_norm,
-                normalised_stem=False,
-            ),
-            "D": Critic(num_classes, channels=channels, base=sizes[0]),
+            "G": _editor(config, given.num_classes, grown),
+            "D": grown.critic(given.num_classes),
         }
     )
-    return PartialPalette(
-        nets=nets,
-        optimizers={name: AdamConfig(lr=lr, betas=betas) for name in nets},
-        spans=spans,
-        ema={"G": ema_decay},
-        size=size,
-        sizes=tuple(sizes),
-        num_classes=num_classes,
-        latent=latent,
-        palettes=palettes,
-        min_band=min_band,
-        masks=masks,
-        penalty_weight=penalty_weight,
-        entropy_weight=entropy_weight,
-        merged_entropy_weight=merged_entropy_weight,
-        spread_weight=spread_weight,
-        novelty_weight=novelty_weight,
-        blur=blur,
-        rounding=rounding,
-    )
+    return PartialPalette(config, given, nets, grown.spans, grown.sizes)
 
 
 def draw(
@@ -300,27 +211,9 @@ def draw(
 ) -> Drawn:
     """Remake a random band of each real label `[B, H, W]`; `palette` is not looked at."""
     places = rand(rngs, (2,)).to(real.device)
-    band = band_of(places, method.size, method.min_band)
-    return draw_band(method, nets, real=real, band=band, z=randn(rngs, (method.latent,)))
+    band = band_of(places, method.given.size, method.config.min_band)
+    return with_band(method, nets, real=real, band=band, z=randn(rngs, (method.config.latent,)))
 
 
-def draw_band(
-    method: PartialPalette, nets: nn.ModuleDict, *, real: Tensor, band: Tensor, z: Tensor
-) -> Drawn:
-    """Remake `band`, bool `[B, H, W]`, from noise z; outside the label stays, pixel for pixel.
-
-    `target` `[B, C]` is for the whole image: what is kept plus what was removed, hence the palette
-    of the real label. `edited` is the band.
-    """
-    layout = onehot(real, method.num_classes)
-    edit = remove(layout, band)
-    target = layout.mean((2, 3))
-    merged = merge(method.raw(nets, edit, z), edit.layout)
-    soft = torch.where(band[:, None], merged, layout)
-    label = torch.where(band, round_layout(soft, target, method.rounding), real)
-    return Drawn(label=label, target=target, edited=band, derived=True)
-
-
-def measures(method: PartialPalette, nets: nn.ModuleDict) -> dict[str, float]:
-    """Measure nothing: the editor is asked for a band's palette, not for an image's."""
-    return {}
+# nothing to measure: the editor is asked for a band's palette, not for an image's
+ENTRY = Entry(Config, build, draw, edits=True, joins=True)

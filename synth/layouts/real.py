@@ -6,18 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from data.stage.params import Params
-from synth.palettes.palette import PaletteModel
+from synth.layouts.common.entry import Entry
 from synth.training.method import Drawn
-
-FOLLOWS_PALETTE = False
 
 
 class Config(Params):
     """Section `layouts.real` of `params.yaml`: empty."""
-
-
-def build(*, num_classes: int, size: tuple[int, int], palettes: PaletteModel) -> None:
-    """Return None: there is nothing to train."""
 
 
 def draw(
@@ -32,6 +26,4 @@ def draw(
     return Drawn(label=real, target=None, edited=None, derived=True)
 
 
-def measures(method: None, nets: None) -> dict[str, float]:
-    """Measure nothing: nothing is trained."""
-    return {}
+ENTRY = Entry(Config, draw=draw)

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from data.pairs.batches import load_tensors, onehot
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
@@ -19,17 +18,18 @@ from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Editor, Edits, editor
 from synth.making.painted import Painted, moment, to_cpu
 from synth.painters import PAINTERS
-from synth.painters.common.prepared import prepare
 from synth.palettes import adaptive
 from synth.palettes.controls import Control, Controls, control
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
-from synth.training.method import Drawn, Method, generator
+from synth.training.method import Drawn, Given, Method, Painter, PaintRequest, generator
 
-# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
-# An image that is painted again draws from (run seed, PAINTER + again * STREAMS, index).
-PARENT, PALETTE, LAYOUT, PAINTER = 0, 1, 2, 3
-STREAMS = 4
+# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair). STYLE
+# is kept for the look that is painted.
+PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
+# An image that is painted again draws from stream PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
+# so on: no stream may have such a number, and another stride would change every such image.
+REPAINT_STRIDE = 4
 
 
 class RecipeParams(Params):
@@ -73,7 +73,7 @@ class Recipe:
     layouts: str
     layout_method: Method | None
     layout_nets: nn.ModuleDict | None
-    painter: Method
+    painter: Painter
     painter_nets: nn.ModuleDict
     palettes: PaletteModel | adaptive.AdaptivePalettes
     control: Control | None
@@ -93,17 +93,18 @@ def check(
     """
     layouts = _method(layout, row.layouts, LAYOUTS, "layout method")
     paints = _method(painter, row.painter, PAINTERS, "painter")
-    if (row.layouts == "none") != (row.painter == "none"):
+    draws, paints_images = LAYOUTS[layouts].draw is not None, PAINTERS[paints].build is not None
+    if draws != paints_images:
         raise UserError(
             f"recipe {name!r} has layouts {row.layouts!r} and painter {row.painter!r}; give both, "
             "or `none` for both"
         )
-    if row.layouts == "none":
+    if not draws:
         return None
     palettes = adaptive.load(layout, PaletteModel.load(palette))
     asked = None
     leaning = isinstance(palettes, adaptive.AdaptivePalettes)
-    if (leaning or row.controls != Controls()) and not LAYOUTS[layouts].FOLLOWS_PALETTE:
+    if (leaning or row.controls != Controls()) and not LAYOUTS[layouts].follows_palette:
         has = "adaptive palettes" if leaning else "controls"
         raise UserError(
             f"recipe {name!r} has {has}, but its layouts {row.layouts!r} follow no palette; "
@@ -140,9 +141,9 @@ def load(
     palettes = request.palettes
     layout_method, layout_nets = _layouts(layout, request.layouts, real, palettes, device)
     painter_method, painter_nets = load_painter(painter, request.painter, real, device)
-    painter_nets = prepare(painter_nets, num_classes=real.classes.num_classes, dtype=dtype)
+    painter_nets = PAINTERS[request.painter].prepare(painter_method, painter_nets, dtype)
     rows = range(len(real)) if request.editor is None else request.editor.rows.tolist()
-    _, labels = load_tensors(real, rows)
+    labels = torch.from_numpy(real.labels(rows))
     ids = real.ids()
     return Recipe(
         name,
@@ -162,16 +163,11 @@ def load(
 
 def load_painter(
     path: Path, name: str, real: PairSet, device: torch.device
-) -> tuple[Method, nn.ModuleDict]:
+) -> tuple[Painter, nn.ModuleDict]:
     """Build the painter of the registry name `name` and load its trained networks."""
-    entry = PAINTERS[name]
-    config = artifact.describe(path).config
-    method = entry.build(
-        num_classes=real.classes.num_classes,
-        size=real.size,
-        **entry.Config(**config).model_dump(),
-    )
-    return method, artifact.load_nets(path, method.nets, method.ema).to(device)
+    given = Given(real.classes.num_classes, real.size)
+    method, nets = artifact.load(path, PAINTERS[name], given)
+    return method, nets.to(device)
 
 
 def make_pairs(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0) -> list[Pair]:
@@ -192,9 +188,8 @@ def paint(recipe: Recipe, indices: Sequence[int], seed: int, again: int = 0) -> 
     clock, began = time.perf_counter(), moment(recipe.device)
     rows = [parent_row(seed, index, len(recipe.real_ids)) for index in indices]
     drawn = _draw(recipe, rows, indices, seed)
-    condition = onehot(drawn.label, recipe.palettes.num_classes)
-    rngs = _rngs(seed, PAINTER + again * STREAMS, indices, recipe.device)
-    images = recipe.painter.sample(recipe.painter_nets, condition, rngs)
+    rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, recipe.device)
+    images = recipe.painter.sample(recipe.painter_nets, PaintRequest(drawn.label), rngs)
     pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
     suffix = f"-{again}" if again else ""
     return Painted(
@@ -240,12 +235,13 @@ def _draw(recipe: Recipe, rows: Sequence[int], indices: Sequence[int], seed: int
 
 
 def _editor(name: str, edits: Edits, layouts: str, layout: Path, real: PairSet) -> Editor:
-    if layouts != "partial_palette":
+    if not LAYOUTS[layouts].edits:
+        can = ", ".join(name for name, entry in LAYOUTS.items() if entry.edits)
         raise UserError(
             f"recipe {name!r} has edits, but its layouts {layouts!r} are no edits of real ones; "
-            "use partial_palette or remove the edits"
+            f"use {can} or remove the edits"
         )
-    config = LAYOUTS[layouts].Config(**artifact.describe(layout).config)
+    config = artifact.config_of(layout, LAYOUTS[layouts])
     return editor(edits, real.classes, config.masks, real.column("palette"))
 
 
@@ -258,23 +254,18 @@ def _method(path: Path, name: str, registry: Mapping[str, Any], what: str) -> st
 
 
 def _that_follow() -> str:
-    return ", ".join(name for name, entry in LAYOUTS.items() if entry.FOLLOWS_PALETTE)
+    return ", ".join(name for name, entry in LAYOUTS.items() if entry.follows_palette)
 
 
 def _layouts(
     path: Path, name: str, real: PairSet, palettes: PaletteModel, device: torch.device
 ) -> tuple[Method | None, nn.ModuleDict | None]:
     entry = LAYOUTS[name]
-    config = artifact.describe(path).config
-    method = entry.build(
-        num_classes=real.classes.num_classes,
-        size=real.size,
-        palettes=palettes,
-        **entry.Config(**config).model_dump(),
-    )
-    if method is None:
+    if entry.build is None:
         return None, None
-    return method, artifact.load_nets(path, method.nets, method.ema).to(device)
+    given = Given(real.classes.num_classes, real.size, palettes)
+    method, nets = artifact.load(path, entry, given)
+    return method, nets.to(device)
 
 
 def _rngs(

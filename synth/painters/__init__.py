@@ -1,5 +1,11 @@
 """Painters: layout -> image, one file per published method; `none` paints nothing."""
 
 from synth.painters import none, oasis, pix2pixhd, spade
+from synth.painters.common.entry import Entry
 
-PAINTERS = {"none": none, "spade": spade, "oasis": oasis, "pix2pixhd": pix2pixhd}
+PAINTERS: dict[str, Entry] = {
+    "none": none.ENTRY,
+    "spade": spade.ENTRY,
+    "oasis": oasis.ENTRY,
+    "pix2pixhd": pix2pixhd.ENTRY,
+}

@@ -1,11 +1,11 @@
-"""No painter: the entry of recipes that make no images, such as the real-only baseline."""
+"""No painter: for what makes no images, such as the real-only baseline."""
 
 from data.stage.params import Params
+from synth.painters.common.entry import Entry
 
 
 class Config(Params):
-    """Nothing to set."""
+    """Section `painters.none` of `params.yaml`: empty."""
 
 
-def build(*, num_classes: int, size: tuple[int, int]) -> None:
-    """Return None: there is nothing to train and nothing to paint with."""
+ENTRY = Entry(Config)

@@ -4,7 +4,7 @@ The critic tells, for every pixel, its class or "fake", so that alignment with t
 pretrained network; noise joined to the layout gives many images for one layout.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,10 +12,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch, onehot
-from data.stage.params import Params
+from data.pairs.batches import Batch
 from synth.nets.critics import SegmentationCritic, halvings
-from synth.nets.layers import INIT_GAIN, set_gain
+from synth.nets.layers import set_gain
 from synth.nets.losses import (
     class_weights,
     fake_cross_entropy,
@@ -23,57 +22,50 @@ from synth.nets.losses import (
     label_mix_mask,
     real_cross_entropy,
 )
+from synth.painters.common.adversarial import PainterParams, adam, alternate, average, request_real
+from synth.painters.common.entry import Entry
+from synth.painters.common.prepared import fold_generator
 from synth.painters.common.pyramid import Pyramid, check_size, oasis_stages
-from synth.training.method import AdamConfig, Losses, Phase, Progress, Span, randn
+from synth.training.method import (
+    Given,
+    Losses,
+    PaintRequest,
+    Progress,
+    Span,
+    randn,
+)
 
 Noise = Literal["image", "region", "pixel"]
 
 
-class Config(Params):
-    """Section `painters.oasis`; the paper's numbers where they do not depend on the machine."""
+class Config(PainterParams):
+    """Section `painters.oasis` of `params.yaml`."""
 
-    num_images: int = Field(gt=0)
-    batch_size: int = Field(20, ge=2)
-    num_doublings: int = Field(5, ge=1, le=7)
-    width: int = Field(64, ge=1)
-    max_channels: int = Field(1024, ge=1)
-    hidden: int = Field(128, ge=1)
-    noise: Noise = "image"
-    noise_channels: int = Field(64, ge=1)
-    critic_width: int = Field(64, ge=1)
-    critic_depth: int = Field(6, ge=1)
-    label_mix_weight: float = Field(5.0, ge=0)
-    class_weight_power: float = Field(1.0, ge=0)
-    class_weight_max: float | None = Field(None, gt=0)
-    reuse_fake: bool = True
-    init_gain: float = Field(INIT_GAIN, gt=0)
-    generator_lr: float = Field(4e-4, gt=0)
-    critic_lr: float = Field(4e-4, gt=0)
-    betas: tuple[float, float] = (0.0, 0.999)
-    ema: float = Field(0.999, ge=0, lt=1)
+    batch_size: int = Field(ge=2)
+    max_channels: int = Field(ge=1)
+    hidden: int = Field(ge=1)
+    noise: Noise
+    noise_channels: int = Field(ge=1)
+    critic_depth: int = Field(ge=1)
+    label_mix_weight: float = Field(ge=0)
+    class_weight_power: float = Field(ge=0)
+    class_weight_max: float | None = Field(gt=0)
+    reuse_fake: bool
+    init_gain: float = Field(gt=0)
 
 
 @dataclass(frozen=True)
 class Oasis:
     """The method: generator G, critic D, and their two phases."""
 
+    config: Config
+    given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    ema: Mapping[str, float]
-    num_classes: int
-    noise: Noise
-    noise_channels: int
-    label_mix_weight: float
-    class_weight_power: float
-    class_weight_max: float | None
-    reuse_fake: bool
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """Yield the generator's phase, then the critic's."""
-        losses = self.losses(batch, onehot(batch.label, self.num_classes), progress)
-        yield Phase("generator", losses.generator, ("G",))
-        yield Phase("critic", losses.critic, ("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases, request = alternate, request_real
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
@@ -81,11 +73,11 @@ class Oasis:
         made: list[Tensor] = []
 
         def generator() -> dict[str, Tensor]:
-            made.append(self.paint(self.nets, layout, rngs))
+            made.append(self._paint(self.nets, layout, rngs))
             return self.generator_loss(made[0], layout)
 
         def critic() -> dict[str, Tensor]:
-            fake = made[0].detach() if self.reuse_fake else self._repaint(layout, rngs)
+            fake = made[0].detach() if self.config.reuse_fake else self._repaint(layout, rngs)
             return self.critic_loss(batch.image, fake, layout, progress.rng)
 
         return Losses(generator, critic, made)
@@ -99,9 +91,9 @@ class Oasis:
         self, real: Tensor, fake: Tensor, layout: Tensor, rng: torch.Generator
     ) -> dict[str, Tensor]:
         """Tell classes in real, "fake" in fake (eq. 1), and be consistent on their mix (eq. 4)."""
-        mask = label_mix_mask(layout.argmax(1), self.num_classes, rng)
-        images = [real, fake]
-        if self.label_mix_weight > 0:
+        mask = label_mix_mask(layout.argmax(1), self.given.num_classes, rng)
+        weight, images = self.config.label_mix_weight, [real, fake]
+        if weight > 0:
             images.append(mask * real + (1 - mask) * fake)
         # One pass for all: nothing in the critic mixes the items of a batch.
         logits = self.nets["D"](torch.cat(images)).chunk(len(images))
@@ -109,33 +101,29 @@ class Oasis:
             "real": real_cross_entropy(logits[0], layout, self._weights(layout)),
             "fake": fake_cross_entropy(logits[1]),
         }
-        if self.label_mix_weight > 0:
-            terms["label_mix"] = self.label_mix_weight * label_mix(
-                logits[2], logits[0], logits[1], mask
-            )
+        if weight > 0:
+            terms["label_mix"] = weight * label_mix(logits[2], logits[0], logits[1], mask)
         return terms
 
-    def paint(self, nets: nn.ModuleDict, layout: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
-        """Paint layouts [B,C,H,W], one-hot or soft: images [B,3,H,W] in [-1,1]."""
-        noise = draw_noise(layout, self.noise, self.noise_channels, rngs)
-        return nets["G"](torch.cat([noise, layout], 1))
-
-    def condition(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return the one-hot layouts of real pairs."""
-        return onehot(batch.label, self.num_classes)
-
     def sample(
-        self, nets: nn.ModuleDict, condition: Tensor, rngs: Sequence[torch.Generator]
+        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
     ) -> Tensor:
-        """Paint with one generator per layout."""
-        return self.paint(nets, condition, rngs)
+        """Paint layouts, labels or soft, with one generator each."""
+        return self._paint(nets, request.planes(self.given.num_classes), rngs)
+
+    def _paint(
+        self, nets: nn.ModuleDict, layout: Tensor, rngs: Sequence[torch.Generator]
+    ) -> Tensor:
+        noise = draw_noise(layout, self.config.noise, self.config.noise_channels, rngs)
+        return nets["G"](torch.cat([noise, layout], 1))
 
     def _repaint(self, layout: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
         with torch.no_grad():
-            return self.paint(self.nets, layout, rngs)
+            return self._paint(self.nets, layout, rngs)
 
     def _weights(self, layout: Tensor) -> Tensor:
-        return class_weights(layout, power=self.class_weight_power, most=self.class_weight_max)
+        config = self.config
+        return class_weights(layout, power=config.class_weight_power, most=config.class_weight_max)
 
 
 def draw_noise(
@@ -156,57 +144,29 @@ def draw_noise(
     return vectors[:, :, None, None].expand(batch, channels, height, width)
 
 
-def build(
-    *,
-    num_classes: int,
-    size: tuple[int, int],
-    num_images: int,
-    batch_size: int,
-    num_doublings: int,
-    width: int,
-    max_channels: int,
-    hidden: int,
-    noise: Noise,
-    noise_channels: int,
-    critic_width: int,
-    critic_depth: int,
-    label_mix_weight: float,
-    class_weight_power: float,
-    class_weight_max: float | None,
-    reuse_fake: bool,
-    init_gain: float,
-    generator_lr: float,
-    critic_lr: float,
-    betas: tuple[float, float],
-    ema: float,
-) -> Oasis:
-    """Build OASIS for images of `size` (H,W) and layouts of `num_classes`.
+def build(config: Config, given: Given) -> Oasis:
+    """Build OASIS.
 
     The critic halves `critic_depth` times, or as often as both sides allow. Raises `UserError` for
     a size that the generator cannot paint. As published, with 35 classes: G 71,107,523 and D
     22,251,364 parameters.
     """
-    check_size(size, num_doublings)
-    stages = oasis_stages(num_doublings, width=width, max_channels=max_channels)
+    check_size(given.size, config.num_doublings)
+    stages = oasis_stages(
+        config.num_doublings, width=config.width, max_channels=config.max_channels
+    )
+    channels, depth = given.num_classes + config.noise_channels, config.critic_depth
     nets = nn.ModuleDict(
         {
-            "G": Pyramid(num_classes + noise_channels, stages, hidden=hidden),
+            "G": Pyramid(channels, stages, hidden=config.hidden),
             "D": SegmentationCritic(
-                num_classes, width=critic_width, depth=halvings(size, critic_depth)
+                given.num_classes, width=config.critic_width, depth=halvings(given.size, depth)
             ),
         }
     )
-    set_gain(nets, init_gain)
-    return Oasis(
-        nets=nets,
-        optimizers={"G": AdamConfig(generator_lr, betas), "D": AdamConfig(critic_lr, betas)},
-        spans=(Span(num_images, batch_size),),
-        ema={"G": ema},
-        num_classes=num_classes,
-        noise=noise,
-        noise_channels=noise_channels,
-        label_mix_weight=label_mix_weight,
-        class_weight_power=class_weight_power,
-        class_weight_max=class_weight_max,
-        reuse_fake=reuse_fake,
-    )
+    set_gain(nets, config.init_gain)
+    spans = (Span(config.num_images, config.batch_size),)
+    return Oasis(config, given, nets, spans)
+
+
+ENTRY = Entry(Config, build, fold_generator, joins=True)

@@ -6,43 +6,41 @@ and more and left out. Instance norm wipes out what is constant over an image (t
 SPADE started from): of a layout with a single class nothing is left after the first norm.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
-from typing import Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch, onehot
-from data.stage.params import Params
-from synth.nets.critics import MultiScalePatchCritic
-from synth.nets.losses import Perceptual, feature_matching, load_perceptual
+from data.pairs.batches import Batch
+from synth.nets.losses import Perceptual
+from synth.painters.common.adversarial import (
+    PatchParams,
+    adam,
+    alternate,
+    average,
+    judge,
+    match,
+    request_real,
+    sample_one,
+)
+from synth.painters.common.entry import Entry
 from synth.painters.common.pyramid import check_size
-from synth.training.method import AdamConfig, Losses, Phase, Progress, Span
+from synth.training.method import (
+    Given,
+    Losses,
+    Progress,
+    Span,
+)
 
 
-class Config(Params):
-    """Section `painters.pix2pixhd`; the released numbers where the machine does not matter."""
+class Config(PatchParams):
+    """Section `painters.pix2pixhd` of `params.yaml`."""
 
-    num_images: int = Field(gt=0)
-    batch_size: int = Field(1, ge=1)
-    num_doublings: int = Field(4, ge=1, le=7)
-    num_blocks: int = Field(9, ge=0)
-    width: int = Field(64, ge=1)
-    critic_width: int = Field(64, ge=1)
-    critic_layers: Literal[3, 4] = 4
-    critic_scales: int = Field(2, ge=1)
-    feature_matching_weight: float = Field(10.0, ge=0)
-    perceptual_weight: float = Field(10.0, ge=0)
-    vgg: Path | None = None
-    init_std: float = Field(0.02, gt=0)
-    generator_lr: float = Field(2e-4, gt=0)
-    critic_lr: float = Field(2e-4, gt=0)
-    betas: tuple[float, float] = (0.5, 0.999)
-    ema: float = Field(0.0, ge=0, lt=1)
+    batch_size: int = Field(ge=1)
+    num_blocks: int = Field(ge=0)
+    init_std: float = Field(gt=0)
 
 
 class GlobalGenerator(nn.Module):
@@ -119,20 +117,15 @@ def least_squares(scores: list[Tensor], target: float) -> Tensor:
 class Pix2PixHD:
     """The method: generator G, multi-scale patch critic D, and their two phases."""
 
+    config: Config
+    given: Given
     nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    ema: Mapping[str, float]
-    num_classes: int
-    feature_matching_weight: float
-    perceptual_weight: float
     perceptual: Perceptual | None
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """Yield the generator's phase, then the critic's, which judges the same fake."""
-        losses = self.losses(batch, onehot(batch.label, self.num_classes), progress)
-        yield Phase("generator", losses.generator, ("G",))
-        yield Phase("critic", losses.critic, ("D",))
+    generators, critics = ("G",), ("D",)
+    optimizers, kept = property(adam), property(average)
+    phases, request, sample = alternate, request_real, sample_one
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
@@ -149,89 +142,36 @@ class Pix2PixHD:
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """Draw scores to 1, match the critic's features, and VGG's where weights were given."""
-        scores, features = self.nets["D"](fake, layout)
-        with torch.no_grad():
-            _, wanted = self.nets["D"](real, layout)
-        terms = {
-            "least_squares": least_squares(scores, 1.0),
-            "feature_matching": self.feature_matching_weight * feature_matching(wanted, features),
-        }
-        if self.perceptual is not None:
-            self.perceptual.to(fake.device)
-            terms["perceptual"] = self.perceptual_weight * self.perceptual(fake, real)
-        return terms
+        D, shown = self.nets["D"], {"real": real, "fake": fake, "layout": layout}
+        scores, matching = match(self.config, D, self.perceptual, **shown)
+        return {"least_squares": least_squares(scores, 1.0)} | matching
 
     def critic_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """Draw scores of real to 1 and of fake to 0, halved as released; layout one-hot or soft."""
-        # Real and fake in one pass: instance norm keeps the items apart.
-        scores, _ = self.nets["D"](torch.cat([real, fake]), torch.cat([layout, layout]))
-        halves = [score.chunk(2) for score in scores]
-        return {
-            "real": least_squares([real for real, _ in halves], 1.0) / 2,
-            "fake": least_squares([fake for _, fake in halves], 0.0) / 2,
-        }
-
-    def condition(self, batch: Batch, rng: torch.Generator) -> Tensor:
-        """Return the one-hot layouts of real pairs."""
-        return onehot(batch.label, self.num_classes)
-
-    def sample(
-        self, nets: nn.ModuleDict, condition: Tensor, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Paint layouts [B,C,H,W], one-hot or soft; nothing is drawn, one layout has one image."""
-        return nets["G"](condition)
+        of_real, of_fake = judge(self.nets["D"], real=real, fake=fake, layout=layout)
+        return {"real": least_squares(of_real, 1.0) / 2, "fake": least_squares(of_fake, 0.0) / 2}
 
 
-def build(
-    *,
-    num_classes: int,
-    size: tuple[int, int],
-    num_images: int,
-    batch_size: int,
-    num_doublings: int,
-    num_blocks: int,
-    width: int,
-    critic_width: int,
-    critic_layers: int,
-    critic_scales: int,
-    feature_matching_weight: float,
-    perceptual_weight: float,
-    vgg: Path | None,
-    init_std: float,
-    generator_lr: float,
-    critic_lr: float,
-    betas: tuple[float, float],
-    ema: float,
-) -> Pix2PixHD:
-    """Build pix2pixHD for images of `size` (H,W) and layouts of `num_classes`.
+def build(config: Config, given: Given) -> Pix2PixHD:
+    """Build pix2pixHD.
 
     Raises `UserError` for a size that cannot be painted and for missing VGG weights. As released,
     with 36 channels (35 classes and the edges that are left out here): G 182,546,755 parameters.
     """
-    check_size(size, num_doublings, smallest=2)
-    perceptual = None if vgg is None else load_perceptual(vgg)
+    depth, classes = config.num_doublings, given.num_classes
+    check_size(given.size, depth, smallest=2)
+    perceptual = config.perceptual()
     nets = nn.ModuleDict(
         {
             "G": GlobalGenerator(
-                num_classes, width=width, num_doublings=num_doublings, num_blocks=num_blocks
+                classes, width=config.width, num_doublings=depth, num_blocks=config.num_blocks
             ),
-            "D": MultiScalePatchCritic(
-                num_classes + 3,
-                width=critic_width,
-                num_layers=critic_layers,
-                num_scales=critic_scales,
-                spectral=False,
-            ),
+            "D": config.critic(classes, spectral=False),
         }
     )
-    initialise(nets, init_std)
-    return Pix2PixHD(
-        nets=nets,
-        optimizers={"G": AdamConfig(generator_lr, betas), "D": AdamConfig(critic_lr, betas)},
-        spans=(Span(num_images, batch_size),),
-        ema={"G": ema},
-        num_classes=num_classes,
-        feature_matching_weight=feature_matching_weight,
-        perceptual_weight=perceptual_weight,
-        perceptual=perceptual,
-    )
+    initialise(nets, config.init_std)
+    spans = (Span(config.num_images, config.batch_size),)
+    return Pix2PixHD(config, given, nets, spans, perceptual)
+
+
+ENTRY = Entry(Config, build, joins=True)

@@ -39,13 +39,13 @@ NUM_HALVINGS = 20
 class Config(Params):
     """A section of `adaptive`; see the module for what the numbers do."""
 
-    temperature: float = Field(0.15, gt=0)
-    floor: float = Field(0.05, gt=0)
-    power: float = Field(1.0, gt=0)
-    num_candidates: int = Field(20, ge=2)
-    threshold_quantile: float = Field(0.25, ge=0, lt=1)
-    max_divergence: float = Field(0.1, gt=0)
-    share: float = Field(0.5, gt=0, le=1)
+    temperature: float = Field(gt=0)
+    floor: float = Field(gt=0)
+    power: float = Field(gt=0)
+    num_candidates: int = Field(ge=2)
+    threshold_quantile: float = Field(ge=0, lt=1)
+    max_divergence: float = Field(gt=0)
+    share: float = Field(gt=0, le=1)
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from synth.palettes.palette import Projection, fit
 class PaletteParams(Params):
     """Section `palette` of `params.yaml`."""
 
-    min_components: int = Field(1, ge=1)
-    max_components: int = Field(30, ge=1)
-    covariance_floor: float = Field(1e-3, gt=0)
-    projection: Projection = "simplex"
-    seed: int = Field(0, ge=0)
+    min_components: int = Field(ge=1)
+    max_components: int = Field(ge=1)
+    covariance_floor: float = Field(gt=0)
+    projection: Projection
+    seed: int = Field(ge=0)
 
 
 def main(*, train: Path, out: Path) -> None:

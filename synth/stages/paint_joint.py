@@ -4,7 +4,6 @@ from pathlib import Path
 
 import torch
 
-from data.pairs.batches import load_tensors, onehot
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.cli import run
@@ -16,7 +15,7 @@ from data.stage.timings import timed
 from synth.making.parts import ProduceParams
 from synth.making.recipes import PAINTER, load_painter
 from synth.training import artifact
-from synth.training.method import generator
+from synth.training.method import PaintRequest, generator
 from synth.training.session import default_device
 
 BEFORE, AFTER = "before", "after"
@@ -55,14 +54,14 @@ def _paint(
     with progress(len(real), f"paint {source}", "images") as advance:
         for first in range(0, len(real), numbers.batch_size):
             rows = range(first, min(first + numbers.batch_size, len(real)))
-            _, labels = load_tensors(real, rows)
-            layout = onehot(labels.long(), real.classes.num_classes).to(device)
+            labels = real.labels(rows)
+            layout = torch.from_numpy(labels).long().to(device)
             rngs = [generator(numbers.seed, PAINTER, row, device=device) for row in rows]
-            images = method.sample(nets, layout, rngs)
+            images = method.sample(nets, PaintRequest(layout), rngs)
             pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu()
             for slot, row in enumerate(rows):
                 image = pixels[slot].permute(1, 2, 0).numpy()
-                writer.write(Pair(f"{source}-{row:07d}", image, labels[slot].numpy(), source))
+                writer.write(Pair(f"{source}-{row:07d}", image, labels[slot], source))
             advance(len(rows))
 
 

@@ -1,25 +1,90 @@
 """STAGE: fine-tune a trained layout method and a trained painter end to end."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from data.pairs.shards import PairSet
 from data.stage.cli import run
 from data.stage.errors import UserError
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import remove, replacing
-from data.stage.params import check_name, choose, read
+from data.stage.params import Params, check_name, choose, read
 from data.stage.timings import timed
 from synth.joints import joint
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 from synth.palettes.palette import PaletteModel
-from synth.stages.train_painter import weight_files
 from synth.training import artifact
-from synth.training.session import TrainingParams, fit, settings, together
+from synth.training.method import Given
+from synth.training.session import (
+    Job,
+    TrainingParams,
+    fit,
+    settings,
+    together,
+    weight_files,
+)
 from synth.training.team import only_first
+
+WHAT = {joint.LAYOUT: "layout method", joint.PAINTER: "painter"}
+
+
+@dataclass(frozen=True)
+class Half:
+    """The layout method or the painter of a joint: the artifact that it starts from."""
+
+    kind: str
+    path: Path
+    was: artifact.Description
+    entry: Any
+    config: Params
+
+    @classmethod
+    def open(
+        cls, kind: str, name: str, path: Path, registry: Mapping[str, Any], real: PairSet
+    ) -> "Half":
+        """Check an artifact: it must be of the set's classes and size, and one that joins.
+
+        `name` is that of the joint, which no method may have.
+        """
+        what = WHAT[kind]
+        if name in registry:
+            raise UserError(f"a joint cannot be called {name!r}, as a {what} is; rename it")
+        was = artifact.checked(path, real)
+        entry = choose(was.method, registry, what)
+        if not entry.joins:
+            can = ", ".join(name for name, entry in registry.items() if entry.joins)
+            raise UserError(
+                f"{path}: the {what} {was.method!r} cannot be tuned end to end; use {can} in "
+                "`train.joints`"
+            )
+        return cls(kind, path, was, entry, artifact.config_of(path, entry))
+
+    def load(self, given: Given) -> Any:
+        """Build the method with the weights that it keeps, and with its critics."""
+        method, _ = artifact.load(self.path, self.entry, given)
+        artifact.load_critics(self.path, method)
+        return method
+
+    def write(
+        self,
+        description: artifact.Description,
+        method: Any,
+        nets: nn.ModuleDict,
+        curve: Sequence[Mapping[str, float]],
+        out: Path,
+    ) -> None:
+        """Write this half of trained networks and of their curve, as the method's own artifact."""
+        kept, measures = joint.part(nets, self.kind), self.entry.measures
+        half = joint.part_of_curve(curve, self.kind)
+        critics = artifact.critics_of(method)
+        trained = artifact.Trained(kept, critics, half, measures(method, kept))
+        artifact.write(out, description, trained)
 
 
 def main(
@@ -36,55 +101,36 @@ def main(
     config = read(f"joints.{check_name(name)}", joint.Config)
     training = read("training", TrainingParams)
     real = PairSet(train)
-    for registry, what in ((LAYOUTS, "layout method"), (PAINTERS, "painter")):
-        if name in registry:
-            raise UserError(f"a joint cannot be called {name!r}, as a {what} is; rename it")
-    lays, paints = artifact.checked(layout, real), artifact.checked(painter, real)
-    layouts = choose(lays.method, LAYOUTS, "layout method")
-    painters = choose(paints.method, PAINTERS, "painter")
-    painter_config = painters.Config(**paints.config)
+    halves = (
+        Half.open(joint.LAYOUT, name, layout, LAYOUTS, real),
+        Half.open(joint.PAINTER, name, painter, PAINTERS, real),
+    )
+    files = [file for half in halves for file in weight_files(half.config)]
     made_of = fingerprint(
         {"config": config.model_dump(mode="json"), "training": settings(training)},
-        [train, palette, layout, painter, *weight_files(painter_config)],
+        [train, palette, layout, painter, *files],
     )
-    about = {"classes": real.classes, "size": real.size, "fingerprint": made_of, "name": name}
     with (
         only_first(timed(f"joint@{name}")) as timing,
         only_first(replacing(layout_out)) as new_layout,
         only_first(replacing(painter_out)) as new_painter,
     ):
         torch.set_num_threads(training.threads)
-        torch.manual_seed(training.seed)  # names the draw of the critics' initial weights
-        shape: dict[str, Any] = {"num_classes": real.classes.num_classes, "size": real.size}
-        laying = layouts.build(
-            **shape,
-            palettes=PaletteModel.load(palette),
-            **layouts.Config(**lays.config).model_dump(),
-        )
-        painting = painters.build(**shape, **painter_config.model_dump())
-        for path, method in ((layout, laying), (painter, painting)):
-            if method is None:
-                raise UserError(f"{path} was not trained, so there is nothing to fine-tune")
-            artifact.load_nets(path, method.nets, method.ema)
-        method = joint.build(layout=laying, painter=painting, **config.model_dump())
-        nets, curve, checkpoint_dir = fit(
-            method, real, training, stage="joint", name=name, made_of=made_of
-        )
+        torch.manual_seed(training.seed)  # names the draw of the second critic's initial weights
+        given = Given(real.classes.num_classes, real.size, PaletteModel.load(palette))
+        laying, painting = (half.load(given) for half in halves)
+        method = joint.build(config, laying, painting)
+        job = Job("joint", name, made_of, images=True)
+        nets, curve = fit(method, real, training, job)
         if timing is None or new_layout is None or new_painter is None:
             return  # the first process writes
-        nets = nets.cpu()
         if config.freeze_layout:  # what it was given, to the last bit
-            nets["layout_G"] = artifact.load_nets(layout, laying.nets, laying.ema).cpu()["G"]
-        for out, kind, was in (
-            (new_layout, joint.LAYOUT, lays),
-            (new_painter, joint.PAINTER, paints),
-        ):
-            kept = joint.part(nets, kind)
-            measures = layouts.measures(laying, kept) if kind == joint.LAYOUT else {}
-            described = artifact.Description(config=was.config, method=was.method, **about)
-            artifact.write(out, described, kept, joint.part_of_curve(curve, kind), measures)
+            nets.update(joint.named(joint.LAYOUT, artifact.load_kept(layout, laying)))
+        outs = (new_layout, new_painter)
+        for half, own, out in zip(halves, (laying, painting), outs, strict=True):
+            half.write(replace(half.was, name=name, fingerprint=made_of), own, nets, curve, out)
         timing.images = sum(span.num_images for span in method.spans)
-    remove(checkpoint_dir)
+    remove(job.scratch)
 
 
 if __name__ == "__main__":

@@ -4,38 +4,51 @@ from collections.abc import Iterator, Mapping
 from copy import deepcopy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import _SpectralNorm
+
+STATISTICS = (_BatchNorm, _SpectralNorm)
 
 POWER_ITERATIONS = 30
 """Power iterations that renew sigma; 1 an image would lag behind weights that moved."""
 
 
-def averaged_copy(nets: nn.ModuleDict, ema: Mapping[str, float]) -> nn.ModuleDict:
-    """Copy the networks that are averaged, frozen and in eval mode."""
-    return nn.ModuleDict({name: deepcopy(nets[name]) for name in ema}).eval().requires_grad_(False)
+def averaged_copy(nets: nn.ModuleDict, kept: Mapping[str, float]) -> nn.ModuleDict:
+    """Copy the networks that are kept, frozen and in eval mode."""
+    return nn.ModuleDict({name: deepcopy(nets[name]) for name in kept}).eval().requires_grad_(False)
 
 
 @torch.no_grad()
 def update(
-    averaged: nn.ModuleDict, nets: nn.ModuleDict, ema: Mapping[str, float], step: int
+    averaged: nn.ModuleDict, nets: nn.ModuleDict, kept: Mapping[str, float], step: int
 ) -> None:
     """Move the averages towards the networks after step number `step` (0 is the first).
 
     Only parameters are averaged. Averaging the power-iteration vectors of spectral norm would
     shorten them and blow the weights up; they and the batch-norm statistics are renewed by
-    `refresh` instead. The decay is warmed up, so that the start is soon forgotten.
+    `refresh` instead. Other buffers, such as a bank of styles, are those of the last step. The
+    decay is warmed up, so that the start is soon forgotten.
     """
-    for name, decay in ema.items():
+    for name, decay in kept.items():
         warm = min(decay, (1 + step) / (10 + step))
         means, values = list(averaged[name].parameters()), list(nets[name].parameters())
-        torch._foreach_lerp_(means, [v.detach() for v in values], 1 - warm)
+        if means:
+            torch._foreach_lerp_(means, [v.detach() for v in values], 1 - warm)
+        for mine, its in zip(_buffers(averaged[name]), _buffers(nets[name]), strict=True):
+            mine.copy_(its)
+
+
+def _buffers(net: nn.Module) -> Iterator[Tensor]:
+    """Yield the buffers that are no statistics."""
+    for module in net.modules():
+        if not isinstance(module, STATISTICS):
+            yield from module.buffers(recurse=False)
 
 
 def has_statistics(net: nn.Module) -> bool:
     """Say whether a network holds statistics that weights alone do not determine."""
-    return any(isinstance(m, _BatchNorm | _SpectralNorm) for m in net.modules())
+    return any(isinstance(m, STATISTICS) for m in net.modules())
 
 
 @torch.no_grad()

@@ -4,10 +4,36 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch
+from data.pairs.batches import Batch, onehot
+
+
+class Palettes(Protocol):
+    """A law of palettes: what layout methods are asked for."""
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes C."""
+        ...
+
+    def sample(self, n: int, seed: int) -> np.ndarray:
+        """Draw n palettes, float32 `[n, C]`; the first n of a longer draw are the same."""
+        ...
+
+
+@dataclass(frozen=True)
+class Given:
+    """What every method is built for: number of classes, size (height, width), palettes.
+
+    Painters are asked for no palettes and get None.
+    """
+
+    num_classes: int
+    size: tuple[int, int]
+    palettes: Palettes | None = None
 
 
 @dataclass(frozen=True)
@@ -71,6 +97,7 @@ class Losses:
 
     `generator` appends what its network made to `made`, with the gradient, and `critic` may judge
     that; so what a generator made can also be used by somebody else before its gradient is taken.
+    A method without critics has no terms in `critic`.
     """
 
     generator: Callable[[], dict[str, Tensor]]
@@ -78,31 +105,84 @@ class Losses:
     made: list[Tensor]
 
 
+@dataclass(frozen=True)
+class Around:
+    """The real pixels that a painted image keeps.
+
+    `image` float32 `[B, 3, H, W]` in [-1, 1], and `mask` bool `[B, H, W]`, True where it stays.
+    """
+
+    image: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
+class PaintRequest:
+    """Everything that a painter may look at; most look at `layout` alone.
+
+    `layout` is labels int64 `[B, H, W]`, or soft `[B, C, H, W]` in a joint. `style` names the real
+    looks to paint in, rows of the bank that the painter keeps, int64 `[B]`, or `[B, C]` for one of
+    each class. `around` are real pixels that stay.
+    """
+
+    layout: Tensor
+    style: Tensor | None = None
+    around: Around | None = None
+
+    def planes(self, num_classes: int) -> Tensor:
+        """Return the layout `[B, C, H, W]`, one-hot where it is labels."""
+        return onehot(self.layout, num_classes) if self.layout.dim() == 3 else self.layout
+
+
 class Method(Protocol):
     """A published generator: its networks, its schedule, its phases and how to draw from it.
 
-    `optimizers` has an entry per trained network, `ema` the decay per step of each network that
-    is averaged. Only averaged networks are saved, and `sample` reads nothing but them.
+    `optimizers` has an entry per trained network. `generators` are trained by a joint too, beside
+    the `critics`, of which there may be none: those are saved in a file of their own, which
+    production never reads. `kept` are the networks that `sample` reads, the generators and what
+    else it needs, such as a bank of styles in buffers: they are saved as averages with this decay
+    per step, 0 keeps the last weights.
     """
 
     nets: nn.ModuleDict
     optimizers: Mapping[str, AdamConfig]
     spans: tuple[Span, ...]
-    ema: Mapping[str, float]
+    generators: tuple[str, ...]
+    critics: tuple[str, ...]
+    kept: Mapping[str, float]
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """Yield the phases of one step; a later one may reuse what an earlier one made."""
         ...
 
-    def condition(self, batch: Batch, rng: torch.Generator) -> Any:
+    def request(self, batch: Batch, rng: torch.Generator) -> Any:
         """Make from real pairs what `sample` is asked for; used to renew statistics."""
         ...
 
-    def sample(
-        self, nets: nn.ModuleDict, condition: Any, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
+    def sample(self, nets: nn.ModuleDict, request: Any, rngs: Sequence[torch.Generator]) -> Tensor:
         """Draw one item per generator; in eval mode an item never depends on its neighbours."""
         ...
+
+
+class Painter(Method, Protocol):
+    """A method that paints layouts, and whose losses take soft ones for a joint."""
+
+    given: Given
+
+    def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
+        """Return the losses of one step on layouts `[B, C, H, W]` of the batch."""
+        ...
+
+    def sample(
+        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
+    ) -> Tensor:
+        """Paint images `[B, 3, H, W]` in [-1, 1], float32, one generator each."""
+        ...
+
+
+def no_measures(method: Any, nets: nn.ModuleDict) -> dict[str, float]:
+    """Measure nothing: for methods that take no numbers of themselves."""
+    return {}
 
 
 @dataclass(frozen=True)
@@ -131,8 +211,6 @@ def generator(
     *key: int, device: torch.device | str = "cpu", rank: int = 0, count: int = 1
 ) -> SharedGenerator:
     """Return a generator seeded by a tuple of non-negative integers, such as (seed, step)."""
-    import numpy as np
-
     state = np.random.SeedSequence(key).generate_state(2, np.uint32)
     made = SharedGenerator(device)
     made.manual_seed(int(state[0]) << 31 | int(state[1]) >> 1)

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,8 @@ from data.stage.outputs import remove, replacing
 from data.stage.params import Params, read
 from data.stage.timings import timed
 from synth.training import artifact
-from synth.training.loop import train
-from synth.training.method import Method
+from synth.training.loop import Options, train
+from synth.training.method import Given, Method, Palettes
 from synth.training.team import current, only_first, run_in
 
 
@@ -28,11 +29,16 @@ class TrainingParams(Params):
     flip: bool
     autocast: bool
     channels_last: bool
-    processes: int = Field(1, ge=1)
+    processes: int = Field(ge=1)
     threads: int = Field(ge=1)
     save_every: int = Field(ge=1)
     log_every: int = Field(ge=1)
-    max_skipped: int = Field(10, ge=0)
+    max_skipped: int = Field(ge=0)
+
+    def options(self) -> Options:
+        """Return what of it the loop takes."""
+        fields = ("autocast", "channels_last", "save_every", "log_every", "max_skipped")
+        return Options(**self.model_dump(include=set(fields)))
 
 
 def together(main: Callable[..., None]) -> Callable[..., None]:
@@ -51,44 +57,51 @@ def default_device() -> torch.device:
 
 
 def run_training(
-    *,
     stage: str,
     name: str,
-    config: dict[str, Any],
-    build: Callable[[PairSet], Method | None],
-    measure: Callable[[Any, nn.ModuleDict], dict[str, float]],
-    training: TrainingParams,
+    entry: Any,
+    *,
     pairs: Path,
     inputs: Sequence[Path],
+    palettes: Palettes | None,
     out: Path,
 ) -> None:
-    """Train one method on the real pairs of a set and write its artifact.
+    """Train the method of a registry's entry on the real pairs of a set and write its artifact.
 
-    `build` makes the method for the set's classes and size, or None when it needs no training;
-    `measure(method, nets)` takes the numbers that are kept beside the weights.
-    `inputs` are all the artifacts read; with the parameters and the code they key the scratch
-    folder from which an interrupted run resumes.
+    `stage` is `layout` or `painter`, and `layouts` or `painters` is its section of `params.yaml`. A
+    method that needs no training leaves only its description. `inputs` are all the artifacts read;
+    with the parameters and the code they key the scratch folder from which an interrupted run
+    resumes.
     """
+    config, training = read(f"{stage}s.{name}", entry.Config), read("training", TrainingParams)
+    numbers = config.model_dump(mode="json")
     with only_first(timed(f"{stage}@{name}")) as timing, only_first(replacing(out)) as partial:
         real = PairSet(pairs)
-        made_of = fingerprint({"config": config, "training": settings(training)}, inputs)
-        description = artifact.Description(name, config, real.classes, real.size, made_of)
+        made_of = fingerprint(
+            {"config": numbers, "training": settings(training)}, [*inputs, *weight_files(config)]
+        )
+        description = artifact.Description(name, numbers, real.classes, real.size, made_of)
         torch.set_num_threads(training.threads)  # sums on a CPU depend on it
         torch.manual_seed(training.seed)  # names the draw of initial weights
-        method = build(real)
-        if method is None:
+        if entry.build is None:
             if partial is not None:
-                artifact.write(partial, description, None, [])
+                artifact.write(partial, description, None)
             return
-        nets, curve, checkpoint_dir = fit(
-            method, real, training, stage=stage, name=name, made_of=made_of
-        )
+        method = entry.build(config, Given(real.classes.num_classes, real.size, palettes))
+        job = Job(stage, name, made_of, images=entry.sees_images)
+        nets, curve = fit(method, real, training, job)
         if partial is None or timing is None:
             return  # the first process writes
-        measures = measure(method, nets)
-        artifact.write(partial, description, nets.cpu(), curve, measures)
+        measures = entry.measures(method, nets)
+        trained = artifact.Trained(nets, artifact.critics_of(method), curve, measures)
+        artifact.write(partial, description, trained)
         timing.images = sum(span.num_images for span in method.spans)
-    remove(checkpoint_dir)
+    remove(job.scratch)
+
+
+def weight_files(config: Params) -> list[Path]:
+    """Return the files that a method reads besides pairs: their content is part of what it is."""
+    return [value for _, value in config if isinstance(value, Path)]
 
 
 def settings(training: TrainingParams) -> dict[str, Any]:
@@ -96,32 +109,35 @@ def settings(training: TrainingParams) -> dict[str, Any]:
     return training.model_dump() | {"processes": current().count}
 
 
-def fit(
-    method: Method,
-    real: PairSet,
-    training: TrainingParams,
-    *,
-    stage: str,
-    name: str,
-    made_of: str,
-) -> tuple[nn.ModuleDict, list[dict[str, float]], Path]:
-    """Train a method on the real pairs of a set, or resume where a run with these words was killed.
+@dataclass(frozen=True)
+class Job:
+    """A training by name: its stage, what its result depends on, whether it looks at images."""
 
-    Returns the averaged networks, the curve, and the scratch folder, to be removed in the end.
+    stage: str
+    name: str
+    made_of: str
+    images: bool
+
+    @property
+    def scratch(self) -> Path:
+        """Where an interrupted run is resumed from; to be removed in the end."""
+        return scratch(f"{self.stage}-{self.name}", self.made_of)
+
+
+def fit(
+    method: Method, real: PairSet, training: TrainingParams, job: Job
+) -> tuple[nn.ModuleDict, list[dict[str, float]]]:
+    """Train a method on the real pairs of a set, or resume where such a run was killed.
+
+    Returns the networks it keeps and the curve.
     """
-    checkpoint_dir = scratch(f"{stage}-{name}", made_of)
-    nets, curve = train(
+    return train(
         method,
-        load_stream(real, seed=training.seed, flip=training.flip),
+        load_stream(real, seed=training.seed, flip=training.flip, images=job.images),
         seed=training.seed,
-        checkpoint_dir=checkpoint_dir,
-        label=name,
+        checkpoint_dir=job.scratch,
+        label=job.name,
         device=default_device(),
-        autocast=training.autocast,
-        channels_last=training.channels_last,
-        save_every=training.save_every,
-        log_every=training.log_every,
-        max_skipped=training.max_skipped,
+        options=training.options(),
         team=current(),
     )
-    return nets, curve, checkpoint_dir

@@ -12,37 +12,55 @@ from bench import operations as cost
 from bench.cost_synth import Counter, batch_of, drawing, step, training
 from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
-from synth.painters import PAINTERS, pix2pixhd
-from synth.training.method import Progress, generator
+from synth.painters import PAINTERS
+from synth.training.method import Given, Progress, generator
+from tests.synth import small
 
 SIZE = (16, 32)
-PARAMS = """\
-dataset: {source: streets, root: nowhere, height: 16, width: 32, splits: [train, val]}
-painters:
-  pix2pixhd: {num_images: 10, batch_size: 4, num_doublings: 2, num_blocks: 0, width: 2,
-    critic_width: 2, critic_layers: 3, critic_scales: 1, vgg: absent.pth}
-  none: {}
-layouts:
-  none: {}
-  sbgan: {levels: [[0, 8, 4], [8, 8, 4]], latent: 4, width: 4}
-train: {layouts: [none, sbgan], painters: [none, pix2pixhd],
-  joints: {sbgan_e2e: {layouts: sbgan, painter: pix2pixhd}}}
-joints:
-  sbgan_e2e: {warm_up_images: 4, num_images: 8, batch_size: 4, critic_width: 2}
-produce: {num_pairs: 10, batch_size: 4, seed: 0, threads: 1,
-  repaint: {num_layouts: 2, num_images: 2}}
-recipes:
-  real: {layouts: none, painter: none, adapt: none}
-  pcgan: {layouts: sbgan, painter: pix2pixhd, adapt: none}
-  tuned: {layouts: sbgan_e2e, painter: sbgan_e2e, adapt: none}
-"""
+PAINTED = {"num_images": 10, "batch_size": 4, "num_doublings": 2, "num_blocks": 0, "width": 2}
+PAINTED |= {"critic_width": 2, "critic_layers": 3, "critic_scales": 1}
+LAID = {"levels": [[0, 8, 4], [8, 8, 4]], "latent": 4, "width": 4}
+SECTIONS = {
+    "dataset": {
+        "source": "streets",
+        "root": "nowhere",
+        "height": SIZE[0],
+        "width": SIZE[1],
+        "splits": ["train", "val"],
+    },
+    "painters": {
+        "pix2pixhd": small.numbers("pix2pixhd", **PAINTED, vgg="absent.pth"),
+        "none": {},
+    },
+    "layouts": {"none": {}, "sbgan": small.numbers("sbgan", **LAID)},
+    "train": {
+        "layouts": ["none", "sbgan"],
+        "painters": ["none", "pix2pixhd"],
+        "joints": {"sbgan_e2e": {"layouts": "sbgan", "painter": "pix2pixhd"}},
+    },
+    "joints": {
+        "sbgan_e2e": small.JOINT | {"warm_up_images": 4, "num_images": 8, "critic_width": 2}
+    },
+    "produce": {
+        "num_pairs": 10,
+        "batch_size": 4,
+        "seed": 0,
+        "threads": 1,
+        "repaint": {"num_layouts": 2, "num_images": 2},
+    },
+    "recipes": {
+        "real": {"layouts": "none", "painter": "none", "adapt": "none"},
+        "pcgan": {"layouts": "sbgan", "painter": "pix2pixhd", "adapt": "none"},
+        "tuned": {"layouts": "sbgan_e2e", "painter": "sbgan_e2e", "adapt": "none"},
+    },
+}
 NOW = Progress(0, 0, 1, 0, 1.0, generator(0))
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working folder with a params.yaml."""
-    (tmp_path / "params.yaml").write_text(PARAMS)
+    small.write_params(tmp_path, **SECTIONS)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -83,10 +101,8 @@ def test_frozen_networks_and_a_perceptual_loss_are_seen(folder):
     method = synth_cost.build(PAINTERS, "painters.pix2pixhd", classes.num_classes, size)
     assert method.perceptual is not None, "its file is not there, and not needed"
     dear = step(method, batch_of(2, SIZE), NOW)
-    fields = {**pix2pixhd.Config(num_images=10, num_doublings=2, num_blocks=0).model_dump()}
-    fields |= {"width": 2, "critic_width": 2, "critic_layers": 3, "critic_scales": 1}
     with synth_cost.WITHOUT_CONTENT:
-        plain = pix2pixhd.build(num_classes=classes.num_classes, size=size, **fields)
+        plain = small.build("pix2pixhd", Given(classes.num_classes, size), **PAINTED)
     cheap = step(plain, batch_of(2, SIZE), NOW)
     assert step(plain, batch_of(4, SIZE), NOW) == 2 * cheap < dear
 

@@ -8,19 +8,17 @@ import torch
 from bench import train as bench_train
 from bench.record import streets_set
 from data.pairs.batches import load_stream
+from tests.synth import small
 
-PARAMS = """
-dataset: {height: 16, width: 32}
-palette: {max_components: 1}
-training:
-  {seed: 0, flip: true, autocast: true, channels_last: true, threads: 1, save_every: 2,
-   log_every: 1}
-layouts:
-  semantic_palette: {latent: 8, width: 8, levels: [[0, 80, 2], [80, 80, 2]]}
-painters:
-  spade: {num_images: 240, batch_size: 2, num_doublings: 3, width: 4, max_channels: 12, hidden: 8,
-          critic_width: 4}
-"""
+PAINTED = {"num_images": 240, "batch_size": 2, "num_doublings": 3, "max_channels": 12}
+SECTIONS = {
+    "dataset": {"height": 16, "width": 32},
+    "training": small.TRAINING | {"autocast": True, "channels_last": True, "log_every": 1},
+    "layouts": {
+        "semantic_palette": small.numbers("semantic_palette", levels=[[0, 80, 2], [80, 80, 2]])
+    },
+    "painters": {"spade": small.numbers("spade", **PAINTED)},
+}
 
 
 @pytest.fixture
@@ -28,7 +26,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(bench_train, "NUM_PAIRS", 4)
     monkeypatch.setattr(bench_train, "ROUNDS", 1)
-    (tmp_path / "params.yaml").write_text(PARAMS)
+    small.write_params(tmp_path, **SECTIONS)
     threads = torch.get_num_threads()
     yield tmp_path
     torch.set_num_threads(threads)

@@ -1,9 +1,14 @@
 """Streams: a batch is a pure function of (seed, position)."""
 
+import numpy as np
 import pytest
 import torch
 
-from data.pairs.batches import Stream, onehot
+from data.pairs import pairset
+from data.pairs.batches import Stream, load_stream, onehot
+from data.pairs.classes import ClassInfo, ClassTable
+from data.pairs.pair import Pair
+from data.pairs.shards import PairSet, ShardWriter
 
 
 def make_stream(seed=0, flip=True, num_pairs=10):
@@ -53,6 +58,37 @@ def test_left_classes_become_right_ones_where_a_pair_is_mirrored():
     batch = Stream(images, label, seed=0, flip=True, mirrored=[0, 2, 1]).batch(0, 10)
     seen = {tuple(row[0].tolist()) for row in batch.label}
     assert seen == {(0, 0, 1, 2), (1, 2, 0, 0)}
+
+
+def test_a_batch_says_which_pairs_it_holds():
+    batch = make_stream().batch(3, 9)
+    assert batch.row.dtype == torch.int64 and batch.row.tolist() == rows_of(batch)
+    images = torch.zeros(4, 3, 1, 2, dtype=torch.uint8)
+    labels = torch.arange(4, dtype=torch.uint8)[:, None, None].expand(4, 1, 2)
+    places = np.array([7, 2, 9, 4])  # of the set
+    stream = Stream(images, labels, seed=0, flip=False, mirrored=range(255), rows=places)
+    batch = stream.batch(0, 4)
+    assert batch.row.tolist() == places[batch.label[:, 0, 0]].tolist()
+
+
+@pytest.mark.parametrize("images", [True, False])
+def test_a_stream_of_a_set_is_of_one_source_and_may_be_of_labels_alone(
+    images, tmp_path, monkeypatch
+):
+    classes = ClassTable((ClassInfo("road", (1, 2, 3)), ClassInfo("sky", (4, 5, 6))))
+    with ShardWriter(tmp_path / "s", classes=classes, size=(4, 8), fingerprint="f") as writer:
+        for index, source in enumerate(("real", "other", "real")):
+            image = np.full((4, 8, 3), 100 * index, np.uint8)
+            writer.write(Pair(f"p{index}", image, image[..., 0] // 200, source))
+    decoded = []
+    decode = pairset.decode_image
+    monkeypatch.setattr(pairset, "decode_image", lambda *a: decoded.append(a) or decode(*a))
+    stream = load_stream(PairSet(tmp_path / "s"), seed=0, flip=True, images=images)
+    batch = stream.batch(0, 2)
+    assert sorted(batch.row.tolist()) == [0, 2]
+    assert torch.equal(batch.label.amax((1, 2)), batch.row // 2)
+    assert batch.image.shape == ((2, 3, 4, 8) if images else (2, 3, 0, 0))
+    assert len(decoded) == (2 if images else 0)
 
 
 def test_images_are_scaled_to_minus_one_and_one():

@@ -187,6 +187,23 @@ def test_a_shard_that_becomes_shorter_while_it_is_read_is_named(tmp_path: Path) 
     refused(rf"{SHARD} is damaged", lambda: pairs.arrays(1))
 
 
+def test_labels_are_read_without_images_and_refused_like_them(tmp_path: Path) -> None:
+    pairs = write(tmp_path / "set")
+    whole = [pair.label for pair in pairs.pairs()]
+    assert np.array_equal(pairs.labels([4, 1]), [whole[4], whole[1]])
+    assert pairs.labels([]).shape == (0, *SIZE)
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        rows[0]["image"]["bytes"] = b"no image"
+        rows[1]["label"]["bytes"] = png(np.full(SIZE, 7, np.uint8))
+        rows[2]["label"]["bytes"] = png(np.zeros((8, 8), np.uint8))
+
+    forged = forge(tmp_path / "set", change)
+    assert np.array_equal(forged.labels([0, 3]), [whole[0], whole[3]])
+    refused("'p1': label has ids that are none of the 2 classes", lambda: forged.labels([1]))
+    refused("'p2': label ", lambda: forged.labels([2]))
+
+
 def test_another_schema_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "set")
     rows = [{"id": f"p{index}", "image": b"", "label": b""} for index in range(6)]

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
@@ -17,22 +16,16 @@ from data.stage.errors import UserError
 from studio.demo import DEMOS, main
 from studio.demos.models import slerp
 from studio.demos.panels import bars_of, columns, draw_bars, gif, heat, largest
-from synth.layouts import LAYOUTS
-from synth.painters import PAINTERS
 from synth.palettes import palette
-from synth.training import artifact
+from tests.synth import small
 
 NAMES = ("road", "sky", "car", "sign", "bird")
 COLORS = ((90, 40, 90), (70, 130, 180), (0, 0, 140), (220, 220, 0), (250, 0, 0))
 CLASSES = ClassTable(tuple(map(ClassInfo, NAMES, COLORS)))
 SIZE = (16, 32)
 FRAMES = 2
-LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4]]
-CONFIGS = {
-    "semantic_palette": {"latent": 8, "width": 8, "levels": LEVELS},
-    "partial_palette": {"latent": 8, "width": 8, "hidden": 4, "levels": LEVELS},
-    "spade": {"num_images": 8, "num_doublings": 2, "width": 4, "hidden": 4, "max_channels": 8},
-}
+LAID = {"levels": [[0, 8, 4], [4, 4, 4], [4, 4, 4]], "hidden": 4}
+PAINTED = {"num_doublings": 2, "hidden": 4, "max_channels": 8}
 EDITS = {"remove": {"remove": ["car"]}, "add": {"add": ["car=0.3"]}}
 
 
@@ -67,19 +60,12 @@ def folder(tmp_path_factory):
     model.save(root / "palette", {})
     torch.manual_seed(0)
     for name in ("semantic_palette", "partial_palette"):
-        write_artifact(root / "layouts" / name, LAYOUTS[name], name, {"palettes": model})
+        laid = small.known(name, **LAID)
+        small.write_artifact(root / "layouts" / name, name, CLASSES, SIZE, model, **laid)
     for name in ("none", "spade"):
-        write_artifact(root / "painters" / name, PAINTERS[name], name, {})
+        painted = small.known(name, **PAINTED)
+        small.write_artifact(root / "painters" / name, name, CLASSES, SIZE, **painted)
     return root
-
-
-def write_artifact(out, entry, name, extra):
-    config = entry.Config(**CONFIGS.get(name, {}))
-    method = entry.build(num_classes=len(NAMES), size=SIZE, **extra, **config.model_dump())
-    description = artifact.Description(name, config.model_dump(mode="json"), CLASSES, SIZE, "f")
-    nets = None if method is None else nn.ModuleDict({n: method.nets[n] for n in method.ema})
-    out.mkdir(parents=True)
-    artifact.write(out, description, nets, [])
 
 
 @pytest.fixture

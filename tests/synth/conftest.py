@@ -5,31 +5,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
-from synth.layouts import LAYOUTS
-from synth.painters import PAINTERS
 from synth.palettes import palette
-from synth.training import artifact
+from tests.synth import small
 
 SIZE = (32, 64)
-LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
-CONFIGS = {
-    "none": {},
-    "real": {},
-    "semantic_palette": {"latent": 8, "width": 8, "levels": LEVELS},
-    "partial_palette": {"latent": 8, "width": 8, "hidden": 8, "levels": LEVELS},
-    "oasis": {"num_images": 8, "width": 4, "critic_width": 4, "noise_channels": 4, "hidden": 8},
-    "spade": {"num_images": 8, "width": 4, "critic_width": 4, "hidden": 8},
-}
+METHODS = ("none", "real", "semantic_palette", "partial_palette", "oasis", "spade")
 
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `train`, `palette`, and every method above; nothing is trained."""
+    """A folder with `train`, `palette`, and some methods; nothing is trained."""
     root = tmp_path_factory.mktemp("artifacts")
     classes = ClassTable(tuple(ClassInfo(n, (0, 0, 0)) for n in ("road", "sky", "car", "void")))
     about = {"classes": classes, "size": SIZE, "fingerprint": "f", "origin": {"real": {"by": "me"}}}
@@ -48,15 +37,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     model.save(root / "palette", {})
     torch.manual_seed(0)
-    for name, config in CONFIGS.items():
-        entry = LAYOUTS.get(name) or PAINTERS[name]
-        extra = {"palettes": model} if name in LAYOUTS else {}
-        numbers = entry.Config(**config).model_dump()
-        method = entry.build(num_classes=4, size=SIZE, **extra, **numbers)
-        nets = None if method is None else nn.ModuleDict({n: method.nets[n] for n in method.ema})
-        (root / name).mkdir()
-        description = artifact.Description(name, numbers, classes, SIZE, "f")
-        artifact.write(root / name, description, nets, [])
+    for name in METHODS:
+        small.write_artifact(root / name, name, classes, SIZE, model)
     return root
 
 

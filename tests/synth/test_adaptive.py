@@ -7,19 +7,17 @@ import numpy as np
 import pytest
 import torch
 from ruamel.yaml import YAML
-from torch import nn
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.outputs import write_json
-from synth.layouts import LAYOUTS
 from synth.making import recipes
-from synth.painters import PAINTERS
 from synth.palettes import adaptive, palette
 from synth.stages import train_adaptive
 from synth.training import artifact
+from tests.synth import small
 
 NAMES = ("road", "sky", "car", "rider", "bicycle", "void")
 EVAL = range(5)
@@ -48,7 +46,9 @@ def fitted(real):
 
 
 def leaning(fitted, real, **changes):
-    return adaptive.lean(fitted, real, IOU, EVAL, adaptive.Config(**{"share": 1.0, **changes}))
+    return adaptive.lean(
+        fitted, real, IOU, EVAL, adaptive.Config(**NUMBERS | {"share": 1.0, **changes})
+    )
 
 
 def mean_of(law, n=4000):
@@ -146,11 +146,14 @@ CLASSES = ClassTable(
     (*(ClassInfo(name, (0, 0, 0)) for name in NAMES[:3]), ClassInfo("void", (0, 0, 0), False))
 )
 SIZE = (32, 64)
-LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
-CONFIGS = {
-    "semantic_palette": {"latent": 8, "width": 8, "levels": LEVELS},
-    "sbgan": {"latent": 8, "width": 8, "levels": LEVELS},
-    "oasis": {"num_images": 8, "width": 4, "critic_width": 4, "noise_channels": 4, "hidden": 8},
+NUMBERS = {
+    "temperature": 0.15,
+    "floor": 0.05,
+    "power": 1.0,
+    "num_candidates": 20,
+    "threshold_quantile": 0.25,
+    "max_divergence": 0.1,
+    "share": 0.5,
 }
 
 
@@ -170,22 +173,17 @@ def folder(tmp_path, monkeypatch):
     law, _ = palette.fit(shares, min_components=1, max_components=2, **FIT)
     law.save(tmp_path / "palette", {})
     torch.manual_seed(0)
-    for name, registry in (("semantic_palette", LAYOUTS), ("sbgan", LAYOUTS), ("oasis", PAINTERS)):
-        config = registry[name].Config(**CONFIGS[name])
-        extra = {"palettes": law} if registry is LAYOUTS else {}
-        method = registry[name].build(num_classes=4, size=SIZE, **extra, **config.model_dump())
-        nets = nn.ModuleDict({net: method.nets[net] for net in method.ema})
-        about = artifact.Description(name, config.model_dump(mode="json"), CLASSES, SIZE, "f")
-        (tmp_path / name).mkdir()
-        artifact.write(tmp_path / name, about, nets, [{"images": 4}], {"kl_argmax": 1.5})
+    for name in ("semantic_palette", "sbgan", "oasis"):
+        measures = {"kl_argmax": 1.5}
+        small.write_artifact(tmp_path / name, name, CLASSES, SIZE, law, measures)
     for fold in ("0", "1"):
         (tmp_path / "folds" / fold).mkdir(parents=True)
         matrix = np.diag([90, 80, 5, 0])
         matrix[2, 0] = 40  # cars are taken for road, void is not there
         write_json(tmp_path / "folds" / fold / "fold.json", {"confusion": matrix.tolist()})
     lists = {"layouts": ["none", "semantic_palette", "sbgan"], "joints": {}, "folds": [0, 1]}
-    numbers = {"max_divergence": 5.0}
-    sections = {"train": lists, "adaptive": {"leaning": numbers, "sbgan": {}, "astray": {}}}
+    laws = {"leaning": NUMBERS | {"max_divergence": 5.0}, "sbgan": NUMBERS, "astray": NUMBERS}
+    sections = {"train": lists, "adaptive": laws}
     YAML().dump(sections, tmp_path / "params.yaml")
     return tmp_path
 

@@ -7,7 +7,6 @@ from pydantic import ValidationError
 
 from data.pairs.batches import Stream, onehot
 from data.pairs.pair import palette_of
-from synth.layouts import partial_palette
 from synth.layouts.common.editing import with_palette, without_classes
 from synth.layouts.common.masks import (
     merge,
@@ -18,8 +17,9 @@ from synth.layouts.common.masks import (
     training_edit,
 )
 from synth.palettes.palette import fit
-from synth.training.loop import train
-from synth.training.method import Progress, generator
+from synth.training.loop import Options, train
+from synth.training.method import Given, Progress, generator
+from tests.synth import small
 
 C, SIZE = 5, (16, 32)
 SKY, ROAD, CAR, SIGN, NEVER = range(C)
@@ -31,7 +31,7 @@ LOSSES = {  # of the code before it knew of masks
     "wasserstein": 0.0112,
     "penalty": 6.2908,
 }
-SMALL = {"latent": 8, "width": 8, "hidden": 4, "levels": ((0, 16, 8), (8, 8, 4), (8, 8, 4))}
+SMALL = {"hidden": 4, "levels": ((0, 16, 8), (8, 8, 4), (8, 8, 4))}
 MIXED = {"band": 0.4, "classes": 0.3, "switch": 0.3}
 
 
@@ -67,8 +67,7 @@ def palettes(labels):
 def build(palettes):
     def make(**changes):
         torch.manual_seed(0)
-        config = partial_palette.Config(**{**SMALL, **changes}).model_dump()
-        return partial_palette.build(num_classes=C, size=SIZE, palettes=palettes, **config)
+        return small.build("partial_palette", Given(C, SIZE, palettes), **{**SMALL, **changes})
 
     return make
 
@@ -219,7 +218,7 @@ def test_a_mixed_editor_trains_the_same_twice(build, stream, tmp_path):
             checkpoint_dir=tmp_path / name,
             label=name,
             device=torch.device("cpu"),
-            log_every=2,
+            options=Options(log_every=2),
         )
         for name in ("a", "b")
     ]
@@ -233,7 +232,7 @@ def test_a_mixed_editor_trains_the_same_twice(build, stream, tmp_path):
 )
 def test_shares_of_masks_are_checked(masks):
     with pytest.raises(ValidationError):
-        partial_palette.Config(**SMALL, masks=masks)
+        small.config("partial_palette", **SMALL, masks=masks)
 
 
 # -- labels ---------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from pydantic import ValidationError
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import palette_of
 from data.stage.errors import UserError
-from synth.layouts import partial_palette
 from synth.layouts.common.edits import Edits, describe, editor
 from synth.palettes.palette import fit
-from synth.training.method import generator
+from synth.training.method import Given, generator
+from tests.synth import small
 
 SIZE = (16, 32)
 NAMES = ("sky", "road", "car", "sign")
@@ -44,8 +44,8 @@ def built(labels, masks):
         seed=0,
     )
     levels = [[0, 8, 4], [4, 4, 4], [4, 4, 4]]
-    config = partial_palette.Config(latent=8, width=8, hidden=4, levels=levels, masks=masks)
-    return partial_palette.build(num_classes=4, size=SIZE, palettes=law, **config.model_dump())
+    given = Given(4, SIZE, law)
+    return small.build("partial_palette", given, hidden=4, levels=levels, masks=masks)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def method(labels):
 
 
 def drawn(edits, method, labels):
-    plan = editor(edits, CLASSES, method.masks, palette_of(labels, 4))
+    plan = editor(edits, CLASSES, method.config.masks, palette_of(labels, 4))
     real = torch.from_numpy(labels[plan.rows]).long()
     rngs = [generator(0, row) for row in plan.rows]
     with torch.no_grad():
@@ -94,7 +94,7 @@ def test_edits_that_no_pair_allows_are_refused(method, labels, edits, said):
     if "add" in edits:
         labels = labels[:8]
     with pytest.raises(UserError, match=said):
-        editor(Edits(**edits), CLASSES, method.masks, palette_of(labels, 4))
+        editor(Edits(**edits), CLASSES, method.config.masks, palette_of(labels, 4))
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from data.pairs.batches import Stream
 from data.pairs.classes import ClassInfo, ClassTable
@@ -13,21 +14,19 @@ from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from synth.joints import joint
-from synth.layouts import LAYOUTS
 from synth.nets.losses import Perceptual
-from synth.painters import PAINTERS
 from synth.palettes.palette import fit
 from synth.stages import fit_palette, paint_joint, produce, train_joint, train_layout, train_painter
 from synth.training import artifact
-from synth.training.loop import train
-from synth.training.method import Progress, generator
+from synth.training.loop import Options, train
+from synth.training.method import Given, Losses, PaintRequest, Progress, generator
+from tests.synth import small
+from tests.synth.small import JOINED_LAYOUTS, JOINED_PAINTERS
 
 C, SIZE, BATCH = 4, (16, 32), 4
-LAID = {"latent": 8, "width": 8, "levels": ((0, 8, 4), (4, 8, 4), (4, 8, 4))}
-PAINTED = {"num_images": 8, "batch_size": 4, "num_doublings": 3, "width": 4, "max_channels": 12}
-PAINTED |= {"hidden": 8, "critic_width": 4}
+SETTINGS = {"levels": ((0, 8, 4), (4, 8, 4), (4, 8, 4)), "hidden": 4}
+SETTINGS |= {"num_images": 8, "batch_size": 4, "num_doublings": 3, "max_channels": 12}
 JOINED = {"num_images": 12, "batch_size": BATCH, "warm_up_images": 8, "critic_width": 4}
-JOINABLE = ("semantic_palette", "partial_palette", "sbgan")
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +62,13 @@ def stream(labels, images):
 def build(palettes):
     def make(layout="semantic_palette", painter="spade", perceptual=False, **changes):
         torch.manual_seed(0)
-        shape = {"num_classes": C, "size": SIZE}
-        extra = {"hidden": 4} if layout == "partial_palette" else {}
-        config = LAYOUTS[layout].Config(**LAID, **extra).model_dump()
-        laying = LAYOUTS[layout].build(**shape, palettes=palettes, **config)
-        fields = ("num_blocks",) if painter == "pix2pixhd" else ()
-        known = {k: v for k, v in PAINTED.items() if k in PAINTERS[painter].Config.model_fields}
-        config = PAINTERS[painter].Config(**known, **dict.fromkeys(fields, 1)).model_dump()
-        painting = PAINTERS[painter].build(**shape, **config)
+        given = Given(C, SIZE, palettes)
+        laying, painting = (
+            small.build(name, given, **small.known(name, **SETTINGS)) for name in (layout, painter)
+        )
         if perceptual:
             painting = replace(painting, perceptual=Perceptual())
-        config = joint.Config(**{**JOINED, **changes}).model_dump()
-        return joint.build(layout=laying, painter=painting, **config)
+        return joint.build(small.joint_config(**{**JOINED, **changes}), laying, painting)
 
     return make
 
@@ -95,7 +89,7 @@ def reached(method, term):
     return found
 
 
-@pytest.mark.parametrize("layout", JOINABLE)
+@pytest.mark.parametrize("layout", JOINED_LAYOUTS)
 def test_only_the_second_critic_speaks_to_both_generators(layout, build, stream):
     """Acceptance test (h): its gradient reaches the layout generator, that of VGG does not."""
     method = build(layout, perceptual=layout == "semantic_palette")
@@ -111,8 +105,8 @@ def test_only_the_second_critic_speaks_to_both_generators(layout, build, stream)
         assert f"{kind}_G" in reached(method, term) <= {f"{kind}_G", f"{kind}_D"}, name
 
 
-@pytest.mark.parametrize("layout", JOINABLE)
-@pytest.mark.parametrize("painter", ["spade", "oasis", "pix2pixhd"])
+@pytest.mark.parametrize("layout", JOINED_LAYOUTS)
+@pytest.mark.parametrize("painter", JOINED_PAINTERS)
 def test_every_phase_moves_its_networks_and_losses_are_finite(layout, painter, build, stream):
     method = build(layout, painter)
     assert set(method.optimizers) == set(method.nets)
@@ -165,7 +159,11 @@ def test_weights_multiply_their_terms(build, stream):
 def run(method, stream, folder, **options):
     words = {"seed": 3, "label": "joint", "device": torch.device("cpu")}
     return train(
-        method, stream, checkpoint_dir=folder, save_every=1, log_every=1, **words, **options
+        method,
+        stream,
+        checkpoint_dir=folder,
+        options=Options(save_every=1, log_every=1, **options),
+        **words,
     )
 
 
@@ -178,7 +176,9 @@ def moved(method, before):
 
 
 def test_generators_stand_still_while_critics_warm_up(build, stream, tmp_path):
-    method = replace(build(), warm_up_images=99)  # and nothing else
+    method = build()
+    forever = method.config.model_copy(update={"warm_up_images": 99})
+    method = replace(method, config=forever)  # and nothing else
     before = weights(method)
     run(method, stream, tmp_path)
     assert moved(method, before) == {"layout_D", "painter_D", "D2"}
@@ -227,37 +227,84 @@ def test_halves_of_the_curve_have_each_term_once(build, stream, tmp_path):
     assert "critics/D2" in halves[1][-1] and "generators/layout_spread" in halves[0][-1]
 
 
-def test_other_layout_methods_are_refused(build):
-    with pytest.raises(
-        UserError, match=r"ConditionalGan.*semantic_palette, partial_palette or sbgan"
-    ):
-        build("cgan")
+class NoCritic:
+    """A painter that learns from the real image alone, and keeps a bank besides its generators."""
+
+    def __init__(self, method):
+        self.method, self.given, self.spans = method, method.given, method.spans
+        self.nets = nn.ModuleDict(
+            {"E": nn.Conv2d(C, C, 1), "G": method.nets["G"], "bank": nn.BatchNorm2d(C)}
+        )
+        self.generators, self.critics, self.kept = ("E", "G"), (), {"E": 0.0, "G": 0.0, "bank": 0.0}
+
+    def request(self, batch, rng):
+        return PaintRequest(batch.label)
+
+    def sample(self, nets, request, rngs):
+        layout = nets["bank"](nets["E"](request.planes(C)))
+        return nets["G"](layout)
+
+    def losses(self, batch, layout, progress):
+        made = []
+
+        def generator_loss():
+            made.append(self.sample(self.nets, PaintRequest(layout), []))
+            return {"l1": (made[0] - batch.image).abs().mean()}
+
+        return Losses(generator_loss, dict, made)
+
+
+@pytest.mark.parametrize("freeze", [False, True])
+def test_any_number_of_generators_and_no_critic_can_be_joined(freeze, build, stream, tmp_path):
+    whole = build()
+    config = whole.config.model_copy(update={"freeze_layout": freeze})
+    method = joint.build(config, whole.layout, NoCritic(whole.painter))
+    assert method.critics == (("D2",) if freeze else ("D2", "layout_D"))
+    before = weights(method)
+    nets, curve = run(method, stream, tmp_path)
+    learnt = {"painter_E", "painter_G", "D2"} | (set() if freeze else {"layout_G", "layout_D"})
+    assert moved(method, before) == learnt, "the bank, which nobody trains, stays"
+    assert {"painter_E", "painter_G", "painter_bank"} <= set(nets)
+    assert "generators/painter_l1" in curve[-1]
 
 
 # -- stage ----------------------------------------------------------------------------------------
 
-PARAMS = """
-palette: {max_components: 1}
-training:
-  {seed: 0, flip: true, autocast: true, channels_last: true, threads: 1, save_every: 2,
-   log_every: 1}
-layouts:
-  real: {}
-  semantic_palette: {latent: 8, width: 8, levels: [[0, 4, 4], [0, 4, 4]]}
-painters:
-  spade: {num_images: 4, batch_size: 4, num_doublings: 3, width: 4, max_channels: 12, hidden: 8,
-          critic_width: 4}
-joints:
-  e2e: {num_images: 4, batch_size: 4, warm_up_images: 4, critic_width: 4}
-  held: {num_images: 4, batch_size: 4, warm_up_images: 0, critic_width: 4, freeze_layout: true}
-  spade: {num_images: 4, warm_up_images: 0}
-produce:
-  {num_pairs: 3, batch_size: 2, seed: 0, threads: 1, repaint: {num_layouts: 1, num_images: 2}}
-recipes:
-  palette: {layouts: semantic_palette, painter: spade, adapt: none}
-  tuned: {layouts: e2e, painter: e2e, adapt: none, controls: {absent: [c]}}
-  mixed: {layouts: real, painter: e2e, adapt: none}
-"""
+LEARNT = {"semantic_palette": {"levels": [[0, 4, 4], [0, 4, 4]]}, "cgan": {"levels": [[0, 4, 4]]}}
+LEARNT["spade"] = {"num_images": 4, "batch_size": 4, "num_doublings": 3, "max_channels": 12}
+SHORT = {"num_images": 4, "warm_up_images": 0, "critic_width": 4}
+STILL = dict.fromkeys((key for key in small.JOINT if key.endswith("_lr")), 1e-30)
+SECTIONS = {
+    "training": small.TRAINING | {"autocast": True, "channels_last": True, "log_every": 1},
+    "layouts": {
+        "real": {},
+        **{name: small.numbers(name, **LEARNT[name]) for name in ("semantic_palette", "cgan")},
+    },
+    "painters": {"spade": small.numbers("spade", **LEARNT["spade"])},
+    "joints": {
+        "e2e": small.JOINT | SHORT | {"warm_up_images": 4},
+        "held": small.JOINT | SHORT | {"freeze_layout": True},
+        "still": small.JOINT | SHORT | STILL,
+        "spade": small.JOINT | SHORT,
+    },
+    "produce": {
+        "num_pairs": 3,
+        "batch_size": 2,
+        "seed": 0,
+        "threads": 1,
+        "repaint": {"num_layouts": 1, "num_images": 2},
+    },
+    "recipes": {
+        "palette": {"layouts": "semantic_palette", "painter": "spade", "adapt": "none"},
+        "tuned": {
+            "layouts": "e2e",
+            "painter": "e2e",
+            "adapt": "none",
+            "controls": {"absent": ["c"]},
+        },
+        "mixed": {"layouts": "real", "painter": "e2e", "adapt": "none"},
+    },
+}
 
 
 @pytest.fixture(scope="module")
@@ -268,14 +315,14 @@ def trained(labels, images, tmp_path_factory):
     with ShardWriter(root / "train", classes=table, size=SIZE, fingerprint="f") as writer:
         for number, (label, image) in enumerate(zip(labels, images, strict=True)):
             writer.write(Pair(f"{number}", image, label, "real"))
-    (root / "params.yaml").write_text(PARAMS)
+    small.write_params(root, **SECTIONS)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("SCENE_PALETTE_SCRATCH", str(root / "scratch"))
         words = {"train": root / "train"}
         fit_palette.main(**words, out=root / "palette")
         words["palette"] = root / "palette"
-        for name in ("real", "semantic_palette"):
+        for name in SECTIONS["layouts"]:
             train_layout.main(method=name, **words, out=root / "layouts" / name)
         out = root / "painters" / "spade"
         train_painter.main(method="spade", train=root / "train", out=out)
@@ -369,14 +416,48 @@ def test_a_frozen_layout_generator_is_handed_on_as_it_was(place):
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_critics_go_on_from_where_trainings_left_them(place):
+    """With rates near 0 a joint without a warm-up ends with the critics that it began with."""
+    tune(place, "still")
+    for kind, base in (("layouts", "semantic_palette"), ("painters", "spade")):
+        before, after = (
+            load_file(place / kind / name / artifact.CRITICS) for name in (base, "still")
+        )
+        learnt = [key for key in before if not key.endswith(("._u", "._v"))]
+        assert before.keys() == after.keys() and len(learnt) > 3
+        assert all(torch.equal(before[key], after[key]) for key in learnt)
+
+
+def test_an_artifact_without_its_critics_is_refused(place, tmp_path):
+    there = place / "layouts" / "semantic_palette" / artifact.CRITICS
+    there.rename(tmp_path / "away")
+    try:
+        with pytest.raises(UserError, match=r"semantic_palette holds no critics.safetensors"):
+            tune(place, "e2e")
+    finally:
+        (tmp_path / "away").rename(there)
+
+
+def test_production_reads_no_critics(place, tmp_path):
+    there = place / "painters" / "spade" / artifact.CRITICS
+    there.rename(tmp_path / "away")
+    try:
+        made(place, "palette", "semantic_palette", "spade")
+    finally:
+        (tmp_path / "away").rename(there)
+
+
 def test_what_cannot_be_joined_is_said(place):
-    with pytest.raises(UserError, match="real was not trained"):
-        tune(place, "e2e", layout="real")
+    for layout in ("real", "cgan"):
+        can = ", ".join(JOINED_LAYOUTS)
+        with pytest.raises(UserError, match=f"'{layout}' cannot be tuned end to end; use {can}"):
+            tune(place, "e2e", layout=layout)
     with pytest.raises(UserError, match="cannot be called 'spade', as a painter is"):
         tune(place, "spade")
     with pytest.raises(UserError, match="unknown painter 'e2f'; there is none, spade"):
-        (place / "params.yaml").write_text(PARAMS.replace("painter: e2e", "painter: e2f"))
+        wrong = SECTIONS["recipes"]["tuned"] | {"painter": "e2f"}
+        small.write_params(place, **SECTIONS | {"recipes": {"tuned": wrong}})
         try:
             made(place, "tuned", "semantic_palette", "e2f")
         finally:
-            (place / "params.yaml").write_text(PARAMS)
+            small.write_params(place, **SECTIONS)

@@ -6,7 +6,7 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from data.pairs.batches import Batch, Stream
+from data.pairs.batches import Stream
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import ShardWriter
@@ -16,17 +16,13 @@ from synth.layouts.common.losses import blur_line, real_layout, soften
 from synth.palettes.palette import PaletteModel, fit
 from synth.stages import fit_palette, train_layout
 from synth.training import artifact
-from synth.training.loop import train
-from synth.training.method import Progress, generator
+from synth.training.loop import Options, train
+from synth.training.method import Given, Progress, generator
+from tests.synth import small
+from tests.synth.small import LAYOUTS_TRAINED, known
 
 C, SIZE = 4, (16, 32)
-TRAINED = tuple(name for name in LAYOUTS if name not in ("none", "real"))
-SMALL = {"latent": 8, "width": 8, "levels": ((0, 16, 8), (8, 8, 4), (8, 8, 4))}
-
-
-def settings(name, **changes):
-    extra = {"hidden": 4} if name == "partial_palette" else {}
-    return LAYOUTS[name].Config(**{**SMALL, **extra, **changes}).model_dump()
+LEVELS = ((0, 16, 8), (8, 8, 4), (8, 8, 4))
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +61,8 @@ def stream(labels):
 def build(palettes):
     def make(name, **changes):
         torch.manual_seed(0)
-        return LAYOUTS[name].build(
-            num_classes=C, size=SIZE, palettes=palettes, **settings(name, **changes)
-        )
+        given = Given(C, SIZE, palettes)
+        return small.build(name, given, **{"levels": LEVELS, **known(name, hidden=4), **changes})
 
     return make
 
@@ -114,11 +109,13 @@ def draw(name, method, nets, labels, palettes, items):
     return LAYOUTS[name].draw(method, nets, palette=palette, real=real, rngs=rngs)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 @pytest.mark.parametrize(("level", "alpha"), [(0, 1.0), (1, 0.3), (2, 1.0)])
 def test_every_phase_moves_only_its_networks(name, level, alpha, build, stream):
     method = build(name)
-    assert set(method.optimizers) == set(method.nets) >= set(method.ema)
+    assert set(method.optimizers) == {*method.generators, *method.critics}
+    assert set(method.nets) >= set(method.kept) >= set(method.generators)
+    assert not set(method.critics) & {*method.generators, *method.kept}
     phases = method.phases(stream.batch(0, 4), at(level, alpha))
     seen = set()
     for phase in phases:
@@ -132,18 +129,18 @@ def test_every_phase_moves_only_its_networks(name, level, alpha, build, stream):
             touched = [p for p in net.parameters() if p.grad is not None and bool(p.grad.any())]
             assert bool(touched) == (net_name in phase.train)
         seen.update(phase.train)
-    assert seen == set(method.nets)
+    assert seen == set(method.optimizers)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 def test_samples_are_seeded_simplices(name, build, stream, labels, palettes):
     method = build(name)
     nets = method.nets.eval()
     batch = stream.batch(0, 3)
-    condition = method.condition(batch, generator(1))
+    request = method.request(batch, generator(1))
     with torch.no_grad():
         one, two, other = (
-            method.sample(nets, condition, [generator(seed, i) for i in range(3)])
+            method.sample(nets, request, [generator(seed, i) for i in range(3)])
             for seed in (2, 2, 3)
         )
     assert one.shape == (3, C, *SIZE)
@@ -151,7 +148,7 @@ def test_samples_are_seeded_simplices(name, build, stream, labels, palettes):
     assert bool((one >= 0).all()) and torch.equal(one, two) and not torch.equal(one, other)
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 def test_an_item_does_not_depend_on_its_neighbours(name, build, labels, palettes):
     method = build(name)
     nets = method.nets.eval()
@@ -164,7 +161,7 @@ def test_an_item_does_not_depend_on_its_neighbours(name, build, labels, palettes
         torch.testing.assert_close(several.target[2], alone.target[0])
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 def test_resume_is_exact(name, build, stream, tmp_path):
     class Killed(Exception):
         pass
@@ -175,7 +172,8 @@ def test_resume_is_exact(name, build, stream, tmp_path):
                 raise Killed
             return stream.batch(position, size)
 
-    options = dict(seed=3, label=name, device=torch.device("cpu"), save_every=2, log_every=2)
+    options = dict(seed=3, label=name, device=torch.device("cpu"))
+    options["options"] = Options(save_every=2, log_every=2)
     straight, curve = train(build(name), stream, checkpoint_dir=tmp_path / "a", **options)
     with pytest.raises(Killed):
         train(build(name), Dying(), checkpoint_dir=tmp_path / "b", **options)
@@ -186,17 +184,17 @@ def test_resume_is_exact(name, build, stream, tmp_path):
         assert torch.equal(tensor, resumed.state_dict()[key]), key
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 def test_early_end_of_growth_still_fills_the_size(name, build, stream):
     method = build(name, levels=((0, 8, 4), (0, 8, 4)))
     assert method.sizes == ((4, 8), (8, 16))
-    condition = method.condition(stream.batch(0, 2), generator(0))
-    soft = method.sample(method.nets.eval(), condition, [generator(1), generator(2)])
+    request = method.request(stream.batch(0, 2), generator(0))
+    soft = method.sample(method.nets.eval(), request, [generator(1), generator(2)])
     assert soft.shape == (2, C, *SIZE)
     torch.testing.assert_close(soft.sum(1), torch.ones(2, *SIZE))
 
 
-@pytest.mark.parametrize("name", TRAINED)
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 def test_bfloat16_forward_passes_stay_finite(name, build, stream):
     method = build(name)
     with torch.autocast("cpu", dtype=torch.bfloat16):
@@ -253,13 +251,13 @@ def test_partial_conditions_on_the_band_alone(build, labels):
     method = build("partial_palette")
     nets = method.nets.eval()
     label = torch.from_numpy(labels).long()[:1]
-    condition = method.condition(Batch(torch.zeros(1, 3, *SIZE), label), generator(4))
-    columns = condition.removed[0, 0].nonzero()[:, 0]
+    request = method.request(small.batch_of(torch.zeros(1, 3, *SIZE), label), generator(4))
+    columns = request.removed[0, 0].nonzero()[:, 0]
     shuffled = label.clone()
     shuffled[0][:, columns] = label[0][:, columns.flip(0)]
-    again = method.condition(Batch(torch.zeros(1, 3, *SIZE), shuffled), generator(4))
+    again = method.request(small.batch_of(torch.zeros(1, 3, *SIZE), shuffled), generator(4))
     with torch.no_grad():
-        one, two = (method.sample(nets, c, [generator(0)]) for c in (condition, again))
+        one, two = (method.sample(nets, c, [generator(0)]) for c in (request, again))
     torch.testing.assert_close(one, two)
 
 
@@ -271,38 +269,50 @@ def test_whole_layouts_report_the_palette_that_was_asked(build, labels, palettes
     assert drawn.edited is None and not drawn.derived and drawn.label.dtype == torch.int64
 
 
-def test_untrained_entries(labels, palettes):
-    for name in ("none", "real"):
-        config = LAYOUTS[name].Config().model_dump()
-        assert LAYOUTS[name].build(num_classes=C, size=SIZE, palettes=palettes, **config) is None
+def test_real_layouts_are_drawn_as_they_are(labels, palettes):
     drawn = draw("real", None, None, labels, palettes, [0, 1])
     assert torch.equal(drawn.label, torch.from_numpy(labels).long()[:2])
     assert drawn.derived and drawn.target is None and drawn.edited is None
-    with pytest.raises(UserError, match="draws no layouts"):
-        draw("none", None, None, labels, palettes, [0])
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_capabilities_are_what_the_method_has(name, build, labels, palettes):
+    entry = LAYOUTS[name]
+    if entry.build is None:
+        assert not (entry.follows_palette or entry.edits or entry.joins)
+        assert set(entry.Config.model_fields) == set(), "numbers that nothing trains"
+        return
+    method = build(name)
+    for flag, needed in (
+        (entry.follows_palette, ("whole",)),
+        (entry.edits, ("raw",)),
+        (entry.joins, ("losses", "real", "full")),
+    ):
+        assert not flag or all(hasattr(method, part) for part in needed), needed
+    with torch.no_grad():
+        drawn = draw(name, method, method.nets.eval(), labels, palettes, [0, 1])
+    asked = torch.from_numpy(palettes.sample(2, seed=1))
+    follows = drawn.target is not None and torch.equal(drawn.target, asked)
+    assert entry.follows_palette == follows
+    assert entry.edits == (drawn.edited is not None) == drawn.derived
+
+
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
+def test_every_number_has_to_be_given(name):
+    whole = small.numbers(name, levels=LEVELS)
+    assert set(whole) == set(LAYOUTS[name].Config.model_fields)
+    for key in whole:
+        with pytest.raises(ValidationError, match=rf"{key}\n.*[Ff]ield required"):
+            LAYOUTS[name].Config(**{k: v for k, v in whole.items() if k != key})
 
 
 @pytest.mark.parametrize("wrong", [{"levels": ((0, 16, 0),)}, {"joint": "sum"}, {"widht": 8}])
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ValidationError):
-        LAYOUTS["semantic_palette"].Config(**{**SMALL, **wrong})
+        small.config("semantic_palette", **{"levels": LEVELS, **wrong})
 
 
 # -- stage ----------------------------------------------------------------------------------------
-
-PARAMS = """
-palette: {max_components: 1}
-training:
-  {seed: 0, flip: true, autocast: false, channels_last: false, threads: 1, save_every: 2,
-   log_every: 2}
-layouts:
-  none: {}
-  semantic_palette: {latent: 8, width: 8, levels: [[0, 8, 4], [4, 8, 4]]}
-  partial_palette: {latent: 8, width: 8, hidden: 4, levels: [[0, 8, 4], [4, 8, 4]]}
-  cgan: {latent: 8, width: 8, levels: [[0, 8, 4], [4, 8, 4]]}
-  palette_recovery: {latent: 8, width: 8, levels: [[0, 8, 4], [4, 8, 4]]}
-  sbgan: {latent: 8, width: 8, levels: [[0, 8, 4], [4, 8, 4]]}
-"""
 
 
 @pytest.fixture
@@ -313,29 +323,36 @@ def workspace(labels, tmp_path, monkeypatch):
             writer.write(Pair(f"{number}", np.zeros((*SIZE, 3), np.uint8), label, "real"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
-    (tmp_path / "params.yaml").write_text(PARAMS)
+    levels = [[0, 8, 4], [4, 8, 4]]
+    methods = {name: small.numbers(name, levels=levels) for name in LAYOUTS_TRAINED}
+    small.write_params(tmp_path, layouts={"none": {}, "real": {}} | methods)
     fit_palette.main(train=tmp_path / "train", out=tmp_path / "palette")
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["none", *TRAINED])
-def test_stage_leaves_an_artifact_that_draws(name, workspace, labels):
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_stage_leaves_an_artifact_that_draws(name, workspace, labels, monkeypatch):
+    def refuse(*_):
+        raise AssertionError("an image was decoded, and the method looks at labels alone")
+
+    if not LAYOUTS[name].sees_images:
+        monkeypatch.setattr("data.pairs.pairset.decode_image", refuse)
     out = workspace / "layouts" / name
     folders = {"train": workspace / "train", "palette": workspace / "palette"}
     train_layout.main(method=name, **folders, out=out)
     description = artifact.describe(out)
     assert description.name == name and description.size == SIZE
-    if name == "none":
+    entry = LAYOUTS[name]
+    if entry.build is None:
         assert [file.name for file in out.iterdir()] == ["method.json"]
         return
     assert not any((workspace / "scratch").iterdir())
-    assert all(key.startswith("G.") for key in load_file(out / "weights.safetensors"))
-    palettes = PaletteModel.load(workspace / "palette")
-    entry = LAYOUTS[name]
-    config = entry.Config(**description.config).model_dump()
-    method = entry.build(num_classes=C, size=SIZE, palettes=palettes, **config)
-    nets = artifact.load_nets(out, method.nets, method.ema)
-    assert draw(name, method, nets, labels, palettes, [0, 1]).label.shape == (2, *SIZE)
+    given = Given(C, SIZE, PaletteModel.load(workspace / "palette"))
+    method, nets = artifact.load(out, entry, given)
+    kept, critics = (load_file(out / file) for file in (artifact.WEIGHTS, artifact.CRITICS))
+    assert {key.partition(".")[0] for key in kept} == set(method.kept)
+    assert {key.partition(".")[0] for key in critics} == set(method.critics)
+    assert draw(name, method, nets, labels, given.palettes, [0, 1]).label.shape == (2, *SIZE)
 
 
 def test_stage_names_an_unknown_method(workspace):

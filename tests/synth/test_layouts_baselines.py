@@ -7,18 +7,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.pairs.batches import Batch, Stream, onehot
+from data.pairs.batches import Stream, onehot
 from data.pairs.pair import palette_of
 from synth.layouts import LAYOUTS
 from synth.layouts.common.activation import gumbel_onehot, plain
 from synth.layouts.common.losses import blur_line, kl_argmax, real_layout, recovery, soften
 from synth.palettes.palette import fit
 from synth.training.loop import train
-from synth.training.method import Progress, generator
+from synth.training.method import Given, Progress, generator
+from tests.synth import small
 
 C, SIZE = 3, (8, 16)
 NAMES = ("cgan", "palette_recovery", "sbgan")
-SMALL = {"latent": 8, "width": 16, "levels": ((0, 16, 8), (8, 8, 8))}
+SMALL = {"width": 16, "levels": ((0, 16, 8), (8, 8, 8))}
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +51,7 @@ def palettes(labels):
 def build(palettes):
     def make(name, **changes):
         torch.manual_seed(0)
-        config = LAYOUTS[name].Config(**{**SMALL, **changes}).model_dump()
-        return LAYOUTS[name].build(num_classes=C, size=SIZE, palettes=palettes, **config)
+        return small.build(name, Given(C, SIZE, palettes), **{**SMALL, **changes})
 
     return make
 
@@ -64,7 +64,7 @@ def stream(labels):
 
 @pytest.fixture
 def batch(labels):
-    return Batch(torch.zeros(4, 3, *SIZE), torch.from_numpy(labels[:4]).long())
+    return small.batch_of(torch.zeros(4, 3, *SIZE), torch.from_numpy(labels[:4]).long())
 
 
 def at(level=1, alpha=1.0, step=0):
@@ -200,7 +200,7 @@ def test_critic_sees_like_with_like(name, temperature, build, batch):
 def test_wrong_settings_are_refused(wrong):
     for name in NAMES:
         with pytest.raises(ValidationError):
-            LAYOUTS[name].Config(**{**SMALL, **wrong})
+            small.config(name, **{**SMALL, **wrong})
 
 
 @pytest.mark.parametrize("name", ["cgan", "palette_recovery"])
@@ -218,7 +218,7 @@ def test_layouts_are_not_rounded_to_their_palette_unless_asked(name, build, pale
         assert torch.equal(found.target, asked) and found.edited is None and not found.derived
         return onehot(found.label, C).mean((2, 3))
 
-    assert LAYOUTS[name].FOLLOWS_PALETTE
+    assert LAYOUTS[name].follows_palette
     assert float((shares() - asked).abs().max()) > 0.05
     assert float((shares(rounding="balanced") - asked).abs().max()) < 0.05
 
@@ -247,7 +247,7 @@ def test_cgan_asks_for_palettes_of_fakes_and_shows_those_of_real_layouts(build, 
     terms = terms_of(method, batch, at())
     rng = generator(0, 0)
     torch.randn(4, 8, generator=rng)
-    asked = method.condition(batch, rng)
+    asked = method.request(batch, rng)
     real = soften(real_layout(batch.label, C, SIZE), line=blur_line(8, kind="symmetric"))
     has = real.mean((2, 3))
     for found, wanted in zip(shown, [asked, torch.cat([asked, has]), has], strict=True):
@@ -270,7 +270,7 @@ def test_recovery_is_of_the_soft_layout_and_has_its_weight(temperature, build, b
         found[weight] = terms_of(method, batch, at())["G"]
     rng = generator(0, 0)
     z = torch.randn(4, 8, generator=rng)
-    asked = method.condition(batch, rng)
+    asked = method.request(batch, rng)
     once = recovery(method.nets["G"](z, asked, level=1)[-1].soft, asked)
     for weight, terms in found.items():
         torch.testing.assert_close(terms["recovery"], weight * once)
@@ -314,7 +314,7 @@ def test_another_palette_makes_another_layout_of_the_same_noise(name, build, str
 def test_sbgan_asks_for_nothing(build, labels, palettes, batch):
     entry, method = LAYOUTS["sbgan"], build("sbgan")
     nets = method.nets.eval()
-    assert not entry.FOLLOWS_PALETTE and method.condition(batch, generator(0)) is None
+    assert not entry.follows_palette and method.request(batch, generator(0)) is None
 
     def draw(palette, real):
         rngs = [generator(2, item) for item in range(3)]

@@ -9,9 +9,10 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from data.pairs.batches import Stream, onehot
-from synth.training import ema
-from synth.training.loop import CHECKPOINT, Diverged, Plan, train
+from synth.training import artifact, ema
+from synth.training.loop import CHECKPOINT, Diverged, Options, train
 from synth.training.method import AdamConfig, Phase, Span, generator, randn
+from synth.training.plan import Plan
 
 
 class Painter(nn.Module):
@@ -41,7 +42,7 @@ class Toy:
         self.nets = nn.ModuleDict({"G": Painter(), "D": spectral_norm(nn.Conv2d(3, 1, 3))})
         adam = AdamConfig(self.lr, (0.0, 0.9))
         self.optimizers = {"G": adam, "D": adam}
-        self.ema = {"G": 0.9}
+        self.generators, self.critics, self.kept = ("G",), ("D",), {"G": 0.9}
         self.seen = []
 
     def phases(self, batch, progress):
@@ -61,11 +62,11 @@ class Toy:
         yield Phase("G", generate, ("G",))
         yield Phase("D", judge, ("D",))
 
-    def condition(self, batch, rng):
+    def request(self, batch, rng):
         return onehot(batch.label, 3)
 
-    def sample(self, nets, condition, rngs):
-        return nets["G"](torch.cat([condition, randn(rngs, (2, 4, 8))], 1))
+    def sample(self, nets, request, rngs):
+        return nets["G"](torch.cat([request, randn(rngs, (2, 4, 8))], 1))
 
 
 def make_stream():
@@ -83,7 +84,7 @@ def run(method, folder, **options):
         checkpoint_dir=folder,
         label="toy",
         device=torch.device("cpu"),
-        **{"save_every": 2, "log_every": 2, **options},
+        options=Options(**{"save_every": 2, "log_every": 2, **options}),
     )
 
 
@@ -166,6 +167,58 @@ def test_the_average_of_a_constant_network_is_the_network(tmp_path):
         averaged["G"].conv.weight, live["G"].conv.weight, rtol=5e-3, atol=1e-3
     )
     torch.testing.assert_close(pictures[0], pictures[1], rtol=0.1, atol=0.1)
+
+
+class Bank(nn.Module):
+    """What training notes without a gradient, such as the styles of the pairs shown."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("shown", torch.zeros(6))
+
+
+def test_a_bank_in_buffers_is_kept_as_it_was_last(tmp_path):
+    method = Toy()
+    method.nets["bank"] = Bank()
+    method.kept = {"G": 0.9, "bank": 0.0}
+    phases = method.phases
+
+    def noting(batch, progress):
+        method.nets["bank"].shown[batch.row] += 1
+        return phases(batch, progress)
+
+    method.phases = noting
+    kept, _ = run(method, tmp_path)
+    assert set(kept) == {"G", "bank"}
+    assert kept["bank"].shown.sum() > 0, "batches say which pairs they hold"
+    assert torch.equal(kept["bank"].shown, method.nets["bank"].shown)
+
+
+def test_without_an_average_the_last_weights_are_kept(tmp_path):
+    method = Toy()
+    method.kept = {"G": 0.0}
+    kept, _ = run(method, tmp_path)
+    last = dict(method.nets["G"].named_parameters())
+    assert last and all(torch.equal(p, last[name]) for name, p in kept["G"].named_parameters())
+
+
+def test_a_method_may_have_no_critic(tmp_path):
+    method = Toy()
+    del method.nets["D"], method.optimizers["D"]
+    method.critics = ()
+
+    def alone(batch, progress):
+        def paint():
+            noise = torch.randn(len(batch.label), 2, 4, 8, generator=progress.rng)
+            fake = method.nets["G"](torch.cat([onehot(batch.label, 3), noise], 1))
+            return {"l1": (fake - batch.image).abs().mean()}
+
+        yield Phase("G", paint, ("G",))
+
+    method.phases = alone
+    kept, curve = run(method, tmp_path)
+    assert set(kept) == {"G"} and set(curve[0]) == {"images", "G/l1"}
+    assert not len(artifact.critics_of(method))
 
 
 def test_refreshed_spectral_norm_has_norm_one_although_weights_moved():

@@ -4,21 +4,21 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from data.pairs.batches import Batch, Stream, onehot
+from data.pairs.batches import Stream, onehot
 from data.stage.errors import UserError
 from synth.nets.losses import Perceptual
-from synth.painters import pix2pixhd
 from synth.painters.pix2pixhd import least_squares
 from synth.training.loop import train
-from synth.training.method import Progress, generator
+from synth.training.method import Given, PaintRequest, Progress, generator
+from tests.synth import small
 
 TINY = {"num_doublings": 2, "num_blocks": 1, "width": 4, "critic_width": 4}
 
 
 def _build(size=(16, 32), num_classes=3, **fields):
-    config = pix2pixhd.Config(**{"num_images": 8, **fields})
     torch.manual_seed(0)
-    return pix2pixhd.build(num_classes=num_classes, size=size, **config.model_dump())
+    given = Given(num_classes, size)
+    return small.build("pix2pixhd", given, published=True, **{"num_images": 8, **fields})
 
 
 def _count(net):
@@ -104,11 +104,11 @@ def test_missing_vgg_weights_are_refused_before_training(tmp_path):
 @pytest.mark.parametrize("size", [(8, 8), (12, 20), (32, 8)])
 def test_every_size_that_halves_to_two_is_painted_and_judged(size):
     method = _build(size=size, **TINY)
-    batch = Batch(torch.rand(1, 3, *size), torch.randint(0, 3, (1, *size)))
+    batch = small.batch_of(torch.rand(1, 3, *size), torch.randint(0, 3, (1, *size)))
     now = Progress(0, 0, 8, 0, 1.0, generator(0))
     for phase in method.phases(batch, now):
         assert all(torch.isfinite(term) for term in phase.loss().values())
-    painted = method.sample(method.nets.eval(), onehot(batch.label, 3), [generator(0)])
+    painted = method.sample(method.nets.eval(), PaintRequest(batch.label), [generator(0)])
     assert painted.shape == (1, 3, *size)
 
 
@@ -139,10 +139,10 @@ def test_it_learns_to_paint(tmp_path):
     images = colors[label].permute(0, 3, 1, 2).contiguous()
     fast = {"batch_size": 6, "generator_lr": 2e-3, "num_images": 360, "width": 8}
     method = _build(**(TINY | fast))
-    real, layout = images.float() / 127.5 - 1, onehot(label, 3)
+    real = images.float() / 127.5 - 1
 
     def distance(nets):
-        return (method.sample(nets, layout, []) - real).abs().mean().item()
+        return (method.sample(nets, PaintRequest(label), []) - real).abs().mean().item()
 
     with torch.no_grad():
         before = distance(method.nets)

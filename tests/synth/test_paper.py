@@ -26,9 +26,11 @@ from segment import archs, mm
 from segment.stages import train as segment_train
 from synth.joints import joint
 from synth.layouts import LAYOUTS
-from synth.layouts.common.schedule import paper_steps
 from synth.painters import PAINTERS
 from synth.stages import fit_palette, produce, train_joint, train_layout, train_painter
+from synth.training.method import Given
+from tests.synth import small
+from tests.synth.small import paper_steps
 
 TRAIN = {"paper": 2975, "paper_idd": 6993}
 GROWN = ("semantic_palette", "partial_palette", "cgan", "palette_recovery", "sbgan")
@@ -83,11 +85,10 @@ def conv(inputs: int, outputs: int, kernel: int = 3) -> int:
 
 def built(name: str, registry: dict, family: str) -> torch.nn.ModuleDict:
     classes, size = dataset()
-    fields = read(f"{family}.{name}", registry[name].Config).model_dump()
-    if registry is LAYOUTS:
-        fields["palettes"] = even_palettes(classes.num_classes)
+    config = read(f"{family}.{name}", registry[name].Config)
+    given = Given(classes.num_classes, size, even_palettes(classes.num_classes))
     with torch.device("meta"):
-        method = registry[name].build(num_classes=classes.num_classes, size=size, **fields)
+        method = registry[name].build(config, given)
     return method.nets
 
 
@@ -111,7 +112,7 @@ def test_schedules_are_the_released_ones(name):
 
 def test_joints_are_the_released_ones(name):
     """Section 4.2: 148,600 and 66,000 steps on Cityscapes; section 11 for SB-GAN's own."""
-    released = joint.Config(num_images=1, warm_up_images=0)  # its defaults are section 4.2
+    released = small.joint_config()  # section 4.2
     joints = {key: read(f"joints.{key}", joint.Config) for key in read_raw("train.joints")}
     for key, epochs, batch in JOINTS:
         config = joints.pop(key)

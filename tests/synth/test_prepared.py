@@ -7,43 +7,41 @@ from torch import nn
 
 from data.pairs.batches import onehot
 from synth.painters import PAINTERS
-from synth.painters.common import prepared
 from synth.painters.common.regions import Regions, find_regions
-from synth.training.method import generator
+from synth.training import ema
+from synth.training.method import Given, PaintRequest, generator
+from tests.synth import small
+from tests.synth.small import PAINTERS_TRAINED
 
 SIZE, CLASSES = (64, 128), 7
-SMALL = {"num_images": 8, "critic_width": 4}
-CONFIGS = {
-    "spade": ("spade", {"width": 8, "hidden": 16}),
-    "oasis": ("oasis", {"width": 8, "hidden": 16, "noise_channels": 6}),
-    "oasis, noise a region": (
-        "oasis",
-        {"width": 8, "hidden": 16, "noise_channels": 6, "noise": "region"},
-    ),
-    "oasis, noise a pixel": (
-        "oasis",
-        {"width": 8, "hidden": 16, "noise_channels": 6, "noise": "pixel"},
-    ),
-    "pix2pixhd": ("pix2pixhd", {"width": 8, "num_blocks": 2}),
+SETTINGS = {"width": 8, "hidden": 16, "noise_channels": 6}
+SETTINGS |= {"max_channels": 1024, "num_blocks": 2}
+CASES = {name: (name, {}) for name in PAINTERS_TRAINED} | {
+    "noise a region": ("oasis", {"noise": "region"}),
+    "noise a pixel": ("oasis", {"noise": "pixel"}),
 }
 
 
 def trained(key):
     """A painter whose weights and statistics are far from their start, and its networks."""
-    name, config = CONFIGS[key]
-    entry = PAINTERS[name]
+    name, changes = CASES[key]
     torch.manual_seed(0)
-    numbers = entry.Config(**SMALL | config).model_dump()
-    method = entry.build(num_classes=CLASSES, size=SIZE, **numbers)
+    given, settings = Given(CLASSES, SIZE), small.known(name, **SETTINGS)
+    method = small.build(name, given, **{**settings, **changes})
+    has_statistics = ema.has_statistics(method.nets["G"])
     for layer in method.nets["G"].modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.running_mean.normal_()
             layer.running_var.uniform_(0.2, 3)
     for weight in method.nets["G"].parameters():
-        weight.data.mul_(8 if weight.dim() > 1 and name != "pix2pixhd" else 1)
+        weight.data.mul_(8 if weight.dim() > 1 and has_statistics else 1)
         if weight.dim() == 1:
             weight.data.normal_(0, 0.1)
     return method, nn.ModuleDict({"G": method.nets["G"]}).eval().requires_grad_(False)
+
+
+def entry_of(key):
+    return PAINTERS[CASES[key][0]]
 
 
 def streets(count):
@@ -57,10 +55,10 @@ def streets(count):
     return label
 
 
-def paint(method, nets, condition):
-    rngs = [generator(5, index) for index in range(len(condition))]
+def paint(method, nets, layout):
+    rngs = [generator(5, index) for index in range(len(layout))]
     with torch.no_grad():
-        return method.sample(nets, condition, rngs)
+        return method.sample(nets, PaintRequest(layout), rngs)
 
 
 LAYOUTS = {
@@ -71,13 +69,13 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("kind", LAYOUTS)
-@pytest.mark.parametrize("key", CONFIGS)
+@pytest.mark.parametrize("key", CASES)
 def test_a_prepared_painter_paints_the_same(key, kind):
     method, nets = trained(key)
     wanted = paint(method, nets, LAYOUTS[kind])
     assert wanted.std() > 0.05
     for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, 0.06, 0.01)):
-        ready = prepared.prepare(nets, num_classes=CLASSES, dtype=dtype)
+        ready = entry_of(key).prepare(method, nets, dtype)
         differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()
         assert differing.max() < most and differing.mean() < mean
     torch.testing.assert_close(paint(method, nets, LAYOUTS[kind]), wanted, msg="nets were changed")
@@ -85,7 +83,7 @@ def test_a_prepared_painter_paints_the_same(key, kind):
 
 def test_regions_are_used_where_there_are_any(monkeypatch):
     method, nets = trained("spade")
-    ready = prepared.prepare(nets, num_classes=CLASSES, dtype=torch.float32)
+    ready = entry_of("spade").prepare(method, nets, torch.float32)
     used = []
     at = Regions.at
     monkeypatch.setattr(Regions, "at", lambda self, size: used.append(at(self, size)) or used[-1])
@@ -108,8 +106,8 @@ def test_patterns_are_the_neighbourhoods_of_their_pixels(num_classes):
     for pixel, row in enumerate(found.where.tolist()):
         image, y, x = np.unravel_index(pixel, label.shape)
         block = padded[image, y : y + 5, x : x + 5]
-        for position, small in enumerate(found.large[row].tolist()):
+        for position, place in enumerate(found.large[row].tolist()):
             top, left = divmod(position, 3)
-            seen = found.small[small]
+            seen = found.small[place]
             assert torch.equal(seen.view(3, 3), block[top : top + 3, left : left + 3])
-            assert found.inside[small] == (block[top + 1, left + 1] < num_classes)
+            assert found.inside[place] == (block[top + 1, left + 1] < num_classes)

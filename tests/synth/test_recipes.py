@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
@@ -14,11 +13,12 @@ from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Edits
 from synth.making import recipes
-from synth.painters import PAINTERS
 from synth.palettes import palette
 from synth.palettes.controls import Controls
 from synth.stages import produce
 from synth.training import artifact
+from tests.synth import small
+from tests.synth.small import EDITORS
 
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in ("road", "sky", "car", "void")))
 SIZE = (32, 64)
@@ -27,15 +27,6 @@ ROWS = {
     "semi": recipes.RecipeParams(layouts="real", painter="oasis", adapt="none"),
     "palette": recipes.RecipeParams(layouts="semantic_palette", painter="oasis", adapt="none"),
     "partial": recipes.RecipeParams(layouts="partial_palette", painter="oasis", adapt="none"),
-}
-LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
-CONFIGS = {
-    "semantic_palette": {"latent": 8, "width": 8, "levels": LEVELS},
-    "cgan": {"latent": 8, "width": 8, "levels": LEVELS},
-    "palette_recovery": {"latent": 8, "width": 8, "levels": LEVELS},
-    "sbgan": {"latent": 8, "width": 8, "levels": LEVELS},
-    "partial_palette": {"latent": 8, "width": 8, "hidden": 8, "levels": LEVELS},
-    "oasis": {"num_images": 8, "width": 4, "critic_width": 4, "noise_channels": 4, "hidden": 8},
 }
 
 
@@ -68,23 +59,12 @@ def folder(tmp_path_factory):
     )
     model.save(root / "palette", {})
     torch.manual_seed(0)
-    for name, entry in LAYOUTS.items():
-        write_artifact(root / name, entry, name, {"palettes": model})
-    editor = LAYOUTS["partial_palette"]
-    masks = {"masks": {"band": 0.4, "classes": 0.3, "switch": 0.3}}
-    write_artifact(root / "editor", editor, "partial_palette", {"palettes": model}, masks)
-    for name in ("none", "oasis"):
-        write_artifact(root / name, PAINTERS[name], name, {})
+    for name in (*LAYOUTS, "oasis"):
+        small.write_artifact(root / name, name, CLASSES, SIZE, model)
+    masks = {"band": 0.4, "classes": 0.3, "switch": 0.3}
+    for name in EDITORS:
+        small.write_artifact(root / "editor", name, CLASSES, SIZE, model, masks=masks)
     return root
-
-
-def write_artifact(out, entry, name, extra, changes=None):
-    config = entry.Config(**CONFIGS.get(name, {}), **(changes or {}))
-    method = entry.build(num_classes=4, size=SIZE, **extra, **config.model_dump())
-    description = artifact.Description(name, config.model_dump(mode="json"), CLASSES, SIZE, "f")
-    nets = None if method is None else nn.ModuleDict({n: method.nets[n] for n in method.ema})
-    out.mkdir(exist_ok=True)
-    artifact.write(out, description, nets, [])
 
 
 def load(folder, name, row=None, layout=None):
@@ -204,6 +184,13 @@ def test_partial_pairs_keep_every_label_outside_the_band(folder):
         np.testing.assert_allclose(pair.target, palette_of(parent.label, 4), atol=1e-5)
 
 
+def test_no_two_draws_of_a_pair_come_from_one_stream():
+    streams = [recipes.PARENT, recipes.PALETTE, recipes.LAYOUT, recipes.PAINTER, recipes.STYLE]
+    again = [recipes.PAINTER + n * recipes.REPAINT_STRIDE for n in range(1, 100)]
+    assert again[:2] == [7, 11], "other streams would change every set's repainted images"
+    assert len({*streams, *again}) == len(streams) + len(again)
+
+
 def test_the_baseline_makes_nothing(folder):
     assert load(folder, "real") is None
 
@@ -225,7 +212,7 @@ def test_a_recipe_that_cannot_be_made_is_refused(folder, row, message):
 def test_an_artifact_of_other_classes_is_refused(folder, tmp_path):
     ready = artifact.describe(folder / "oasis")
     other = replace(ready, classes=ClassTable(CLASSES.classes[:3]))
-    artifact.write(tmp_path, other, None, [])
+    artifact.write(tmp_path, other, None)
     with pytest.raises(UserError, match="other classes or at another size"):
         recipes.load(
             "semi",

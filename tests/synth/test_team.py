@@ -20,32 +20,26 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import ShardWriter
 from data.stage.errors import UserError
-from synth.layouts import LAYOUTS
-from synth.painters import PAINTERS
 from synth.palettes.palette import fit
 from synth.stages import fit_palette
-from synth.training.method import Progress, generator, randn, rows
+from synth.training.method import Given, Progress, generator, randn, rows
 from synth.training.team import Team
+from tests.synth import small
+from tests.synth.small import LAYOUTS_TRAINED, PAINTERS_TRAINED
 
 ROOT = Path(__file__).resolve().parents[2]
 C, SIZE, BATCH = 4, (16, 32), 6
-LAID = {"latent": 8, "width": 8, "levels": ((0, 6, 6), (6, 6, 6), (6, 6, 6))}
-PAINTED = {"num_images": 12, "batch_size": 6, "num_doublings": 3, "width": 4, "max_channels": 12}
-PAINTED |= {"critic_width": 4}
+SETTINGS = {"levels": ((0, 6, 6), (6, 6, 6), (6, 6, 6)), "hidden": 4}
+SETTINGS |= {"num_images": 12, "batch_size": 6, "num_doublings": 3, "max_channels": 12}
+# class weights that are taken from the batch, as published, know the rows of their process
+SETTINGS |= {"class_weight_power": 0.0}
+FILES = ("method.json", "curve.jsonl", "weights.safetensors", "critics.safetensors")
 ALL_MASKS = {"band": 0.4, "classes": 0.3, "switch": 0.3}
-# Names of methods, and what is told apart from their usual settings.
-CASES = {
-    "semantic_palette": ("layouts", "semantic_palette", {}),
-    "partial_palette": ("layouts", "partial_palette", {"hidden": 4}),
-    "partial_palette, all edits": ("layouts", "partial_palette", {"hidden": 4, "masks": ALL_MASKS}),
-    "cgan": ("layouts", "cgan", {}),
-    "cgan, drawn classes": ("layouts", "cgan", {"gumbel_temperature": 1.0}),
-    "palette_recovery": ("layouts", "palette_recovery", {}),
-    "sbgan": ("layouts", "sbgan", {}),
-    "spade": ("painters", "spade", {"hidden": 4}),
-    "pix2pixhd": ("painters", "pix2pixhd", {"num_blocks": 1}),
-    # its class weights are taken from the batch, as published
-    "oasis": ("painters", "oasis", {"hidden": 4, "init_gain": 1.0, "class_weight_power": 0.0}),
+# Every method as usual, and what is told apart from its usual settings.
+CASES = {name: (name, {}) for name in (*LAYOUTS_TRAINED, *PAINTERS_TRAINED)} | {
+    "all edits": ("partial_palette", {"masks": ALL_MASKS}),
+    "drawn classes": ("cgan", {"gumbel_temperature": 1.0}),
+    "noise that is seen": ("oasis", {"init_gain": 1.0}),
 }
 
 
@@ -79,20 +73,10 @@ def stream(labels, images):
 
 
 def build(case, palettes):
-    kind, name, changes = CASES[case]
+    name, changes = CASES[case]
     torch.manual_seed(0)
-    shape = {"num_classes": C, "size": SIZE}
-    if kind == "layouts":
-        config = LAYOUTS[name].Config(**LAID, **changes)
-        return LAYOUTS[name].build(**shape, palettes=palettes, **config.model_dump())
-    known = {k: v for k, v in PAINTED.items() if k in PAINTERS[name].Config.model_fields}
-    return PAINTERS[name].build(**shape, **PAINTERS[name].Config(**known, **changes).model_dump())
-
-
-def test_every_method_is_among_the_cases():
-    trained = {name for name, entry in LAYOUTS.items() if hasattr(entry, "spans_of")}
-    painters = {name for name in PAINTERS if name != "none"}
-    assert {name for _, name, _ in CASES.values()} == trained | painters
+    given = Given(C, SIZE, palettes)
+    return small.build(name, given, **{**small.known(name, **SETTINGS), **changes})
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -133,15 +117,6 @@ def test_a_batch_that_cannot_be_shared_is_refused():
 
 # -- the stage ------------------------------------------------------------------------------------
 
-PARAMS = """
-palette: {max_components: 1}
-training:
-  {seed: 0, flip: true, autocast: AUTOCAST, channels_last: true, processes: PROCESSES, threads: 1,
-   save_every: 2, log_every: 1}
-layouts:
-  semantic_palette: {latent: 8, width: 8, lr: LR, levels: [[0, IMAGES, 4], [4, 8, 4]]}
-"""
-
 
 @pytest.fixture(scope="module")
 def project(labels, images, tmp_path_factory):
@@ -158,12 +133,14 @@ def project(labels, images, tmp_path_factory):
     return root
 
 
-def write_params(root, processes=1, images=8, lr="1.0e-3", autocast="false"):
-    words = {"PROCESSES": processes, "IMAGES": images, "LR": lr, "AUTOCAST": autocast}
-    text = PARAMS
-    for word, value in words.items():
-        text = text.replace(word, str(value))
-    (root / "params.yaml").write_text(text)
+def write_params(root, processes=1, images=8, lr=1e-3, autocast=False):
+    training = {"autocast": autocast, "channels_last": True, "processes": processes}
+    levels = [[0, images, 4], [4, 8, 4]]
+    small.write_params(
+        root,
+        training=small.TRAINING | training | {"log_every": 1},
+        layouts={"semantic_palette": small.numbers("semantic_palette", lr=lr, levels=levels)},
+    )
 
 
 IN_BACKGROUND = ("sh", "-c", 'trap "" INT; exec "$@"', "sh")  # as a shell starts `command &`
@@ -207,9 +184,9 @@ def require_close(one, other):
 
 
 def test_two_processes_have_the_losses_of_one_with_the_double_batch(project):
-    write_params(project, lr="1.0e-4")
+    write_params(project, lr=1e-4)
     finish(project, "one")
-    write_params(project, lr="1.0e-4", processes=2)
+    write_params(project, lr=1e-4, processes=2)
     output = finish(project, "two")
     assert len(re.findall("semantic_palette: 20/20 images", output)) == 1, output
     require_close(made(project, "one"), made(project, "two"))
@@ -231,7 +208,7 @@ def test_torchrun_starts_what_the_stage_would_start_itself(project):
     finish(project, "own")
     write_params(project)
     finish(project, "run", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    for name in ("method.json", "curve.jsonl", "weights.safetensors"):
+    for name in FILES:
         assert (project / "run" / name).read_bytes() == (project / "own" / name).read_bytes(), name
 
 
@@ -256,14 +233,14 @@ def test_two_processes_resume_to_the_same_bytes_and_none_stays(project, shot):
     output = finish(project, "killed")
     assert "resumed at step" in output
     finish(project, "straight")
-    for name in ("method.json", "curve.jsonl", "weights.safetensors"):
+    for name in FILES:
         killed, straight = (project / out / name for out in ("killed", "straight"))
         assert killed.read_bytes() == straight.read_bytes(), name
 
 
 @pytest.mark.slow
 def test_what_is_not_finite_in_one_process_stops_both_with_a_checkpoint_kept(project):
-    write_params(project, processes=2, images=80, lr="1.0e+30")
+    write_params(project, processes=2, images=80, lr=1e30)
     output = finish(project, "broken", status=2)
     last = output.strip().splitlines()[-1]
     assert re.search(r"error: (G|D)/\w+.* not finite in step \d+, which makes 11 such", last)

@@ -12,14 +12,13 @@ from data.pairs.classes import ClassTable
 from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.activation import ABSENT_BELOW
-from synth.layouts.common.editing import with_palette, without_classes
+from synth.layouts.common.editing import Editing, with_palette, without_classes
 from synth.layouts.common.masks import MaskKind
-from synth.layouts.partial_palette import PartialPalette
 from synth.training.method import Drawn, randn
 
 
 class Edits(Params):
-    """Key `edits` of a recipe with layouts `partial_palette`: one of `remove` and `add`.
+    """Key `edits` of a recipe whose layouts edit real ones: one of `remove` and `add`.
 
     `remove` names classes that are painted over with what surrounds them. `add` gives classes the
     share they grow to, 0 to 1 of the image; they displace what is there, and stay where they are.
@@ -52,14 +51,14 @@ class Editor:
 
     def draw(
         self,
-        method: PartialPalette,
+        method: Editing,
         nets: nn.ModuleDict,
         *,
         real: Tensor,
         rngs: Sequence[torch.Generator],
     ) -> Drawn:
         """Edit real labels `[B, H, W]`, one generator each."""
-        z, count = randn(rngs, (method.latent,)), len(real)
+        z, count = randn(rngs, (method.config.latent,)), len(real)
         if self.classes.any():
             classes = self.classes.to(real.device).expand(count, -1)
             return without_classes(method, nets, real=real, classes=classes, z=z)
@@ -79,8 +78,8 @@ def editor(
     kind, key = ("classes", "remove") if edits.remove else ("switch", "add")
     if not masks.get(kind, 0):
         raise UserError(
-            f"the recipe's edits {key} classes, but its layouts were trained without; set "
-            f"layouts.partial_palette.masks.{kind} above 0 (for example 0.3, and band 0.7)"
+            f"the recipe's edits {key} classes, but its layouts were trained without; set their "
+            f"`masks.{kind}` above 0 (for example 0.3, and band 0.7)"
         )
     removed = torch.zeros(classes.num_classes, dtype=torch.bool)
     removed[[classes.index(name) for name in edits.remove]] = True

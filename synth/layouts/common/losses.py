@@ -9,8 +9,7 @@ from torch.nn import functional as F
 
 from data.pairs.batches import onehot
 from synth.layouts.common.activation import Activation
-from synth.palettes.palette import PaletteModel
-from synth.training.method import generator, rows
+from synth.training.method import Palettes, generator, rows
 
 LOG_EPS = 1e-5
 NUM_MEASURED = 256
@@ -115,10 +114,16 @@ def real_layout(label: Tensor, num_classes: int, size: tuple[int, int]) -> Tenso
     return onehot(label[:, step // 2 :: step, step // 2 :: step], num_classes)
 
 
+def blurred_layout(label: Tensor, num_classes: int, size: tuple[int, int], blur: Blur) -> Tensor:
+    """Reduce labels as `real_layout` and blur them, as critics of soft layouts see real ones."""
+    layout = real_layout(label, num_classes, size)
+    return soften(layout, line=blur_line(min(size), kind=blur))
+
+
 @torch.no_grad()
 def kl_argmax(
     sample: Callable[[Tensor, list[torch.Generator]], Tensor],
-    palettes: PaletteModel,
+    palettes: Palettes,
     device: torch.device,
 ) -> float:
     """KL in nats of asked palettes against argmax layouts, over 256 palettes of the fitted law.

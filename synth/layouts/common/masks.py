@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from synth.palettes.palette import PaletteModel
-from synth.training.method import rows
+from synth.training.method import Palettes, rows
 
 MaskKind = Literal["band", "classes", "switch"]
 
@@ -91,7 +90,7 @@ def training_edit(
     masks: Mapping[MaskKind, float],
     *,
     min_band: float,
-    palettes: PaletteModel,
+    palettes: Palettes,
     rng: torch.Generator,
 ) -> Edit:
     """Draw an edit for each layout `[B, C, h, w]`; `masks` says how often which kind.

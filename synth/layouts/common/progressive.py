@@ -6,6 +6,7 @@ whose quirks (`pixel_norm: msq`, `joint: halved`) are switches.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
@@ -161,6 +162,19 @@ class ConvBlock(nn.Module):
         return x
 
 
+@dataclass(frozen=True)
+class Stem:
+    """How features begin: from `inputs` numbers, noise and palette, to the `base` grid.
+
+    `normalised` passes them through LReLU and pixel norm, whose kind is `norm`.
+    """
+
+    inputs: int
+    base: tuple[int, int]
+    norm: PixelNormKind
+    normalised: bool
+
+
 class Generator(nn.Module):
     """Progressive layout generator: a vector in, one activated layout per scale out.
 
@@ -174,29 +188,23 @@ class Generator(nn.Module):
         blocks: Sequence[nn.Module],
         *,
         channels: Sequence[int],
-        base: tuple[int, int],
-        latent: int,
+        stem: Stem,
         num_masks: int,
         activate: Activate,
         joint: JointKind | None,
         mask_gain: float,
-        norm: PixelNormKind,
-        normalised_stem: bool,
-        palette_size: int | None = None,
     ) -> None:
         """Build stem, heads and joints; the last level needs no joint.
 
-        `palette_size` is the length of the palette beside the noise, `num_masks` if None.
         `mask_gain` multiplies the learning rate of the heads' weights without changing the logits
         at the start: a small class fills its pixels only with logits far apart, which heads that
         move by one learning rate per step reach after thousands of steps.
         """
         super().__init__()
-        self.base, self.norm, self.activate = base, norm, activate
-        self.normalised_stem = normalised_stem
-        cells = base[0] * base[1]
-        entries = num_masks if palette_size is None else palette_size
-        self.stem = EqualLinear(latent + entries, channels[0] * cells, gain=2**0.5 / 4)
+        self.base, self.norm, self.activate = stem.base, stem.norm, activate
+        self.normalised_stem = stem.normalised
+        cells = stem.base[0] * stem.base[1]
+        self.stem = EqualLinear(stem.inputs, channels[0] * cells, gain=2**0.5 / 4)
         self.blocks = nn.ModuleList(blocks)
         heads = [EqualConv(c, num_masks, 1, gain=mask_gain) for c in channels]
         for head in heads:
@@ -214,7 +222,7 @@ class Generator(nn.Module):
         alpha: float = 1.0,
         layout: Tensor | None = None,
     ) -> list[Activation]:
-        """Return the scales 0..level for `z` `[B, latent]` and shares `[B, palette_size]`.
+        """Return the scales 0..level for `z` `[B, latent]` and palettes `[B, n]`.
 
         `alpha` < 1 fades the last scale in over the one before, seen at twice its size.
         """

@@ -13,22 +13,28 @@ from torch import Tensor, nn
 from synth.nets.layers import SLOPE, Condition, ModulatedBlock, Spade, activate
 from synth.painters.common.pyramid import Pyramid
 from synth.painters.common.regions import Level, Patterns, find_regions
+from synth.training.method import Painter
 
 # Numbers that are modulated at a time, so that their scales and shifts stay in the cache.
 CACHED = 2**17
 
 
-def prepare(nets: nn.ModuleDict, *, num_classes: int, dtype: torch.dtype) -> nn.ModuleDict:
-    """Return networks that paint what `nets` in eval mode do, faster.
+def cast(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
+    """Return copies of networks that compute in `dtype`: for painters that fold nothing."""
+    return nn.ModuleDict({name: _ready(_Casting(net, dtype), dtype) for name, net in nets.items()})
 
-    They compute in `dtype`: in float32 images agree to 1e-4. Layouts are the last `num_classes`
-    channels of what a network is given. `nets` stay as they are.
+
+def fold_generator(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
+    """Return a `G` that paints what a trained pyramid does, faster, computing in `dtype`.
+
+    In float32 images agree to 1e-4. Layouts are the last channels of what it is given.
     """
-    made = {}
-    for name, net in nets.items():
-        ready = PreparedPyramid(net, num_classes) if isinstance(net, Pyramid) else _Casting(net)
-        made[name] = ready.to(dtype).to(memory_format=torch.channels_last).eval()
-    return nn.ModuleDict(made).requires_grad_(False)
+    folded = PreparedPyramid(nets["G"], method.given.num_classes)
+    return nn.ModuleDict({"G": _ready(folded, dtype)})
+
+
+def _ready(net: nn.Module, dtype: torch.dtype) -> nn.Module:
+    return net.to(dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 class PreparedPyramid(nn.Module):
@@ -135,15 +141,18 @@ class _Modulation(nn.Module):
 
 
 class _Casting(nn.Module):
-    """A network that computes in the type of its weights, whatever it is given."""
+    """A network that computes in one type of numbers, whatever it is given."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
-        self.net = copy.deepcopy(net)
+        self.net, self.dtype = copy.deepcopy(net), dtype
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x.to(next(self.net.parameters()).dtype)
-        return self.net(x.contiguous(memory_format=torch.channels_last))
+    def forward(self, *given: Tensor) -> Tensor:
+        return self.net(*map(self._cast, given))
+
+    def _cast(self, x: Tensor) -> Tensor:
+        x = x.to(self.dtype) if x.is_floating_point() else x
+        return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
 def _plain(layer: nn.Module) -> nn.Conv2d:

@@ -1,0 +1,223 @@
+"""What growing layout methods share: schedule, networks, what they are asked for."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from typing import Any, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.pairs.batches import Batch
+from data.stage.params import Params
+from synth.layouts.common.activation import Activation, gumbel_onehot
+from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
+from synth.layouts.common.progressive import (
+    Activate,
+    ConvBlock,
+    Critic,
+    Generator,
+    JointKind,
+    PixelNormKind,
+    Stem,
+    channel_table,
+    enlarge,
+    grids,
+)
+from synth.layouts.common.rounding import Rounding, round_layout
+from synth.layouts.common.schedule import Level, spans_of
+from synth.training.method import (
+    AdamConfig,
+    Drawn,
+    Given,
+    Losses,
+    Phase,
+    Progress,
+    Span,
+    randn,
+    rows,
+)
+
+
+class GrownParams(Params):
+    """The keys that the sections of all growing methods have."""
+
+    latent: int = Field(ge=1)
+    width: int = Field(ge=4)
+    taper_from: int = Field(ge=1)
+    levels: tuple[Level, ...]
+    mask_gain: float = Field(gt=0)
+    pixel_norm: PixelNormKind
+    lr: float = Field(gt=0)
+    betas: tuple[float, float]
+    ema_decay: float = Field(ge=0, lt=1)
+    penalty_weight: float = Field(ge=0)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """How a method grows: its schedule, and the sizes and feature channels of its levels."""
+
+    spans: tuple[Span, ...]
+    sizes: tuple[tuple[int, int], ...]
+    channels: list[int]
+
+    def critic(self, num_classes: int) -> Critic:
+        """Build the unconditional critic."""
+        return Critic(num_classes, channels=self.channels, base=self.sizes[0])
+
+
+def growth(config: GrownParams, given: Given) -> Growth:
+    """Plan the growth of layouts of the given size.
+
+    Raises `UserError` for a size that does not halve to a base grid. With fewer `levels` than the
+    size has, layouts are grown up to the last one and enlarged from there.
+    """
+    spans = spans_of(config.levels, len(grids(given.size)))
+    sizes = tuple(grids(given.size)[: len(config.levels)])
+    return Growth(spans, sizes, channel_table(config.width, config.taper_from, len(sizes)))
+
+
+def conv_generator(
+    config: GrownParams,
+    given: Given,
+    grown: Growth,
+    *,
+    activate: Activate,
+    joint: JointKind | None = None,
+    palette_size: int | None = None,
+) -> Generator:
+    """Build a generator of convolutions, with the palette beside the noise unless it has size 0."""
+    norm, channels = config.pixel_norm, grown.channels
+    blocks = [ConvBlock(None, channels[0], norm)]
+    blocks += [ConvBlock(a, b, norm) for a, b in pairwise(channels)]
+    entries = given.num_classes if palette_size is None else palette_size
+    return Generator(
+        blocks,
+        channels=channels,
+        stem=Stem(config.latent + entries, grown.sizes[0], norm, normalised=True),
+        num_masks=given.num_classes,
+        activate=activate,
+        joint=joint,
+        mask_gain=config.mask_gain,
+    )
+
+
+# == what a method may take over as it is: `phases = alternate`, `kept = property(average)` ==
+
+
+class Grown(Protocol):
+    """A growing method, as far as these functions look."""
+
+    config: Any  # its `GrownParams`
+    given: Given
+    nets: nn.ModuleDict
+    sizes: tuple[tuple[int, int], ...]
+
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step."""
+        ...
+
+
+def adam(method: Grown) -> dict[str, AdamConfig]:
+    """Return the same Adam for every network."""
+    return {name: AdamConfig(method.config.lr, method.config.betas) for name in method.nets}
+
+
+def average(method: Grown) -> dict[str, float]:
+    """Keep an average of the generator."""
+    return {"G": method.config.ema_decay}
+
+
+def alternate(method: Grown, batch: Batch, progress: Progress) -> Iterator[Phase]:
+    """One generator step, then one critic step on the layouts made before it."""
+    losses = method.losses(batch, progress)
+    yield Phase("G", losses.generator, train=("G",))
+    yield Phase("D", losses.critic, train=("D",))
+
+
+def request_palettes(method: Grown, batch: Batch, rng: torch.Generator) -> Tensor:
+    """Draw target palettes `[B, C]`, as many as the batch has pairs."""
+    palettes = method.given.palettes
+    assert palettes is not None, "layout methods are given palettes"
+    seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
+    sample = palettes.sample
+    asked = rows(rng, len(batch.label), lambda n: torch.from_numpy(sample(n, seed)))
+    return asked.to(batch.label.device)
+
+
+def real_blurred(method: Grown, label: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return real layouts `[B, C, h, w]` as the critic sees them: blurred."""
+    return blurred_layout(label, method.given.num_classes, size, method.config.blur)
+
+
+def full_enlarged(method: Grown, made: Tensor) -> Tensor:
+    """Enlarge made layouts to the size of the pairs, for a painter."""
+    return enlarge(made, method.given.size)
+
+
+# == methods that make whole layouts for a palette ==
+
+
+class Whole(Protocol):
+    """A method that makes whole layouts from noise and a palette, for `Entry.follows_palette`."""
+
+    config: Any  # with `latent` and `rounding: Rounding`
+    given: Given
+
+    def whole(self, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
+        """Make layouts at the finest trained grid from noise `[B, latent]`, palettes `[B, C]`."""
+        ...
+
+
+def sample_whole(
+    method: Whole, nets: nn.ModuleDict, palette: Tensor, rngs: Sequence[torch.Generator]
+) -> Tensor:
+    """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
+    z = randn(rngs, (method.config.latent,)).to(palette.device)
+    return enlarge(method.whole(nets, z, palette).soft, method.given.size)
+
+
+def draw_whole(
+    method: Whole,
+    nets: nn.ModuleDict,
+    *,
+    palette: Tensor,
+    real: Tensor,
+    rngs: Sequence[torch.Generator],
+) -> Drawn:
+    """Draw labels for palettes `[B, C]`; `real` is not looked at, `target` is the palette."""
+    rounding: Rounding = method.config.rounding
+    label = round_layout(sample_whole(method, nets, palette, rngs), palette, rounding)
+    return Drawn(label=label, target=palette, edited=None, derived=False)
+
+
+def measure_whole(method: Whole, nets: nn.ModuleDict) -> dict[str, float]:
+    """Measure `kl_argmax`: asked palettes against argmax layouts, before rounding."""
+    device = next(nets["G"].parameters()).device
+    sample = partial(sample_whole, method, nets)
+    return {"kl_argmax": kl_argmax(sample, method.given.palettes, device)}
+
+
+# == baselines without feedback, whose critic may see soft or drawn layouts ==
+
+
+def plain_whole(method: Grown, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
+    """Make layouts at the finest trained grid from noise `[B, latent]` and palettes `[B, C]`."""
+    return nets["G"](z, palette, level=len(method.sizes) - 1)[-1]
+
+
+def shown(method: Grown, soft: Tensor, rng: torch.Generator) -> Tensor:
+    """Return what the critic sees of soft layouts: themselves, or classes drawn from them."""
+    temperature = method.config.gumbel_temperature
+    return soft if temperature is None else gumbel_onehot(soft, temperature, rng)
+
+
+def shown_real(method: Grown, label: Tensor, level: int) -> Tensor:
+    """Return the real layouts beside them: blurred, or one-hot where fakes are one-hot too."""
+    size = method.sizes[level]
+    if method.config.gumbel_temperature is not None:
+        return real_layout(label, method.given.num_classes, size)
+    return real_blurred(method, label, size)

@@ -1,0 +1,130 @@
+"""What painters share: their sections' keys, and losses beside a patch critic."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from data.pairs.batches import Batch, onehot
+from data.stage.params import Params
+from synth.nets.critics import MultiScalePatchCritic
+from synth.nets.losses import Perceptual, feature_matching, load_perceptual
+from synth.training.method import AdamConfig, Painter, PaintRequest, Phase, Progress
+
+
+class PainterParams(Params):
+    """The keys that the sections of all painters have."""
+
+    num_images: int = Field(gt=0)
+    num_doublings: int = Field(ge=1, le=7)
+    width: int = Field(ge=1)
+    critic_width: int = Field(ge=1)
+    generator_lr: float = Field(gt=0)
+    critic_lr: float = Field(gt=0)
+    betas: tuple[float, float]
+    ema: float = Field(ge=0, lt=1)
+
+
+class PatchParams(PainterParams):
+    """The further keys of painters with a multi-scale patch critic."""
+
+    critic_layers: Literal[3, 4]
+    critic_scales: int = Field(ge=1)
+    feature_matching_weight: float = Field(ge=0)
+    perceptual_weight: float = Field(ge=0)
+    vgg: Path | None
+
+    def critic(self, num_classes: int, *, spectral: bool) -> MultiScalePatchCritic:
+        """Build the critic of an image beside its layout."""
+        return MultiScalePatchCritic(
+            num_classes + 3,
+            width=self.critic_width,
+            num_layers=self.critic_layers,
+            num_scales=self.critic_scales,
+            spectral=spectral,
+        )
+
+    def perceptual(self) -> Perceptual | None:
+        """Load the perceptual loss where weights were given; `UserError` where they are missing."""
+        return None if self.vgg is None else load_perceptual(self.vgg)
+
+
+# == what a painter may take over as it is: `phases = alternate`, `kept = property(average)` ==
+
+
+class Adversarial(Painter, Protocol):
+    """A painter with one generator and one critic."""
+
+    config: Any  # its `PainterParams`
+
+
+def adam(method: Adversarial) -> dict[str, AdamConfig]:
+    """Return the optimizers of generator and critic."""
+    rates = {"G": method.config.generator_lr, "D": method.config.critic_lr}
+    return {name: AdamConfig(lr, method.config.betas) for name, lr in rates.items()}
+
+
+def average(method: Adversarial) -> dict[str, float]:
+    """Keep an average of the generator."""
+    return {"G": method.config.ema}
+
+
+def alternate(method: Painter, batch: Batch, progress: Progress) -> Iterator[Phase]:
+    """Yield the generator's phase, then the critic's."""
+    losses = method.losses(batch, onehot(batch.label, method.given.num_classes), progress)
+    yield Phase("generator", losses.generator, ("G",))
+    yield Phase("critic", losses.critic, ("D",))
+
+
+def request_real(method: Painter, batch: Batch, rng: torch.Generator) -> PaintRequest:
+    """Return the layouts of real pairs."""
+    return PaintRequest(batch.label)
+
+
+def sample_one(
+    method: Painter,
+    nets: nn.ModuleDict,
+    request: PaintRequest,
+    rngs: Sequence[torch.Generator],
+) -> Tensor:
+    """Paint layouts, labels or soft; nothing is drawn, one layout has one image."""
+    return nets["G"](request.planes(method.given.num_classes))
+
+
+# == losses beside a patch critic ==
+
+
+def match(
+    config: PatchParams,
+    critic: nn.Module,
+    perceptual: Perceptual | None,
+    *,
+    real: Tensor,
+    fake: Tensor,
+    layout: Tensor,
+) -> tuple[list[Tensor], dict[str, Tensor]]:
+    """Return the critic's scores of fake, and the terms that draw its features towards real.
+
+    The terms are weighted: `feature_matching`, and `perceptual` where there is such a loss.
+    """
+    scores, features = critic(fake, layout)
+    with torch.no_grad():
+        _, wanted = critic(real, layout)
+    weight = config.feature_matching_weight
+    terms = {"feature_matching": weight * feature_matching(wanted, features)}
+    if perceptual is not None:
+        perceptual.to(fake.device)
+        terms["perceptual"] = config.perceptual_weight * perceptual(fake, real)
+    return scores, terms
+
+
+def judge(
+    critic: nn.Module, *, real: Tensor, fake: Tensor, layout: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the critic's scores of real and of fake, in one pass: its norms keep items apart."""
+    scores, _ = critic(torch.cat([real, fake]), torch.cat([layout, layout]))
+    halves = [score.chunk(2) for score in scores]
+    return [real for real, _ in halves], [fake for _, fake in halves]

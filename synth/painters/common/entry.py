@@ -1,0 +1,36 @@
+"""What the registry of painters holds of each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from data.stage.params import Params
+from synth.painters.common.prepared import cast
+from synth.training.method import Given, Painter, no_measures
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A painter: its section of `params.yaml`, what is made of it, and what it can do.
+
+    `build(config, given)` makes the method, None where nothing is painted.
+    `prepare(method, nets, dtype)` returns networks for painting alone that compute in `dtype`, and
+    may fold or fuse what only training needs; `nets` stay as they are.
+    `measures(method, nets)` takes numbers of trained networks for the report.
+
+    `joins`: it can be tuned end to end with a layout method.
+    """
+
+    Config: type[Params]
+    build: Callable[[Any, Given], Painter] | None = None
+    prepare: Callable[[Any, nn.ModuleDict, torch.dtype], nn.ModuleDict] = cast
+    measures: Callable[[Any, nn.ModuleDict], dict[str, float]] = no_measures
+    joins: bool = False
+
+    @property
+    def sees_images(self) -> bool:
+        """Training looks at images: always."""
+        return True

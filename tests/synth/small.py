@@ -1,0 +1,254 @@
+"""Settings of every method, as published and small enough for tests, and artifacts made of them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from data.pairs.batches import Batch
+from data.pairs.classes import ClassTable
+from data.stage.params import Params
+from synth.joints import joint
+from synth.layouts import LAYOUTS
+from synth.painters import PAINTERS
+from synth.training import artifact
+from synth.training.method import Given, Palettes
+
+GROWN = {
+    "latent": 512,
+    "width": 512,
+    "taper_from": 4,
+    "mask_gain": 1.0,
+    "pixel_norm": "rms",
+    "lr": 1e-3,
+    "betas": [0.0, 0.99],
+    "ema_decay": 0.99,
+    "penalty_weight": 10.0,
+}
+LOSSES = {"entropy_weight": 1.0, "spread_weight": 1.0, "joint": "bias", "blur": "symmetric"}
+DRAWN = {"gumbel_temperature": None, "blur": "symmetric", "rounding": "argmax"}
+PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64}
+PATCHES = {
+    "critic_layers": 4,
+    "critic_scales": 2,
+    "feature_matching_weight": 10.0,
+    "perceptual_weight": 10.0,
+    "vgg": None,
+}
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "none": {},
+    "real": {},
+    "semantic_palette": GROWN | LOSSES | {"rounding": "balanced", "filter_palette": False},
+    "partial_palette": {
+        **GROWN,
+        **LOSSES,
+        "hidden": 128,
+        "init_gain": 1.0,
+        "min_band": 0.5,
+        "masks": {"band": 1.0},
+        "merged_entropy_weight": 1.0,
+        "novelty_weight": 1.0,
+        "rounding": "balanced",
+    },
+    "cgan": GROWN | DRAWN,
+    "palette_recovery": GROWN | DRAWN | {"recovery_weight": 1.0},
+    "sbgan": GROWN | {"gumbel_temperature": 1.0, "fade": "blended"},
+    "spade": {
+        **PAINTER,
+        **PATCHES,
+        "batch_size": 16,
+        "max_channels": 1024,
+        "hidden": 128,
+        "reuse_fake": True,
+        "init_gain": 0.02,
+        "generator_lr": 1e-4,
+        "critic_lr": 4e-4,
+        "betas": [0.0, 0.9],
+        "ema": 0.999,
+    },
+    "oasis": {
+        **PAINTER,
+        "batch_size": 20,
+        "max_channels": 1024,
+        "hidden": 128,
+        "noise": "image",
+        "noise_channels": 64,
+        "critic_depth": 6,
+        "label_mix_weight": 5.0,
+        "class_weight_power": 1.0,
+        "class_weight_max": None,
+        "reuse_fake": True,
+        "init_gain": 0.02,
+        "generator_lr": 4e-4,
+        "critic_lr": 4e-4,
+        "betas": [0.0, 0.999],
+        "ema": 0.999,
+    },
+    "pix2pixhd": {
+        **PAINTER,
+        **PATCHES,
+        "batch_size": 1,
+        "num_doublings": 4,
+        "num_blocks": 9,
+        "init_std": 0.02,
+        "generator_lr": 2e-4,
+        "critic_lr": 2e-4,
+        "betas": [0.5, 0.999],
+        "ema": 0.0,
+    },
+}
+"""All numbers but the length of the training; Semantic Palette's for the layouts."""
+
+TINY_GROWN = {"latent": 8, "width": 8}
+TINY_PYRAMID = {"num_images": 8, "width": 4, "critic_width": 4, "hidden": 8}
+TINY: dict[str, dict[str, Any]] = {
+    "semantic_palette": TINY_GROWN,
+    "partial_palette": TINY_GROWN | {"hidden": 8},
+    "cgan": TINY_GROWN,
+    "palette_recovery": TINY_GROWN,
+    "sbgan": TINY_GROWN,
+    "spade": TINY_PYRAMID,
+    "oasis": TINY_PYRAMID | {"noise_channels": 4},
+    "pix2pixhd": {"num_images": 8, "width": 4, "critic_width": 4, "num_blocks": 1},
+}
+LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
+"""Four levels of a size that has four or more."""
+
+JOINT = {
+    "batch_size": 4,
+    "layout_weight": 1.0,
+    "image_critic_weight": 0.01,
+    "freeze_layout": False,
+    "critic_width": 64,
+    "critic_layers": 3,
+    "critic_scales": 2,
+    "layout_lr": 1e-4,
+    "layout_critic_lr": 1e-4,
+    "layout_betas": [0.0, 0.99],
+    "painter_lr": 1e-4,
+    "painter_critic_lr": 4e-4,
+    "painter_betas": [0.0, 0.9],
+    "image_critic_lr": 4e-4,
+    "image_critic_betas": [0.0, 0.9],
+    "ema": 0.999,
+}
+"""Section 4.2 of Semantic Palette's notes, with an average."""
+
+# Batch, multiplier and resolution of the released schedule (street scenes, full generator).
+PAPER_LEVELS = (
+    (4, 1024, 4),
+    (8, 512, 3),
+    (16, 256, 3),
+    (32, 64, 2),
+    (64, 16, 2),
+    (128, 8, 1),
+    (256, 16, 1),
+    (512, 8, 1),
+    (1024, 4, 1),
+)
+
+PALETTE = {
+    "min_components": 1,
+    "max_components": 1,
+    "covariance_floor": 1e-3,
+    "projection": "simplex",
+    "seed": 0,
+}
+TRAINING = {
+    "seed": 0,
+    "flip": True,
+    "autocast": False,
+    "channels_last": False,
+    "processes": 1,
+    "threads": 1,
+    "save_every": 2,
+    "log_every": 2,
+    "max_skipped": 10,
+}
+
+LAYOUTS_TRAINED = tuple(name for name, entry in LAYOUTS.items() if entry.build)
+PAINTERS_TRAINED = tuple(name for name, entry in PAINTERS.items() if entry.build)
+FOLLOW = tuple(name for name, entry in LAYOUTS.items() if entry.follows_palette)
+EDITORS = tuple(name for name, entry in LAYOUTS.items() if entry.edits)
+JOINED_LAYOUTS = tuple(name for name, entry in LAYOUTS.items() if entry.joins)
+JOINED_PAINTERS = tuple(name for name, entry in PAINTERS.items() if entry.joins)
+
+
+def entry_of(name: str) -> Any:
+    return LAYOUTS[name] if name in LAYOUTS else PAINTERS[name]
+
+
+def numbers(name: str, *, published: bool = False, **changes: Any) -> dict[str, Any]:
+    """Return the section of a method, small unless `published`."""
+    return PUBLISHED[name] | ({} if published else TINY.get(name, {})) | changes
+
+
+def known(name: str, **changes: Any) -> dict[str, Any]:
+    """Return those of some settings that a method has a key for."""
+    fields = entry_of(name).Config.model_fields
+    return {key: value for key, value in changes.items() if key in fields}
+
+
+def config(name: str, *, published: bool = False, **changes: Any) -> Params:
+    return entry_of(name).Config(**numbers(name, published=published, **changes))
+
+
+def build(name: str, given: Given, *, published: bool = False, **changes: Any) -> Any:
+    return entry_of(name).build(config(name, published=published, **changes), given)
+
+
+def joint_config(**changes: Any) -> joint.Config:
+    return joint.Config(**JOINT | {"num_images": 8, "warm_up_images": 0} | changes)
+
+
+def paper_steps(num_pairs: int) -> list[tuple[int, int, int]]:
+    """Return (resolution, steps per phase, cumulative iterations) of the released schedule.
+
+    steps = multiplier * int(150 num_pairs / batch); 4 pixels is only stabilised, every other
+    resolution fades and then stabilises, each for that many steps.
+    """
+    table, total = [], 0
+    for resolution, batch_size, multiplier in PAPER_LEVELS:
+        steps = multiplier * int(150 * num_pairs / batch_size)
+        total += steps * (1 if resolution == PAPER_LEVELS[0][0] else 2)
+        table.append((resolution, steps, total))
+    return table
+
+
+def write_params(folder: Path, **sections: Any) -> str:
+    """Write params.yaml with small `palette` and `training`; JSON is YAML too."""
+    text = json.dumps({"palette": PALETTE, "training": TRAINING} | sections, indent=1)
+    (folder / "params.yaml").write_text(text)
+    return text
+
+
+def write_artifact(
+    out: Path,
+    name: str,
+    classes: ClassTable,
+    size: tuple[int, int],
+    palettes: Palettes | None = None,
+    measures: dict[str, float] | None = None,
+    **changes: Any,
+) -> None:
+    """Write the artifact of a method as initialised: what follows needs no training."""
+    entry = entry_of(name)
+    if "levels" in entry.Config.model_fields:
+        changes = {"levels": LEVELS} | changes
+    settings = config(name, **changes)
+    trained = None
+    if entry.build:
+        method = entry.build(settings, Given(classes.num_classes, size, palettes))
+        kept = nn.ModuleDict({net: method.nets[net] for net in method.kept})
+        curve = [{"images": 4}]
+        trained = artifact.Trained(kept, artifact.critics_of(method), curve, measures or {})
+    out.mkdir(parents=True, exist_ok=True)
+    description = artifact.Description(name, settings.model_dump(mode="json"), classes, size, "f")
+    artifact.write(out, description, trained)
+
+
+def batch_of(image: torch.Tensor, label: torch.Tensor) -> Batch:
+    """Return a batch of pairs 0, 1, 2 and so on."""
+    return Batch(image, label, torch.arange(len(label)))
