@@ -243,7 +243,7 @@ def test_a_manifest_that_points_outside_its_folder(pairs, name) -> None:
         (lambda m: m["sources"].update(real=5), "counts 8 pairs in its sources"),
         (lambda m: m["sources"].update(real=5, partial=4), "the shards hold"),
         (lambda m: m["origin"].pop("partial"), "does not say what made the source 'partial'"),
-        (lambda m: m.update(version=2), "has version 2, this program reads 1"),
+        (lambda m: m.update(version=1), "has version 1, this program reads 2"),
         (lambda m: m["classes"][0].update(name="lane"), "scene_palette metadata is not"),
         (lambda m: m.update(size=[32, 16]), "scene_palette metadata is not"),
         (lambda m: m["shards"].append(m["shards"][0]), "names the shard 'partial"),

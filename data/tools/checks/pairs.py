@@ -7,9 +7,9 @@ import numpy as np
 
 from data.pairs.classes import IGNORE
 from data.pairs.pair import content_hash, decode_image, decode_label, palette_of
+from data.pairs.schema import REQUIRED
 from data.stage.errors import UserError
 
-REQUIRED = ("id", "image", "label", "palette", "source", "sha256")
 # Targets come out of a projection in float32.
 SUM_TOLERANCE = 1e-3
 

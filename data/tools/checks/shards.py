@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.pairs.manifest import VOID, Manifest, ShardEntry, is_file
-from data.pairs.schema import schema
+from data.pairs.schema import DICTIONARIES, schema
 from data.stage.errors import UserError
 from data.stage.progress import Advance
 from data.tools.checks.manifest import class_table, one_line
@@ -161,7 +161,7 @@ def _check_group(group: Any) -> None:
     if group.num_rows > LARGEST_GROUP or largest > LARGEST_PLAIN:
         raise UserError("has a row group that is larger than any that is written here")
     for column in columns:
-        if column.has_dictionary_page and column.path_in_schema != "source":
+        if column.has_dictionary_page and column.path_in_schema not in DICTIONARIES:
             raise UserError(f"keeps {column.path_in_schema} as a dictionary; only source is one")
     for column in packed:
         if column.path_in_schema.endswith(".bytes"):

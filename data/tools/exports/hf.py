@@ -5,36 +5,13 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from data.pairs.schema import COLUMNS
 from data.pairs.shards import MANIFEST, PairSet
 from data.stage.outputs import write_json
 from data.stage.progress import Advance
 
 # What the Hub calls our splits.
 NAMES = {"train": "train", "val": "validation", "test": "test"}
-
-_FEATURES = """\
-  features:
-  - name: id
-    dtype: string
-  - name: image
-    dtype: image
-  - name: label
-    dtype: image
-  - name: palette
-    list: float32
-  - name: target
-    list: float32
-  - name: source
-    dtype: string
-  - name: parent
-    dtype: string
-  - name: edited
-    dtype: image
-  - name: seed
-    dtype: int64
-  - name: sha256
-    dtype: string
-"""
 
 _CARD = """\
 `data/SPLIT/*.parquet` are the shards of the pair sets byte for byte (with `--void ignore` they are
@@ -49,8 +26,10 @@ written anew), each set with its `manifest.json`. Nothing but `datasets` is need
 occurs, is ignored by its models, and `do_reduce_labels` stays false.
 
 `palette` is the share of each class in the label, `target` the palette that a generator was asked
-for, `source` is `real` or the name of a recipe, `parent` the real pair that one descends from,
-`edited` the pixels whose label was made anew, `sha256` that of the image's and label's bytes.
+for, `source` is `real` or the name of a set, `group` the video, city or scene of a real pair.
+`parent` is the real pair whose layout a synthetic one starts from, `edited` are the pixels that are
+not the parent's, `style` is the real pair whose look was painted, `donors` are those that parts
+were taken from; `sha256` is that of the image's and label's bytes.
 `python -m data.tools.verify data/SPLIT` of scene-palette checks all of it."""
 
 
@@ -87,9 +66,20 @@ def header(splits: Mapping[str, PairSet], title: str) -> str:
         f"---\npretty_name: {json.dumps(title)}\nlicense: {_licence(splits)}\n"
         f"task_categories:\n- image-segmentation\nsize_categories:\n- {_size_category(splits)}\n"
         f"configs:\n- config_name: default\n  data_files:\n{files}"
-        f"dataset_info:\n{_FEATURES}  splits:\n{counts}"
+        f"dataset_info:\n{_features()}  splits:\n{counts}"
         f"  download_size: {total}\n  dataset_size: {total}\n---\n"
     )
+
+
+def _features() -> str:
+    lines = ["  features:\n"]
+    for column in COLUMNS:
+        feature = column.feature
+        kind = "dtype: image" if column.picture else f"dtype: {feature.get('dtype')}"
+        if feature["_type"] == "List":
+            kind = f"list: {feature['feature']['dtype']}"
+        lines.append(f"  - name: {column.name}\n    {kind}\n")
+    return "".join(lines)
 
 
 def _licence(splits: Mapping[str, PairSet]) -> str:
