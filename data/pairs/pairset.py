@@ -85,6 +85,14 @@ class PairSet:
         image, label = self.encoded(row, ("image", "label"))
         return self._decoded(row, "image", decode_image, image), self._label(row, label)
 
+    def images(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the images of the given rows, uint8 `[N, H, W, 3]`; no label is read."""
+        found = np.empty((len(rows), *self.size, 3), np.uint8)
+        for slot, row in enumerate(map(int, rows)):
+            (content,) = self.encoded(row, ("image",))
+            found[slot] = self._decoded(row, "image", decode_image, content)
+        return found
+
     def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the labels of the given rows, uint8 `[N, H, W]`; no image is read or decoded."""
         found = np.empty((len(rows), *self.size), np.uint8)

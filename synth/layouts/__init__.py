@@ -1,7 +1,7 @@
 """Layout methods by name.
 
 Each module has `Config`, `build`, `draw`, `measures`, and `FOLLOWS_PALETTE`: whether its layouts
-have the palette they are asked for, so that a recipe may control it.
+have the palette they are asked for, so that a set may control it.
 """
 
 from synth.layouts import (

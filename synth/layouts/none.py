@@ -1,4 +1,4 @@
-"""No layouts: the baseline recipe makes no pairs."""
+"""No layouts: nothing to draw from."""
 
 from collections.abc import Sequence
 
@@ -29,8 +29,8 @@ def draw(
     real: Tensor,
     rngs: Sequence[torch.Generator],
 ) -> Drawn:
-    """Raise `UserError`: a recipe without layouts has nothing to draw."""
-    raise UserError("layouts `none` draws no layouts; a recipe that makes pairs needs another one")
+    """Raise `UserError`: there is nothing to draw."""
+    raise UserError("layouts `none` draws no layouts; a set needs another method")
 
 
 def measures(method: None, nets: None) -> dict[str, float]:

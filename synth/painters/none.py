@@ -1,4 +1,4 @@
-"""No painter: the entry of recipes that make no images, such as the real-only baseline."""
+"""No painter: the entry of what makes no images."""
 
 from data.stage.params import Params
 

@@ -252,11 +252,11 @@ joints:
   held: {num_images: 4, batch_size: 4, warm_up_images: 0, critic_width: 4, freeze_layout: true}
   spade: {num_images: 4, warm_up_images: 0}
 produce:
-  {num_pairs: 3, batch_size: 2, seed: 0, threads: 1, repaint: {num_layouts: 1, num_images: 2}}
-recipes:
-  palette: {layouts: semantic_palette, painter: spade, adapt: none}
-  tuned: {layouts: e2e, painter: e2e, adapt: none, controls: {absent: [c]}}
-  mixed: {layouts: real, painter: e2e, adapt: none}
+  {batch_size: 2, seed: 0, threads: 1, repaint: {num_layouts: 1, num_images: 2}}
+sets:
+  palette: {layouts: semantic_palette, painter: spade, num_pairs: 3}
+  tuned: {layouts: e2e, painter: e2e, num_pairs: 3, controls: {absent: [c]}}
+  mixed: {layouts: real, painter: e2e, num_pairs: 3}
 """
 
 
@@ -301,21 +301,21 @@ def tune(root, name, layout="semantic_palette"):
     )
 
 
-def made(root, recipe, layouts, painter):
+def made(root, name, layouts, painter):
     produce.main(
-        recipe=recipe,
+        set=name,
         train=root / "train",
         palette=root / "palette",
         layout=root / "layouts" / layouts,
         painter=root / "painters" / painter,
-        out=root / "pairs" / recipe,
-        repainted=root / "repainted" / recipe,
+        out=root / "pairs" / name,
+        repainted=root / "repainted" / name,
     )
-    pairs = PairSet(root / "pairs" / recipe)
-    return pairs, list(pairs.pairs(pairs.select(recipe)))
+    pairs = PairSet(root / "pairs" / name)
+    return pairs, list(pairs.pairs())
 
 
-def test_recipes_use_what_a_joint_made(place):
+def test_sets_use_what_a_joint_made(place):
     tune(place, "e2e")
     assert not list((place / "scratch").glob("*"))
     described = artifact.describe(place / "layouts" / "e2e")

@@ -39,6 +39,7 @@ JOINTS = (
     ("sbgan_e2e", 100, 8),
     ("sbgan_e2e_palette", 200, 4),
 )
+MADE = ("partial", "pcgan", "palette_e2e")  # what the slow test produces
 WIDTHS = [512, 512, 512, 512, 256, 128]  # of the grids 4x8 to 128x256
 PAINTER_PARAMETERS = {
     "paper": {"spade": 93_018_051, "pix2pixhd": 182_546_755 - 64 * 7 * 7},  # one with 36 channels
@@ -233,7 +234,7 @@ def test_every_phase_of_every_stage_has_the_papers_shapes(root, tmp_path, monkey
     wanted = {f"layout {name}" for name in GROWN} | {f"joint {name}" for name, *_ in JOINTS}
     assert stages == wanted | {"painter spade", "painter pix2pixhd", "produce"}
     made = [line.split()[1] for line in caplog.messages if line.startswith("produce")]
-    assert set(made) - {"all"} == set(read_raw("recipes")) - {"real"}
+    assert set(made) - {"all"} == set(read_raw("sets"))
 
 
 @pytest.mark.slow
@@ -251,7 +252,8 @@ def test_two_steps_of_every_stage_at_full_width(root, tmp_path, monkeypatch):
         tiny |= {f"layouts.{method}.levels": levels, f"layouts.{method}.taper_from": 2}
     for painter in ("spade", "pix2pixhd"):
         tiny |= {f"painters.{painter}.num_images": 4, f"painters.{painter}.batch_size": 2}
-    tiny |= {"painters.spade.num_doublings": 5, "produce.num_pairs": 2, "produce.batch_size": 2}
+    tiny |= {"painters.spade.num_doublings": 5, "produce.batch_size": 2}
+    tiny |= {f"sets.{name}.num_pairs": 2 for name in MADE}
     tiny |= {"produce.repaint": {"num_layouts": 2, "num_images": 2}}
     for name, *_ in JOINTS:
         tiny |= {f"joints.{name}.warm_up_images": 2, f"joints.{name}.num_images": 4}
@@ -260,8 +262,8 @@ def test_two_steps_of_every_stage_at_full_width(root, tmp_path, monkeypatch):
     write("paper", root, tmp_path, tiny | {"segment.num_workers": 0, "segment.val_every": 2})
     write_cityscapes(Path("data/raw/cityscapes"))
     train_all()
-    for name in ("partial", "pcgan", "palette_e2e"):
-        assert PairSet(Path("pairs") / name).manifest["sources"] == {name: 2, "real": 4}
+    for name in MADE:
+        assert PairSet(Path("pairs") / name).manifest["sources"] == {name: 2}
     for recipe in ("partial", "partial_da"):
         pairs, out = Path("pairs/partial"), Path("cells") / recipe
         segment_train.main(recipe=recipe, seed=0, pairs=pairs, real=Path("real"), out=out)
@@ -296,10 +298,10 @@ def train_all() -> None:
         learnt(painters / name, 6)
         if name != "semantic_palette_e2e":
             shutil.rmtree(painters / name)
-    for name in ("partial", "pcgan", "palette_e2e"):
-        row = read_raw(f"recipes.{name}")
+    for name in MADE:
+        row = read_raw(f"sets.{name}")
         produce.main(
-            recipe=name,
+            set=name,
             train=train,
             palette=palette,
             layout=layouts / row["layouts"],
