@@ -88,7 +88,8 @@ def sealed(body: dict[str, Any]) -> dict[str, Any]:
 
 def manifest_hash(folder: Path) -> str:
     """Return the sha256 of the manifest file of a set, which is that of all its content."""
-    return hashlib.sha256((folder / MANIFEST).read_bytes()).hexdigest()
+    with (folder / MANIFEST).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
