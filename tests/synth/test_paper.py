@@ -196,7 +196,7 @@ def test_the_segmenter_is_the_published_one(name):
 
 
 def test_every_set_of_the_tables_is_made(name):
-    """Baselines, methods and joints of the three tables, three slices of ten times the real pairs."""
+    """Baselines, methods and joints of the tables; three slices of ten times the real pairs."""
     sets = {"semi", "palette", "partial", "cgan", "palette_recovery", "sbgan", "pcgan"}
     sets |= {"palette_e2e", "partial_e2e", "sbgan_e2e", "sbgan_e2e_palette"}
     made = {key: read(f"sets.{key}", SetParams) for key in read_raw("sets")}
