@@ -25,8 +25,8 @@ from data.stage.params import Params, choose, read, read_raw
 from data.stage.progress import log, progress
 from synth.joints import joint
 from synth.layouts import LAYOUTS
-from synth.making import recipes
 from synth.making.parts import ProduceParams
+from synth.making.sets import SetParams
 from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
 from synth.painters.common.adversarial import PatchParams
@@ -39,7 +39,7 @@ FAMILIES = {"layout": ("layouts", LAYOUTS), "painter": ("painters", PAINTERS)}
 # Not the meta device: losses switch autocast off, which does not know it.
 WITHOUT_CONTENT = FakeTensorMode(allow_non_fake_inputs=True)
 
-# What a recipe and a joint call a layout method and a painter.
+# What a set and a joint call a layout method and a painter.
 KINDS = {"layout": "layouts", "painter": "painter"}
 
 Size = tuple[int, int]
@@ -71,7 +71,7 @@ class Counter(TorchDispatchMode):
 
 
 def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
-    """Print the multiply-adds and GPU hours of all layout methods, painters, joints and recipes."""
+    """Print the multiply-adds and GPU hours of all layout methods, painters, joints and sets."""
     hours(0, tflops=tflops, utilisation=utilisation)  # refuses wrong ones before the work
     classes, size = dataset()
     methods = {
@@ -157,17 +157,17 @@ def step(method: Method, batch: Batch, now: Progress) -> float:
 def producing(
     methods: Methods, joints: Mapping[str, Mapping[str, str]], size: Size
 ) -> Iterator[Work]:
-    """Yield for each recipe the batches to make, and the multiply-adds of one.
+    """Yield for each set the batches to make, and the multiply-adds of one.
 
     A joint draws what the methods draw that it is made of.
     """
     numbers = read("produce", ProduceParams)
     batch = batch_of(numbers.batch_size, size)
     again = numbers.repaint.num_layouts * numbers.repaint.num_images
-    batches = -(-numbers.num_pairs // len(batch.label)) + -(-again // len(batch.label))
     drawn = {key: drawing(method, batch) for key, method in methods.items() if method is not None}
-    for name in read_raw("recipes"):
-        row = read(f"recipes.{name}", recipes.RecipeParams)
+    for name in read_raw("sets"):
+        row = read(f"sets.{name}", SetParams)
+        batches = -(-row.num_pairs // len(batch.label)) + -(-again // len(batch.label))
         layouts = joints.get(row.layouts, {"layouts": row.layouts})["layouts"]
         painter = joints.get(row.painter, {"painter": row.painter})["painter"]
         parts = [drawn.get(key) for key in (("layout", layouts), ("painter", painter))]

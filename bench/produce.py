@@ -19,15 +19,17 @@ from torch import Tensor, nn
 
 from bench.record import machine, streets_set, write_section
 from data.pairs.batches import onehot
+from data.pairs.manifest import StartsFrom
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
 from data.stage.outputs import remove
 from data.stage.params import read
 from data.stage.progress import Advance, progress
-from synth.making import recipes
+from synth.making.drawing import parent_row
 from synth.making.engines import processes
 from synth.making.engines.worker import make_parts
 from synth.making.parts import Batch, Job, Part, ProduceParams
+from synth.making.sets import Artifacts, ReadySet, SetParams, load_painter
 from synth.painters import spade
 from synth.palettes.palette import fit
 from synth.stages.fit_palette import PaletteParams
@@ -94,16 +96,21 @@ def prepare_job(root: Path, advance: Advance) -> Job:
         description = artifact.Description(name, numbers, real.classes, SIZE, "bench")
         artifact.write(root / name, description, made)
     numbers = ProduceParams(
-        num_pairs=BATCH_SIZE,
         batch_size=BATCH_SIZE,
         seed=0,
         threads=THREADS,
         repaint={"num_layouts": 1, "num_images": 2},
     )
-    row = recipes.RecipeParams(layouts="real", painter="spade", adapt="none")
-    paths = {name: root / name for name in ("train", "palette")}
-    paths |= {"layout": root / "real", "painter": root / "spade", "folder": root / "parts"}
-    return Job("bench", row, numbers, fingerprint="bench", **paths)
+    return Job(
+        "bench",
+        SetParams(layouts="real", painter="spade", num_pairs=BATCH_SIZE),
+        numbers,
+        train=root / "train",
+        artifacts=Artifacts(root / "palette", root / "real", root / "spade"),
+        starts_from=StartsFrom.of(root / "train"),
+        fingerprint="bench",
+        folder=root / "parts",
+    )
 
 
 def spread(net: nn.Module) -> None:
@@ -124,12 +131,12 @@ def compare_ways(job: Job, rounds: int, advance: Advance) -> list[Row]:
     """Time a batch of pairs made in every way, the ways in turn; the first is the measure."""
     device = default_device()
     pairs = PairSet(job.train)
-    method, plain = recipes.load_painter(job.painter, "spade", pairs, device)
+    method, plain = load_painter(job.artifacts.painter, "spade", pairs, device)
     lasting = deepcopy(plain["G"]).to(memory_format=torch.channels_last)
     exact = job.load(device)
     count = pairs.classes.num_classes
     fast = replace(exact, painter_nets=spade.prepare(method, plain, torch.bfloat16))
-    rows = [recipes.parent_row(0, index, BATCH_SIZE) for index in range(BATCH_SIZE)]
+    rows = [parent_row(0, index, BATCH_SIZE) for index in range(BATCH_SIZE)]
     layouts = onehot(exact.real_labels[rows].long(), count).to(device)
     ways: dict[str, Callable[[], None]] = {
         PLAIN: lambda: plain_loop(plain["G"], layouts, 1, job.folder),
@@ -187,11 +194,11 @@ def batched_loop(net: nn.Module, layouts: Tensor, folder: Path) -> None:
         plain_loop(net, layouts, len(layouts), folder)
 
 
-def engine(job: Job, recipe: recipes.Recipe) -> None:
+def engine(job: Job, ready: ReadySet) -> None:
     """Make a shard of one batch."""
     part = Part("pairs", 0, (Batch(range(BATCH_SIZE), 0, BATCH_SIZE),))
     remove(job.folder / part.name)
-    for _ in make_parts(job, recipe, [part]):
+    for _ in make_parts(job, ready, [part]):
         pass
 
 

@@ -15,9 +15,9 @@ _NAME = "[0-9a-z_]+"
 # a comma (which means a sweep to DVC) only inside brackets.
 _VALUE = r"([\w.+/:-]*|\[[\w.+/:,'\"\[\]{}-]*\]|\{[\w.+/:,'\"\[\]{}-]*\})"
 
-RecipeName = Annotated[
+SetName = Annotated[
     str,
-    Field(pattern=f"^{_NAME}$", max_length=80, description="A row of `recipes` in params.yaml."),
+    Field(pattern=f"^{_NAME}$", max_length=80, description="An entry of `sets` in params.yaml."),
 ]
 StageName = Annotated[
     str,

@@ -1,8 +1,8 @@
-"""The flow `produce`: as many pairs of one recipe as are asked for, in a folder of their own.
+"""The flow `produce`: as many pairs of one set as are asked for, in a folder of their own.
 
-The experiment has its own, smaller set of every recipe; to change `produce.num_pairs` for all of
-them would train every segmenter anew. So the models of the recipe are brought up to date by DVC,
-and the command of its stage runs outside it, with another `--out` and its own params.yaml.
+The experiment keeps its own, smaller set, and the segmenters that learned from it stay as they are.
+The models of the set are brought up to date by DVC, and the command of its stage runs outside it,
+with another `--out` and its own params.yaml.
 """
 
 import io
@@ -12,6 +12,8 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from flows import devices
 from flows.clone.mending import PARAMS
 from flows.clone.workspace import Workspace, occupied
 from flows.graph import needed_by, read_command, read_graph
-from flows.parameters import Engine, Folder, Gpus, NumPairs, NumProcesses, RecipeName
+from flows.parameters import Engine, Folder, Gpus, NumPairs, NumProcesses, SetName
 from flows.pipeline import ROOT
 from flows.schedule import bring_up_to_date, runner
 from flows.stages import NUM_RETRIES, StageFailed, on_device, stream, worth_retrying
@@ -38,7 +40,7 @@ _COUNT = re.compile(r"\b(\d+)/(\d+) pairs\b")
 
 @flow(name="produce", task_runner=runner())
 def produce(
-    recipe: RecipeName,
+    set: SetName,
     num_pairs: NumPairs | None = None,
     engine: Engine | None = None,
     workers: NumProcesses | None = None,
@@ -46,25 +48,26 @@ def produce(
     gpus: Gpus | None = None,
     root: str | None = None,
 ) -> None:
-    """Make pairs of one recipe in OUT/pairs; its generators are trained first where needed.
+    """Make pairs of one set in OUT/pairs; its generators are trained first where needed.
 
-    `num_pairs`, `engine` and `workers` stand for those of the section `produce`; None leaves the
-    number of params.yaml. OUT is artifacts/produced/RECIPE unless given; a run that was broken off
-    goes on when it is asked for again. OUT/params.yaml says what the pairs were made with.
+    `num_pairs` stands for that of the set, `engine` and `workers` for those of `produce`; None
+    leaves what params.yaml has. OUT is artifacts/produced/SET unless given; a run that was broken
+    off goes on when it is asked for again. OUT/params.yaml says what the pairs were made with.
     """
     log = get_run_logger()
     places = devices.places(1, gpus)
     with occupied(Path(root) if root else ROOT, log) as workspace:
         directory = workspace.root.resolve()
-        folder = directory / (out or PRODUCED / recipe)
+        folder = directory / (out or PRODUCED / set)
         graph = read_graph(directory)
-        stage = f"produce@{recipe}"
+        stage = f"produce@{set}"
         if stage not in graph:
             known = [name.partition("@")[2] for name in graph if name.startswith("produce@")]
-            raise ValueError(f"unknown recipe {recipe!r}; params.yaml has {', '.join(known)}")
+            raise ValueError(f"unknown set {set!r}; params.yaml has {', '.join(known)}")
         check_folder(folder)
-        numbers = {"num_pairs": num_pairs, "engine": engine, "workers": workers}
-        text = params_with(directory, {key: it for key, it in numbers.items() if it is not None})
+        changes = {f"sets.{set}": {"num_pairs": num_pairs}}
+        changes |= {"produce": {"engine": engine, "workers": workers}}
+        text = params_with(directory, changes)
         bring_up_to_date(needed_by(graph, graph[stage]), workspace, places)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PARAMS).write_text(text, encoding="utf-8")
@@ -126,12 +129,14 @@ def check_folder(folder: Path) -> None:
         raise ValueError(f"{folder} holds {foreign[0]!r}; name a folder that is empty or new")
 
 
-def params_with(root: Path, numbers: Mapping[str, Any]) -> str:
-    """Return params.yaml with other numbers in `produce`, comments kept."""
+def params_with(root: Path, changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return params.yaml with other values in dotted sections, comments kept; None changes none."""
     yaml = YAML()
     yaml.width = 4096
     params = yaml.load((root / PARAMS).read_text(encoding="utf-8"))
-    params["produce"].update(numbers)
+    for section, values in changes.items():
+        node = reduce(getitem, section.split("."), params)
+        node.update({key: value for key, value in values.items() if value is not None})
     text = io.StringIO()
     yaml.dump(params, text)
     return text.getvalue()

@@ -24,7 +24,7 @@ from segment import adapt, archs
 from segment.stages import train as segment_train
 from synth.joints import joint
 from synth.layouts import LAYOUTS
-from synth.making import parts, recipes
+from synth.making import parts, sets
 from synth.painters import PAINTERS
 from synth.palettes import adaptive
 from synth.stages import fit_palette
@@ -36,16 +36,16 @@ ROOMS = ("data", "synth", "segment", "evaluate", "flows")
 # (Not data.sources: reading is quick, and the same pairs make nothing downstream run again.)
 REGISTRIES = {"layouts": "synth.layouts", "painters": "synth.painters"}
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
-# No joint is trained by default: two, and recipes that use them, so that their stages are there.
+# No joint is trained by default: two, and sets that use them, so that their stages are there.
 for base in ("semantic_palette", "partial_palette"):
     name, row = f"{base}_e2e", {"layouts": base, "painter": "spade"}
     PARAMS["train"]["joints"][name] = row
-    PARAMS["recipes"][name] = dict.fromkeys(row, name) | {"adapt": "none"}
+    PARAMS["sets"][name] = dict.fromkeys(row, name) | {"num_pairs": 1}
 PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
 # Nor are palettes adaptive by default.
 PARAMS["train"] |= {"folds": [0, 1], "adaptive": {"leaning": {"layouts": "semantic_palette"}}}
 PARAMS["adaptive"]["leaning"] = {}
-PARAMS["recipes"]["leaning"] = {"layouts": "leaning", "painter": "spade", "adapt": "none"}
+PARAMS["sets"]["leaning"] = {"layouts": "leaning", "painter": "spade", "num_pairs": 1}
 
 
 def _stages() -> dict[str, Any]:
@@ -81,7 +81,7 @@ def chosen(address: str) -> dict[str, str]:
     if name == "painter":
         return {"painters": key}
     joints = PARAMS["train"]["joints"]
-    tables = {"joint": joints, "paint_joint": joints, "produce": PARAMS["recipes"]}
+    tables = {"joint": joints, "paint_joint": joints, "produce": PARAMS["sets"]}
     row = tables.get(name, {}).get(key)
     if row:
         leaning = PARAMS["train"]["adaptive"].get(row["layouts"], {})
@@ -152,7 +152,7 @@ def test_the_default_run_has_no_joint() -> None:
     assert read_raw("train.joints", ROOT / "params.yaml") == {}
 
 
-def test_a_joint_and_its_recipe_follow_each_other() -> None:
+def test_a_joint_and_its_set_follow_each_other() -> None:
     made = {out.def_path for out in STAGES["joint@semantic_palette_e2e"].outs}
     assert made == {f"artifacts/{kind}/semantic_palette_e2e" for kind in ("layouts", "painters")}
     assert made <= {dep.def_path for dep in STAGES["produce@semantic_palette_e2e"].deps}
@@ -163,7 +163,7 @@ def test_the_default_run_has_no_fold_and_no_adaptive_palette() -> None:
     assert read_raw("train.adaptive", ROOT / "params.yaml") == {}
 
 
-def test_adaptive_palettes_follow_their_folds_and_their_recipe_follows_them() -> None:
+def test_adaptive_palettes_follow_their_folds_and_their_set_follows_them() -> None:
     folds = {out.def_path for fold in (0, 1) for out in STAGES[f"fold@{fold}"].outs}
     asked = {dep.def_path for dep in STAGES["adaptive@leaning"].deps}
     assert all(any(Path(fold).is_relative_to(dep) for dep in asked) for fold in folds)
@@ -186,7 +186,9 @@ def test_a_method_does_not_depend_on_its_siblings() -> None:
 def test_who_makes_pairs_makes_no_stage_stale() -> None:
     declared = set(STAGES["produce@semi"].params[0].params)
     of_bytes = {key.removeprefix("produce.") for key in declared if key.startswith("produce.")}
-    assert set(parts.ProduceParams.model_fields) - of_bytes == {"engine", "workers", "encoders"}
+    free = {name for name, mark in parts.ProduceParams.free().items() if not mark.files}
+    assert set(parts.ProduceParams.model_fields) - of_bytes == free
+    assert free == {"engine", "workers", "encoders"}
 
 
 @pytest.mark.parametrize("address", STAGES)
@@ -235,19 +237,18 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
         read(f"joints.{name}", joint.Config, params_file)
     for name in read_raw("adaptive", params_file):
         read(f"adaptive.{name}", adaptive.Config, params_file)
-    for name in read_raw("recipes", params_file):
-        read(f"recipes.{name}", recipes.RecipeParams, params_file)
+    for name in read_raw("sets", params_file):
+        read(f"sets.{name}", sets.SetParams, params_file)
     extra = set(YAML(typ="safe", pure=True).load(params_file.read_text())) - {
         *(section.partition(".")[0] for section in (*SECTIONS, *FAMILIES)),
-        *("preset", "train", "joints", "adaptive", "recipes"),
+        *("preset", "train", "joints", "adaptive", "sets"),
     }
     assert not extra, f"nothing reads {extra}"
 
 
-def test_what_recipes_use_is_trained_and_what_is_reported_is_produced(params_file: Path) -> None:
-    rows = read_raw("recipes", params_file)
+def test_what_sets_use_is_trained(params_file: Path) -> None:
+    rows = read_raw("sets", params_file)
     train = read_raw("train", params_file)
-    assert set(read("report", ReportParams, params_file).rows) <= set(rows)
     joints = train["joints"]
     assert set(joints) <= set(read_raw("joints", params_file))
     adaptive = train["adaptive"]

@@ -46,6 +46,21 @@ class ShardEntry(Params):
     sha256: str
 
 
+class StartsFrom(Params):
+    """The real set whose pairs the parents of a set are: where it was, and what it was.
+
+    `path` is the folder as it was given, `manifest` the sha256 of its manifest file.
+    """
+
+    path: str
+    manifest: str
+
+    @classmethod
+    def of(cls, real: Path) -> "StartsFrom":
+        """Name a set that is there."""
+        return cls(path=str(real), manifest=manifest_hash(real))
+
+
 class Manifest(Params):
     """All that a manifest says, with its types."""
 
@@ -53,6 +68,7 @@ class Manifest(Params):
     classes: tuple[ClassEntry, ...]
     size: tuple[Side, Side]
     shards: tuple[ShardEntry, ...]
+    starts_from: StartsFrom | None
     num_pairs: int = Field(ge=0)
     sources: dict[str, int]
     origin: dict[str, dict[str, str]]
@@ -70,6 +86,12 @@ def sealed(body: dict[str, Any]) -> dict[str, Any]:
     return body | {"sha256": _own_hash(body)}
 
 
+def manifest_hash(folder: Path) -> str:
+    """Return the sha256 of the manifest file of a set, which is that of all its content."""
+    with (folder / MANIFEST).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the manifest of a pair set and check all that can be checked without a shard.
 
@@ -80,7 +102,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     file = folder / MANIFEST
     if not is_file(file):
         raise UserError(
-            f"{folder} has no {MANIFEST}: it is no pair set, or what wrote it did not finish; "
+            f"{folder} has no {MANIFEST}: it is not a pair set, or what wrote it did not finish; "
             "run the stage that makes it again"
         )
     try:
@@ -95,8 +117,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{file} was altered or damaged; make the set again")
     if manifest.get("version") != SCHEMA_VERSION:
         raise UserError(
-            f"{file} has version {manifest.get('version')!r}, this is {SCHEMA_VERSION}; "
-            "make the set again"
+            f"{file} has version {manifest.get('version')!r}, this program reads {SCHEMA_VERSION}; "
+            "make the set again (real pairs: run ingest again)"
         )
     try:
         parsed = Manifest.model_validate_json(text, strict=True)

@@ -31,9 +31,11 @@ class Pair:
     """An image with its label map.
 
     `image` is uint8 `[H, W, 3]`, `label` uint8 `[H, W]` of class ids. `source` is `real` or the
-    name of a recipe. `target` is the palette that the layout generator was asked for, `parent`
-    the id of the real pair that this one descends from, `edited` the pixels whose label was made
-    anew, `seed` the number that the pair is a pure function of.
+    name of a set. `target` is the palette that the layout generator was asked for, `group` the
+    video, city or scene of a real pair, where the dataset knows one. `parent` is the id of the real
+    pair whose layout this one starts from, `style` of the one whose look was painted, `donors` are
+    those that objects or bands were taken from. `edited` are the pixels that are not the parent's,
+    `seed` is the number that the pair is a pure function of.
     """
 
     id: str
@@ -44,6 +46,9 @@ class Pair:
     parent: str | None = None
     edited: np.ndarray | None = None
     seed: int | None = None
+    group: str | None = None
+    style: str | None = None
+    donors: tuple[str, ...] | None = None
 
 
 def palette_of(label: np.ndarray, num_classes: int) -> np.ndarray:

@@ -14,12 +14,8 @@ import pyarrow.parquet as pq
 from data.pairs.classes import IGNORE, ClassTable
 from data.pairs.manifest import read_manifest
 from data.pairs.pair import Pair, decode_image, decode_label
-from data.pairs.schema import schema
+from data.pairs.schema import PALETTES, PICTURES, PLAIN, REQUIRED, schema
 from data.stage.errors import UserError
-
-REQUIRED = ("id", "image", "label", "palette", "source", "sha256")
-PLAIN = ("id", "target", "source", "parent", "seed")  # what a Pair has beside its pictures
-PICTURES = ("image", "label", "edited")
 
 CACHED_GROUPS = 4
 CACHED_FOOTERS = 8
@@ -48,6 +44,7 @@ class PairSet:
         self.size: tuple[int, int] = tuple(self.manifest["size"])
         self.num_pairs: int = self.manifest["num_pairs"]
         self.origin: dict[str, dict[str, str]] = self.manifest["origin"]
+        self.starts_from: dict[str, str] | None = self.manifest["starts_from"]
         self.shards = [path / entry["name"] for entry in self.manifest["shards"]]
         self._ends = np.cumsum([entry["rows"] for entry in self.manifest["shards"]], dtype=np.int64)
         self._schema = schema(self.classes, self.size)
@@ -64,21 +61,15 @@ class PairSet:
         """Return one decoded pair."""
         image, label = self.arrays(row)
         shard, group, index = self._locate(row)
-        plain = self._plain_rows(shard, group)[index]
-        edited = self.encoded(row, ("edited",))[0]
-        target = plain["target"]
-        return Pair(
-            id=plain["id"],
-            image=image,
-            label=label,
-            source=plain["source"],
-            target=None if target is None else np.asarray(target, np.float32),
-            parent=plain["parent"],
-            edited=None
-            if edited is None
-            else self._decoded(row, "edited", decode_label, edited) > 0,
-            seed=plain["seed"],
-        )
+        plain = dict(self._plain_rows(shard, group)[index])
+        if plain["target"] is not None:
+            plain["target"] = np.asarray(plain["target"], np.float32)
+        if plain["donors"] is not None:
+            plain["donors"] = tuple(plain["donors"])
+        (edited,) = self.encoded(row, ("edited",))
+        if edited is not None:
+            edited = self._decoded(row, "edited", decode_label, edited) > 0
+        return Pair(image=image, label=label, edited=edited, **plain)
 
     def pairs(self, rows: Sequence[int] | None = None) -> Iterator[Pair]:
         """Yield decoded pairs in the given order of rows (default: all)."""
@@ -94,12 +85,20 @@ class PairSet:
         image, label = self.encoded(row, ("image", "label"))
         return self._decoded(row, "image", decode_image, image), self._label(row, label)
 
-    def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Return labels uint8 `[N, H, W]` without reading any image; raises as `arrays` does."""
-        labels = np.empty((len(rows), *self.size), np.uint8)
+    def images(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the images of the given rows, uint8 `[N, H, W, 3]`; no label is read."""
+        found = np.empty((len(rows), *self.size, 3), np.uint8)
         for slot, row in enumerate(map(int, rows)):
-            labels[slot] = self._label(row, self.encoded(row, ("label",))[0])
-        return labels
+            (content,) = self.encoded(row, ("image",))
+            found[slot] = self._decoded(row, "image", decode_image, content)
+        return found
+
+    def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the labels of the given rows, uint8 `[N, H, W]`; no image is read or decoded."""
+        found = np.empty((len(rows), *self.size), np.uint8)
+        for slot, row in enumerate(map(int, rows)):
+            found[slot] = self._label(row, *self.encoded(row, ("label",)))
+        return found
 
     def encoded(self, row: int, names: Sequence[str] = PICTURES) -> list[bytes | None]:
         """Return the stored bytes of the named pictures of one pair, None for one that is null."""
@@ -135,14 +134,14 @@ class PairSet:
         `palette` and `target` come as float32 `[N, C]`, a null target as a row of NaN; the
         others as lists.
         """
-        shares = name in ("palette", "target")
+        shares = name in PALETTES
         parts = [self._shard_column(shard, name, shares) for shard in range(len(self.shards))]
         if shares:
             return np.concatenate([np.empty((0, self.classes.num_classes), np.float32), *parts])
         return [value for part in parts for value in part]
 
     def select(self, source: str) -> np.ndarray:
-        """Return the row numbers of one source (`real` or a recipe), int64."""
+        """Return the row numbers of one source (`real` or the name of a set), int64."""
         return np.flatnonzero(np.asarray(self.column("source")) == source)
 
     # == one shard ==
@@ -246,7 +245,8 @@ class PairSet:
 
 
 def _places(file: pq.ParquetFile, path: Path, group: int) -> np.ndarray:
-    """Find the pictures of a row group in its file: start and length, int64 `[rows, 3, 2]`.
+    """Find the pictures of a row group in its file: start and length, int64
+    `[rows, pictures, 2]`.
 
     Parquet does not say where a value is, but pictures are stored as they are, each after its
     length, in the order of the rows. What is found is compared with what Parquet reads. A null has

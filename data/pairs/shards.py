@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.pairs.classes import ClassTable
-from data.pairs.manifest import MANIFEST, sealed, shard_name
+from data.pairs.manifest import MANIFEST, StartsFrom, sealed, shard_name
 from data.pairs.pair import Pair
 from data.pairs.pairset import PairSet
-from data.pairs.schema import COMPRESSION, SCHEMA_VERSION, schema, to_row
+from data.pairs.schema import COMPRESSION, DICTIONARIES, PICTURES, SCHEMA_VERSION, schema, to_row
 from data.stage.errors import UserError
 from data.stage.outputs import finishing, partial_of, room_for, write_json
 
@@ -40,7 +40,8 @@ class ShardWriter:
     and on disk, and the manifest comes last, so a folder without one is unfinished. Equal pairs
     give equal bytes. A shard ends after `rows_per_shard` pairs or when its images and labels reach
     `max_shard_bytes`; memory holds one row group, `ROWS_PER_GROUP` encoded pairs, and the ids.
-    `origin` says of each source, in words, what made it; the manifest keeps it. A full disk is a
+    `origin` says of each source, in words, what made it, `starts_from` which real set has the
+    parents of the pairs, None where this one has; the manifest keeps both. A full disk is a
     `UserError`.
     """
 
@@ -56,6 +57,7 @@ class ShardWriter:
         rows_per_shard: int = 1024,
         max_shard_bytes: int = MAX_SHARD_BYTES,
         origin: Mapping[str, Mapping[str, str]] | None = None,
+        starts_from: StartsFrom | None = None,
     ) -> None:
         """Refuse a folder that holds something."""
         if out.is_dir() and any(out.iterdir()):
@@ -70,6 +72,7 @@ class ShardWriter:
         self._shards: list[dict[str, Any]] = []
         self._sources: Counter[str] = Counter()
         self._origin = {source: dict(facts) for source, facts in (origin or {}).items()}
+        self._starts_from = starts_from
         self._ids: set[str] = set()
 
     def __enter__(self) -> "ShardWriter":
@@ -100,6 +103,7 @@ class ShardWriter:
             "num_pairs": len(self._ids),
             "sources": dict(sorted(self._sources.items())),
             "origin": self._origin,
+            "starts_from": None if self._starts_from is None else self._starts_from.model_dump(),
             "fingerprint": self._fingerprint,
         }
         write_json(self._out / MANIFEST, sealed(manifest))
@@ -138,7 +142,12 @@ class ShardWriter:
         if other.classes != self._classes or other.size != self._size:
             raise UserError(f"{other.path} has other classes or another size than the set in hand")
         self._claim(other.ids())
+        taken = {entry["name"] for entry in self._shards}
         for entry in other.manifest["shards"]:
+            if entry["name"] in taken:
+                raise UserError(
+                    f"{other.path} has a shard {entry['name']} that another set has too"
+                )
             source, path = other.path / entry["name"], self._out / entry["name"]
             with room_for(path, entry["bytes"]), finishing(path) as partial:
                 _link_or_copy(source, partial) if link else shutil.copyfile(source, partial)
@@ -179,7 +188,7 @@ class _OpenShard:
                 self._file,
                 arrow_schema,
                 compression=COMPRESSION,
-                use_dictionary=["source"],
+                use_dictionary=DICTIONARIES,
                 write_statistics=["id", "source"],
                 write_page_index=True,
                 write_page_checksum=True,
@@ -215,7 +224,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
 
 
 def _encoded_bytes(row: Mapping[str, Any]) -> int:
-    pictures = (row[name] for name in ("image", "label", "edited"))
+    pictures = (row[name] for name in PICTURES)
     return sum(len(picture["bytes"]) for picture in pictures if picture is not None)
 
 

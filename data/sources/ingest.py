@@ -272,7 +272,13 @@ def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, 
     box = kept(pair, image.size)
     image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
     label = Image.fromarray(label).crop(box).resize(shape, Image.Resampling.NEAREST)
-    return Pair(id=pair.id, image=np.asarray(image), label=np.asarray(label), source="real")
+    return Pair(
+        id=pair.id,
+        image=np.asarray(image),
+        label=np.asarray(label),
+        source="real",
+        group=pair.group or None,
+    )
 
 
 if __name__ == "__main__":

@@ -4,13 +4,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from data.pairs.shards import PairSet
+from data.tools.exports.union import Union
 
 _CHECKED = """\
 Before the export, `python -m data.tools.verify` found no fault in any of the sets below. It
 compares the length and sha256 of every file and the sha256 of every pair, decodes every image and
-label, counts every palette again, resolves every parent, and compares the labels of edited pairs
-with those of their parents. No pair is in two splits, but for blank images."""
+label, counts every palette again, resolves every parent, and compares the labels of edited pairs,
+and the pixels that a set keeps, with those of their parents. No pair is in two splits, but for
+blank images."""
 
 _SYNTHETIC = """\
 The label of a synthetic pair is the layout that its image was painted from, not an annotation of
@@ -21,7 +22,7 @@ The synthetic pairs were made by models that learned from the real pairs above. 
 licence of those extends to them, unless you know better."""
 
 
-def card(splits: Mapping[str, PairSet], title: str, layout: str) -> str:
+def card(splits: Mapping[str, Union], title: str, layout: str) -> str:
     """Return the Markdown page of an export; `layout` is the format's words on its files."""
     first = next(iter(splits.values()))
     height, width = first.size
@@ -49,13 +50,12 @@ def card(splits: Mapping[str, PairSet], title: str, layout: str) -> str:
     return "\n\n".join(sections) + "\n"
 
 
-def _counts(pairs: PairSet) -> dict[str, int]:
+def _counts(pairs: Union) -> dict[str, int]:
     """Return the number of pairs by source, `real` first."""
-    sources: dict[str, int] = pairs.manifest["sources"]
-    return dict(sorted(sources.items(), key=lambda entry: (entry[0] != "real", entry[0])))
+    return dict(sorted(pairs.sources.items(), key=lambda entry: (entry[0] != "real", entry[0])))
 
 
-def _origins(splits: Mapping[str, PairSet], counts: Mapping[str, Mapping[str, int]]) -> str:
+def _origins(splits: Mapping[str, Union], counts: Mapping[str, Mapping[str, int]]) -> str:
     rows = []
     for split, pairs in splits.items():
         for source, count in counts[split].items():
@@ -63,7 +63,7 @@ def _origins(splits: Mapping[str, PairSet], counts: Mapping[str, Mapping[str, in
     return _table(("split", "source", "pairs", "images and labels", "made by"), rows)
 
 
-def _made_by(pairs: PairSet, source: str) -> tuple[str, str]:
+def _made_by(pairs: Union, source: str) -> tuple[str, str]:
     """Return what of a source's pairs is real, and what made them."""
     facts = pairs.origin.get(source, {})
     if source == "real":
@@ -71,13 +71,15 @@ def _made_by(pairs: PairSet, source: str) -> tuple[str, str]:
     said = ", ".join(f"{key} `{value}`" for key, value in facts.items()) or "unknown"
     if facts.get("layouts") == "real":
         return "labels real, images synthetic", said
+    if facts.get("keep") == "true":
+        return "labels and images real outside `edited`", said
     parents = zip(pairs.column("source"), pairs.column("parent"), strict=True)
     if any(name == source and parent is not None for name, parent in parents):
         return "labels real in part, images synthetic", said
     return "synthetic", said
 
 
-def _classes(splits: Mapping[str, PairSet]) -> str:
+def _classes(splits: Mapping[str, Union]) -> str:
     """Return the class table with the share of pixels in real and in synthetic pairs."""
     classes = next(iter(splits.values())).classes
     shares: dict[bool, list[np.ndarray]] = {True: [], False: []}
@@ -104,18 +106,25 @@ def _classes(splits: Mapping[str, PairSet]) -> str:
     return _table(("id", "class", "colour", "in mIoU", *columns), rows)
 
 
-def _licences(splits: Mapping[str, PairSet]) -> str:
+def _licences(splits: Mapping[str, Union]) -> str:
     found = {}
     for pairs in splits.values():
+        if "real" not in pairs.sources:
+            found[
+                "No real pairs are here; the licence of those that models learned from holds."
+            ] = None
+            continue
         facts = pairs.origin.get("real", {})
         words = facts.get("licence", "nothing is known of the licence")
         found[f"Real pairs (dataset `{facts.get('dataset', 'unknown')}`): {_line(words)}."] = None
     return "\n".join(found)
 
 
-def _hashes(splits: Mapping[str, PairSet]) -> str:
+def _hashes(splits: Mapping[str, Union]) -> str:
     rows = [
-        (split, str(len(pairs)), f"`{pairs.manifest['sha256']}`") for split, pairs in splits.items()
+        (split, str(len(part)), f"`{part.manifest['sha256']}`")
+        for split, pairs in splits.items()
+        for part in pairs.sets
     ]
     return _table(("split", "pairs", "sha256 of the set's manifest"), rows)
 

@@ -1,13 +1,15 @@
 """Write pair sets as folders that other programs read: MMSegmentation, Cityscapes, COCO, HF."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated
 
 from PIL import Image
 
-from data.pairs.shards import MANIFEST, PairSet
+from data.pairs.manifest import MANIFEST, manifest_hash
+from data.pairs.pair import decode_image
+from data.pairs.pairset import PairSet
 from data.sources.duplicates import picture_hash
 from data.stage.cli import run
 from data.stage.errors import UserError
@@ -17,13 +19,14 @@ from data.stage.progress import log, progress
 from data.tools import verify
 from data.tools.card import card
 from data.tools.exports import EXPORTS, hf
+from data.tools.exports.union import Union
 from data.tools.exports.void import CHOICES, ignoring, words
 
 SPLITS = ("train", "val", "test")
 
 
 def main(
-    pairs: Annotated[Path, "a pair set (the train split), or a folder of train, val and test"],
+    pairs: Annotated[list[Path], "pair sets to train on; the first may be a folder of splits"],
     out: Annotated[Path, "folder to write; must be empty or absent"],
     *,
     to: Annotated[str, "mmseg, cityscapes, coco or hf"],
@@ -34,10 +37,10 @@ def main(
     """Check pair sets and write them as mmseg, cityscapes, coco or hf, with a card (README.md).
 
     `python -m data.tools.export artifacts/real OUT --to mmseg` writes the train, val and test sets
-    of a dataset; `... artifacts/pairs/semi OUT --val artifacts/real/val --to mmseg` a recipe's
-    training pairs, real and synthetic, with real ones to validate on. A single pair set becomes
-    the split train. OUT must be empty or absent. `--void ignore` writes the classes out of mIoU as
-    255, which trainers leave out, and counts the others from 0.
+    of a dataset; `... artifacts/real artifacts/pairs/semi OUT` adds the pairs of a set to its train
+    split, and so does `... artifacts/real/train artifacts/pairs/semi OUT --val artifacts/real/val`.
+    Pair sets alone become the split train. OUT must be empty or absent. `--void ignore` writes the
+    classes out of mIoU as 255, which trainers leave out, and counts the others from 0.
     """
     exporter = choose(to, EXPORTS, "format")
     choice = choose(void, CHOICES, "--void")
@@ -46,7 +49,7 @@ def main(
     if out.is_file() or (out.is_dir() and any(out.iterdir())):
         raise UserError(f"{out} is not empty; remove it or write somewhere else")
     sets = find(pairs, {"val": val, "test": test})
-    for path in (pairs, *sets.values()):
+    for path in [*pairs, *(path for paths in sets.values() for path in paths)]:
         if out.resolve().is_relative_to(path.resolve()):
             raise UserError(f"{out} lies inside {path}, which is exported; write somewhere else")
     splits = load(sets)
@@ -67,33 +70,44 @@ def main(
     log.info(f"{out}: {total} pairs; {out / 'README.md'} says what they are")
 
 
-def find(pairs: Path, others: Mapping[str, Path | None]) -> dict[str, Path]:
-    """Return the pair set of each split: those under a folder, or one set as train and `others`."""
-    given = {split: path for split, path in others.items() if path is not None}
-    if (pairs / MANIFEST).is_file():
-        return {"train": pairs} | given
-    there = {name: pairs / name for name in SPLITS if (pairs / name / MANIFEST).is_file()}
+def find(pairs: Sequence[Path], others: Mapping[str, Path | None]) -> dict[str, list[Path]]:
+    """Return the pair sets of each split; `others` are the sets named for val and test.
+
+    The first of `pairs` is a set, or a folder of sets named by split; all others belong to train.
+    """
+    first, *more = pairs
+    given = {split: [path] for split, path in others.items() if path is not None}
+    if (first / MANIFEST).is_file():
+        return {"train": [first, *more]} | given
+    there = {name: [first / name] for name in SPLITS if (first / name / MANIFEST).is_file()}
     if not there:
         raise UserError(
-            f"{pairs} is neither a pair set (a folder with {MANIFEST}) nor a folder of pair sets "
+            f"{first} is neither a pair set (a folder with {MANIFEST}) nor a folder of pair sets "
             "named train, val or test"
         )
     for split in given:
         if split in there:
-            raise UserError(f"{pairs} has a split {split} of its own; leave out --{split}")
+            raise UserError(f"{first} has a split {split} of its own; leave out --{split}")
+    if more:
+        there = {"train": [*there.get("train", []), *more]} | {
+            split: paths for split, paths in there.items() if split != "train"
+        }
     return there | given
 
 
-def load(sets: Mapping[str, Path]) -> dict[str, PairSet]:
+def load(sets: Mapping[str, Sequence[Path]]) -> dict[str, Union]:
     """Open sets that have no fault, one class table and size, and no pair in common."""
-    for path in sets.values():
+    every = [path for paths in sets.values() for path in paths]
+    for path in every:
         verify.require(path)
-    for path in sets.values():
-        for fault in verify.faults(path):
+    named = {manifest_hash(path): path for path in every}
+    for path in every:
+        starts_from = PairSet(path).starts_from or {}
+        for fault in verify.faults(path, named.get(starts_from.get("manifest", ""))):
             raise UserError(
                 f"{path} has faults ({fault}); python -m data.tools.verify {path} lists all"
             )
-    splits = {name: PairSet(path) for name, path in sets.items()}
+    splits = {name: Union([PairSet(path) for path in paths]) for name, paths in sets.items()}
     first = next(iter(splits.values()))
     seen: dict[str, str] = {}
     for name, split in splits.items():
@@ -111,10 +125,10 @@ def load(sets: Mapping[str, Path]) -> dict[str, PairSet]:
     return splits
 
 
-def _is_blank(pairs: PairSet, sha256: str) -> bool:
+def _is_blank(pairs: Union, sha256: str) -> bool:
     """Say whether a pair's image is of one shade: blank tiles are equal, and teach nothing."""
-    image, _ = pairs.arrays(pairs.column("sha256").index(sha256))
-    return picture_hash(Image.fromarray(image)) is None
+    (content,) = pairs.encoded(pairs.column("sha256").index(sha256), ("image",))
+    return picture_hash(Image.fromarray(decode_image(content or b"", pairs.size))) is None
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ def audit(pairs: PairSet) -> str:
     lines = [
         f"{pairs.path}: {len(pairs)} pairs of {height}x{width}, {len(pairs.shards)} shards",
         "sources: " + ", ".join(f"{name} {count}" for name, count in sources.items()),
+        *([f"starts from the real set {pairs.starts_from['path']}"] if pairs.starts_from else []),
         "",
         f"{'id':>3}  {'class':<22} {'share %':>9} {'images':>7}  in mIoU",
     ]

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +19,56 @@ from data.stage.params import PARAMS_FILE, check_name
 
 PRESETS = Path("presets")
 DEFAULT = "default"
+BASE = "base"
 # Hash of what was written last, so that an overlay can be corrected and merged again.
 WRITTEN = Path(".preset")
 # The file before any overlay, where no git can tell.
 KEPT = Path(".preset-base.yaml")
 
 
-def merged(base: str, overlay: str, name: str) -> str:
-    """Return the text of `base` with the values of `overlay`, comments kept, `preset` = `name`.
+def merged(params: str, overlay: str, name: str, presets: Path = PRESETS) -> str:
+    """Return the text of `params` with the values of `overlay`, comments kept, `preset` = `name`.
 
-    Mappings merge key by key; every other value, lists included, replaces what was there.
+    Mappings merge key by key; every other value, lists included, replaces what was there. An
+    overlay may build on others of the folder `presets`: `base: [paper]` merges those first, in
+    order.
     """
     yaml = _yaml()
-    params = yaml.load(base)
+    content = yaml.load(params)
     if overlay:
-        _merge(params, _sections(overlay, params, name), path="")
-    params["preset"] = name
+        for sections in _stack(overlay, content, name, presets, ()):
+            _merge(content, sections, path="")
+    content["preset"] = name
     text = io.StringIO()
-    yaml.dump(params, text)
+    yaml.dump(content, text)
     return text.getvalue()
+
+
+def _stack(
+    overlay: str, params: Any, name: str, presets: Path, above: tuple[str, ...]
+) -> Iterator[Any]:
+    """Yield the sections of an overlay's bases, then its own; `above` wait for it."""
+    sections = _sections(overlay, params, name)
+    bases = sections.pop(BASE, [])
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise UserError(f"{PRESETS / name}.yaml: `{BASE}` must be a list of presets, [paper]")
+    for base in bases:
+        if base in (*above, name):
+            raise UserError(f"presets build on each other: {' -> '.join((*above, name, base))}")
+        yield from _stack(_read(base, presets), params, base, presets, (*above, name))
+    yield sections
+
+
+def _read(name: str, presets: Path) -> str:
+    """Return the text of an overlay; an unknown one lists what there is."""
+    file = presets / f"{check_name(name)}.yaml"
+    if not file.is_file():
+        there = sorted(path.stem for path in presets.glob("*.yaml"))
+        raise UserError(f"unknown preset {name!r}; there is {', '.join((DEFAULT, *there))}")
+    try:
+        return file.read_text(encoding="utf-8") or "{}"  # an empty file is not an overlay either
+    except UnicodeDecodeError:
+        raise UserError(f"{file} is not UTF-8 text; write it again") from None
 
 
 def _sections(overlay: str, params: Any, name: str) -> Any:
@@ -53,7 +85,7 @@ def _sections(overlay: str, params: Any, name: str) -> Any:
             f"{file} holds no section of {PARAMS_FILE}; what wrote it may have failed: write it "
             "again, or remove it"
         )
-    unknown = [str(key) for key in sections if key not in params]
+    unknown = [str(key) for key in sections if key not in params and key != BASE]
     if unknown:
         raise UserError(
             f"{file} has {', '.join(unknown)}, which {PARAMS_FILE} has not; there is "
@@ -69,10 +101,8 @@ def apply(name: str, root: Path) -> None:
     `UserError` when the overlay does not exist, or when the file holds edits that are neither
     committed nor made by this command: those would be lost.
     """
-    check_name(name)
-    there = sorted(path.stem for path in (root / PRESETS).glob("*.yaml"))
-    if name not in (DEFAULT, *there):
-        raise UserError(f"unknown preset {name!r}; there is {', '.join((DEFAULT, *there))}")
+    presets = root / PRESETS
+    overlay = "" if name == DEFAULT else _read(name, presets)
     base = _committed(root) or _kept(root)
     params = root / PARAMS_FILE
     current = params.read_text(encoding="utf-8") if params.is_file() else base
@@ -81,20 +111,9 @@ def apply(name: str, root: Path) -> None:
             f"{PARAMS_FILE} has uncommitted edits, which a preset would overwrite; commit them, "
             f"or drop them with `git checkout {PARAMS_FILE}`"
         )
-    text = _overlaid(base, name, root)
+    text = merged(base, overlay, name, presets) if overlay else base
     write_text(root / WRITTEN, _hash(text) + "\n")
     write_text(params, text)
-
-
-def _overlaid(base: str, name: str, root: Path) -> str:
-    overlay = root / PRESETS / f"{name}.yaml"
-    if name == DEFAULT or not overlay.is_file():
-        return base
-    try:
-        text = overlay.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"{overlay} is no UTF-8 text; write it again") from None
-    return merged(base, text or "{}", name)  # an empty file is no overlay either
 
 
 def _hash(text: str) -> str:

@@ -9,22 +9,28 @@ from data.stage.cli import run
 from data.stage.errors import UserError
 from data.stage.progress import progress
 from data.tools.checks.manifest import read
+from data.tools.checks.parents import find
 from data.tools.checks.shards import Contents, file_faults
 
 
-def main(sets: Annotated[list[Path], "pair sets, for example artifacts/real/train"]) -> None:
+def main(
+    sets: Annotated[list[Path], "pair sets, for example artifacts/real/train"],
+    *,
+    real: Annotated[Path | None, "the real set they start from, where it was moved"] = None,
+) -> None:
     """Check every byte of pair sets and print what is wrong, one line for each fault.
 
-    Exit status 0 when all is intact, 1 when something is wrong, 2 for a folder that is no set.
+    Parents of synthetic pairs are looked up in the real set that their set names. Exit status 0
+    when all is intact, 1 when something is wrong, 2 for a folder that is not a set.
     """
     import typer
 
-    for path in sets:
+    for path in (*sets, *([] if real is None else [real])):
         require(path)
     broken = 0
     for path in sets:
         found = 0
-        for fault in faults(path):
+        for fault in faults(path, real):
             typer.echo(f"{path}: {fault}")
             found += 1
         broken += bool(found)
@@ -36,13 +42,15 @@ def main(sets: Annotated[list[Path], "pair sets, for example artifacts/real/trai
 def require(path: Path) -> None:
     """Raise `UserError` unless a path is a folder with a manifest."""
     if not path.is_dir():
-        raise UserError(f"{path} is no folder; give a pair set, which is a folder with {MANIFEST}")
+        raise UserError(
+            f"{path} is not a folder; give a pair set, which is a folder with {MANIFEST}"
+        )
     below = sorted(str(manifest.parent) for manifest in path.glob(f"*/{MANIFEST}"))
     if below and not (path / MANIFEST).exists():
         raise UserError(f"{path} is a folder of pair sets; name them: {' '.join(below)}")
     if not (path / MANIFEST).is_file():
         raise UserError(
-            f"{path} has no {MANIFEST}: it is no pair set, or what wrote it did not finish; "
+            f"{path} has no {MANIFEST}: it is not a pair set, or what wrote it did not finish; "
             "run the stage that makes it again"
         )
 
@@ -55,8 +63,10 @@ def summary(path: Path) -> str:
     return f"{manifest.num_pairs} pairs in {count} shard{'s' * (count != 1)}, all intact"
 
 
-def faults(path: Path) -> Iterator[str]:
+def faults(path: Path, real: Path | None = None) -> Iterator[str]:
     """Yield all that is wrong with a pair set: `FILE: fact` or `SHARD: pair ID: fact`.
+
+    `real` is where the real set is that it starts from, if not where its manifest says.
 
     Files are compared with the manifest's length and hash before anything parses them; a shard
     that differs is named and not opened, so its pairs are not named. Memory grows by the ids of
@@ -66,6 +76,8 @@ def faults(path: Path) -> Iterator[str]:
     yield from (f"{MANIFEST}: {fault}" for fault in wrong)
     if manifest is None:
         return
+    parents, wrong = find(manifest, real)
+    yield from (f"{MANIFEST}: {fault}" for fault in wrong)
     yield from _strangers(path, manifest)
     whole = []
     with progress(len(manifest.shards), f"{path}: hashing", "shards") as advance:
@@ -75,7 +87,7 @@ def faults(path: Path) -> Iterator[str]:
             whole += [] if differs else [entry]
             advance()
     with progress(manifest.num_pairs, f"{path}: checking", "pairs") as advance:
-        yield from Contents(path, manifest, whole).faults(advance)
+        yield from Contents(path, manifest, whole, parents).faults(advance)
 
 
 def _strangers(path: Path, manifest: Manifest) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""No layouts: the baseline makes no pairs."""
+"""No layouts: nothing to draw from."""
 
 from data.stage.params import Params
 from synth.layouts.common.entry import Entry

@@ -8,24 +8,22 @@ import hashlib
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field
 
+from data.pairs.manifest import StartsFrom
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.outputs import name_once, remove
 from data.stage.params import Params
-from synth.layouts.common import edits
-from synth.making import recipes
-from synth.palettes import controls
+from synth.making import sets
 
 Precision = Literal["fp32", "bf16"]
 DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Kind = Literal["pairs", "repainted"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 class RepaintParams(Params):
@@ -35,26 +33,35 @@ class RepaintParams(Params):
     num_images: int = Field(ge=2)
 
 
+@dataclass(frozen=True)
+class Free:
+    """Marks a number of `produce` that no pair depends on; `files` says whether files do."""
+
+    files: bool
+
+
 class ProduceParams(Params):
-    """Section `produce`: how many synthetic pairs, what their bytes depend on, and who makes them.
+    """Section `produce`: what the bytes of all sets depend on, and who makes them."""
 
-    `pairs_per_shard` and below change no byte of any pair.
-    """
-
-    num_pairs: int = Field(ge=1)
     batch_size: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**31)
     threads: int = Field(ge=1)
-    repaint: RepaintParams
     precision: Precision = "fp32"
-    pairs_per_shard: int = Field(256, ge=1)
-    engine: str = "inline"
-    workers: int | None = Field(None, ge=1)
-    encoders: int = Field(2, ge=1)
+    repaint: Annotated[RepaintParams, Free(files=True)]
+    pairs_per_shard: Annotated[int, Free(files=True)] = Field(256, ge=1)
+    engine: Annotated[str, Free(files=False)] = "inline"
+    workers: Annotated[int | None, Free(files=False)] = Field(None, ge=1)
+    encoders: Annotated[int, Free(files=False)] = Field(2, ge=1)
+
+    @classmethod
+    def free(cls) -> dict[str, Free]:
+        """Return the numbers that no pair depends on."""
+        marks = {name: field.metadata for name, field in cls.model_fields.items()}
+        return {name: m for name, found in marks.items() for m in found if isinstance(m, Free)}
 
     def made_of(self) -> dict[str, Any]:
-        """Return what the bytes of a set depend on."""
-        return self.model_dump(include={"num_pairs", "batch_size", "seed", "threads", "precision"})
+        """Return what pairs depend on."""
+        return self.model_dump(mode="json", exclude=set(self.free()))
 
 
 @dataclass(frozen=True)
@@ -87,57 +94,53 @@ class Part:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a worker needs to make parts of one recipe, in any process on any machine.
+    """All that a worker needs to make parts of one set, in any process on any machine.
 
     `folder` is where finished parts are; all paths are absolute and seen by every worker.
+    `starts_from` names the real set of `train` as the user did.
     """
 
-    recipe: str
-    row: recipes.RecipeParams
+    name: str
+    row: sets.SetParams
     numbers: ProduceParams
     train: Path
-    palette: Path
-    layout: Path
-    painter: Path
+    artifacts: sets.Artifacts
+    starts_from: StartsFrom
     fingerprint: str
     folder: Path
 
-    def load(self, device: torch.device) -> recipes.Recipe:
-        """Load the recipe onto a device, and set the number of threads its bytes depend on."""
+    def load(self, device: torch.device) -> sets.ReadySet:
+        """Load the set onto a device, and set the number of threads its bytes depend on."""
         torch.set_num_threads(self.numbers.threads)
-        recipe = recipes.load(
-            self.recipe,
-            self.row,
-            real=PairSet(self.train),
-            palette=self.palette,
-            layout=self.layout,
-            painter=self.painter,
-            device=device,
-            dtype=DTYPES[self.numbers.precision],
+        dtype = DTYPES[self.numbers.precision]
+        real = PairSet(self.train)
+        return sets.load(self.name, self.row, real, self.artifacts, device=device, dtype=dtype)
+
+    def writer(self, out: Path, **options: Any) -> ShardWriter:
+        """Return a writer of pairs of this set."""
+        real = PairSet(self.train)
+        return ShardWriter(
+            out,
+            classes=real.classes,
+            size=real.size,
+            fingerprint=self.fingerprint,
+            prefix=self.name,
+            origin={self.name: self.row.describe()},
+            starts_from=self.starts_from,
+            **options,
         )
-        assert recipe is not None, "a recipe of real pairs has no parts"
-        return recipe
-
-    def origin(self) -> dict[str, dict[str, str]]:
-        """Say in words what makes its pairs."""
-        words = {"layouts": self.row.layouts, "painter": self.row.painter}
-        asked = {
-            "controls": controls.describe(self.row.controls),
-            "edits": edits.describe(self.row.edits),
-        }
-        return {self.recipe: words | {key: said for key, said in asked.items() if said}}
 
 
-def plan(numbers: ProduceParams) -> list[Part]:
+def plan(numbers: ProduceParams, num_pairs: int) -> list[Part]:
     """Cut the work into parts of whole batches, whose pairs depend on no other part.
 
     A shard has `pairs_per_shard`, rounded up to whole batches. The last batch is full too and its
     first pairs are kept, so that no pair depends on `num_pairs`.
     """
-    size, total = numbers.batch_size, numbers.num_pairs
+    size = numbers.batch_size
     batches = [
-        Batch(range(first, first + size), 0, min(size, total - first))
-        for first in range(0, total, size)
+        Batch(range(first, first + size), 0, min(size, num_pairs - first))
+        for first in range(0, num_pairs, size)
     ]
     per_shard = -(-numbers.pairs_per_shard // size)
     cuts = range(0, len(batches), per_shard)
@@ -191,17 +194,11 @@ class OpenPart:
         self._target = job.folder / part.name
         job.folder.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(dir=job.folder, prefix=f".{part.name}-"))
-        real = PairSet(job.train)
-        self._writer = ShardWriter(
+        self._writer = job.writer(
             self._folder,
-            classes=real.classes,
-            size=real.size,
-            fingerprint=job.fingerprint,
-            prefix=job.recipe,
             first_shard=part.number,
             rows_per_shard=part.num_pairs,
             max_shard_bytes=2**63,
-            origin=job.origin(),
         )
         self.encode, self.write = self._writer.encode, self._writer.write_encoded
 

@@ -1,4 +1,4 @@
-"""No painter: for what makes no images, such as the real-only baseline."""
+"""No painter: the entry of what makes no images."""
 
 from data.stage.params import Params
 from synth.painters.common.entry import Entry

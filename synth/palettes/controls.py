@@ -1,4 +1,4 @@
-"""Palette controls: what a user asks of the palettes that a recipe draws."""
+"""Palette controls: what a user asks of the palettes that a set draws."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ NUM_TRIES = 256
 
 
 class Controls(Params):
-    """Key `controls` of a recipe: shares by class name, 0 to 1 of the image.
+    """Key `controls` of a set: shares by class name, 0 to 1 of the image.
 
     `absent` classes get no pixel, `exactly` fixes a share, `at_least` raises smaller ones, `boost`
     multiplies what was drawn (0 stays 0). The other classes give or take in proportion. `realism`

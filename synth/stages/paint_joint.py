@@ -12,8 +12,9 @@ from data.stage.outputs import replacing
 from data.stage.params import check_name, read
 from data.stage.progress import progress
 from data.stage.timings import timed
+from synth.making.drawing import PAINTER, paint_layouts
 from synth.making.parts import ProduceParams
-from synth.making.recipes import PAINTER, load_painter
+from synth.making.sets import load_painter
 from synth.training import artifact
 from synth.training.method import PaintRequest, generator
 from synth.training.session import default_device
@@ -30,10 +31,7 @@ def main(*, name: str, pairs: Path, before: Path, after: Path, out: Path) -> Non
     numbers = read("produce", ProduceParams)
     torch.set_num_threads(numbers.threads)
     real = PairSet(pairs)
-    made_of = fingerprint(
-        {"batch_size": numbers.batch_size, "seed": numbers.seed, "threads": numbers.threads},
-        [pairs, before, after],
-    )
+    made_of = fingerprint(numbers.made_of(), [pairs, before, after])
     about = {"classes": real.classes, "size": real.size, "fingerprint": made_of}
     with (
         timed(f"paint_joint@{check_name(name)}") as timing,
@@ -57,8 +55,7 @@ def _paint(
             labels = real.labels(rows)
             layout = torch.from_numpy(labels).long().to(device)
             rngs = [generator(numbers.seed, PAINTER, row, device=device) for row in rows]
-            images = method.sample(nets, PaintRequest(layout), rngs)
-            pixels = ((images.float() + 1) * 127.5).round().clamp(0, 255).byte().cpu()
+            pixels = paint_layouts(method, nets, PaintRequest(layout), rngs).cpu()
             for slot, row in enumerate(rows):
                 image = pixels[slot].permute(1, 2, 0).numpy()
                 writer.write(Pair(f"{source}-{row:07d}", image, labels[slot], source))

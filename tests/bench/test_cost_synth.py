@@ -42,16 +42,14 @@ SECTIONS = {
         "sbgan_e2e": small.JOINT | {"warm_up_images": 4, "num_images": 8, "critic_width": 2}
     },
     "produce": {
-        "num_pairs": 10,
         "batch_size": 4,
         "seed": 0,
         "threads": 1,
         "repaint": {"num_layouts": 2, "num_images": 2},
     },
-    "recipes": {
-        "real": {"layouts": "none", "painter": "none", "adapt": "none"},
-        "pcgan": {"layouts": "sbgan", "painter": "pix2pixhd", "adapt": "none"},
-        "tuned": {"layouts": "sbgan_e2e", "painter": "sbgan_e2e", "adapt": "none"},
+    "sets": {
+        "pcgan": {"layouts": "sbgan", "painter": "pix2pixhd", "num_pairs": 10},
+        "tuned": {"layouts": "sbgan_e2e", "painter": "sbgan_e2e", "num_pairs": 10},
     },
 }
 NOW = Progress(0, 0, 1, 0, 1.0, generator(0))

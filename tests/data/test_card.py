@@ -9,6 +9,7 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.tools.card import card
+from data.tools.exports.union import Union
 
 SIZE = (4, 10)
 CLASSES = ClassTable(
@@ -44,8 +45,8 @@ def write(out: Path, counts: dict[str, int], origin: dict[str, dict[str, str]]) 
 def page(tmp_path: Path) -> str:
     counts = {"palette": 1, "partial": 3, "real": 5, "semi": 2}
     splits = {
-        "train": write(tmp_path / "train", counts, ORIGIN),
-        "val": write(tmp_path / "val", {"real": 4}, ORIGIN),
+        "train": Union([write(tmp_path / "train", counts, ORIGIN)]),
+        "val": Union([write(tmp_path / "val", {"real": 4}, ORIGIN)]),
     }
     return card(splits, "my streets", "FILES ARE HERE")
 
@@ -84,7 +85,13 @@ def test_it_says_licence_files_and_checks(page, tmp_path) -> None:
 
 
 def test_a_real_set_says_nothing_of_synthetic_pairs(tmp_path) -> None:
-    page = card({"val": write(tmp_path / "set", {"real": 2}, {})}, "x", "")
+    page = card({"val": Union([write(tmp_path / "set", {"real": 2}, {})])}, "x", "")
     assert "**2 pairs are real, 0 synthetic.**" in page
     assert "% of synthetic" not in page and "painted" not in page and "learned from" not in page
     assert "nothing is known of the licence" in page
+
+
+def test_it_says_where_real_pixels_were_kept(tmp_path) -> None:
+    origin = {"partial": ORIGIN["partial"] | {"keep": "true"}}
+    page = card({"train": Union([write(tmp_path / "set", {"partial": 1}, origin)])}, "x", "")
+    assert "| labels and images real outside `edited` |" in page and "keep `true`" in page

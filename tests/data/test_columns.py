@@ -1,5 +1,6 @@
 """What other programs see of a shard: plain columns, and a schema that is complete."""
 
+from dataclasses import fields, replace
 from pathlib import Path
 
 import datasets
@@ -12,7 +13,7 @@ import pytest
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
-from data.pairs.schema import schema
+from data.pairs.schema import COLUMNS, COMPRESSION, schema
 from data.pairs.shards import PairSet, ShardWriter
 
 SIZE = (8, 16)
@@ -45,11 +46,42 @@ def test_the_schema_has_every_column_of_the_design() -> None:
         "palette": pa.list_(pa.float32()),
         "target": pa.list_(pa.float32()),
         "source": pa.dictionary(pa.int8(), pa.string()),
+        "group": pa.string(),
         "parent": pa.string(),
+        "style": pa.string(),
+        "donors": pa.list_(pa.string()),
         "edited": encoded,
         "seed": pa.int64(),
         "sha256": pa.string(),
     }
+
+
+def test_a_pair_has_every_column_that_does_not_follow_from_its_pictures() -> None:
+    computed = {column.name for column in COLUMNS if column.computed}
+    assert computed == {"palette", "sha256"}
+    assert {field.name for field in fields(Pair)} == {c.name for c in COLUMNS} - computed
+
+
+def test_every_leaf_of_a_shard_is_compressed_as_its_column_says(pairs) -> None:
+    group = pq.ParquetFile(pairs.shards[0]).metadata.row_group(0)
+    found = [group.column(number) for number in range(group.num_columns)]
+    kinds = {"UNCOMPRESSED": "none", "ZSTD": "zstd"}
+    assert {leaf.path_in_schema: kinds[leaf.compression] for leaf in found} == COMPRESSION
+
+
+def test_what_a_pair_says_of_itself_comes_back(tmp_path) -> None:
+    rng = np.random.default_rng(1)
+    image, label = rng.integers(0, 256, (*SIZE, 3), np.uint8), rng.integers(0, 2, SIZE, np.uint8)
+    said = {"group": "video 1", "parent": "a", "style": "b", "donors": ("a", "c"), "seed": 3}
+    bare = Pair("bare", image, label, "real")
+    with ShardWriter(tmp_path / "set", classes=CLASSES, size=SIZE, fingerprint="f") as writer:
+        writer.write(replace(bare, id="full", edited=label > 0, **said))
+        writer.write(bare)
+    full, plain = PairSet(tmp_path / "set").pairs()
+    assert {name: getattr(full, name) for name in said} == said
+    np.testing.assert_array_equal(full.edited, label > 0)
+    assert {getattr(plain, name) for name in (*said, "edited", "target")} == {None}
+    assert PairSet(tmp_path / "set").column("donors") == [["a", "c"], None]
 
 
 def test_pandas_reads_palettes_of_all_shards_as_numbers(pairs) -> None:
@@ -93,6 +125,7 @@ def test_hugging_face_knows_the_types_and_streams(pairs) -> None:
     pictures = [name for name, feature in features.items() if isinstance(feature, datasets.Image)]
     assert pictures == ["image", "label", "edited"]
     assert features["palette"] == datasets.List(datasets.Value("float32"))
+    assert features["donors"] == datasets.List(datasets.Value("string"))
     files = [str(shard) for shard in pairs.shards]
     stream = datasets.load_dataset("parquet", data_files=files, streaming=True, split="train")
     for row, pair in zip(stream, pairs.pairs(), strict=True):

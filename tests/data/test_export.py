@@ -2,8 +2,10 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from PIL import Image
 
 from data.pairs.classes import IGNORE, ClassInfo, ClassTable
+from data.pairs.manifest import StartsFrom
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.sources import SOURCES
@@ -24,6 +27,7 @@ from data.tools.exports import EXPORTS
 from data.tools.exports.cityscapes import city_names
 from data.tools.exports.names import safe_names
 from data.tools.exports.rle import encode_mask
+from data.tools.exports.union import Union
 
 SIZE = (20, 32)
 CLASSES = ClassTable(
@@ -47,12 +51,12 @@ def pair_of(key: int, name: str, source: str, classes: ClassTable, **extra: Any)
     return Pair(name, image, np.repeat(np.repeat(blocks, 4, 0), 4, 1), source, **extra)
 
 
-def write_set(out: Path, classes: ClassTable, pairs: list[Pair]) -> Path:
+def write_set(out: Path, classes: ClassTable, pairs: list[Pair], **options: Any) -> Path:
     origin = {
         source: {"dataset": "mine", "licence": "CC0"} if source == "real" else {"painter": "spade"}
         for source in {pair.source for pair in pairs}
     }
-    options = {"classes": classes, "size": SIZE, "fingerprint": "f", "rows_per_shard": 6}
+    options |= {"classes": classes, "size": SIZE, "fingerprint": "f", "rows_per_shard": 6}
     with ShardWriter(out, **options, origin=origin) as writer:
         for pair in pairs:
             writer.write(pair)
@@ -92,6 +96,10 @@ def sets_of(root: Path) -> dict[str, PairSet]:
     return {split: PairSet(root / split) for split in ("train", "val")}
 
 
+def unions_of(root: Path) -> dict[str, Union]:
+    return {split: Union([pairs]) for split, pairs in sets_of(root).items()}
+
+
 def by_content(pairs: PairSet) -> dict[bytes, bytes]:
     """Return labels by image."""
     return {pair.image.tobytes(): pair.label.tobytes() for pair in pairs.pairs()}
@@ -99,7 +107,7 @@ def by_content(pairs: PairSet) -> dict[bytes, bytes]:
 
 def test_mmseg_folders_hold_the_pairs_and_come_back_as_a_folder(make, tmp_path, run_ingest) -> None:
     root, out = make(), tmp_path / "out"
-    export.main(root, out, to="mmseg")
+    export.main([root], out, to="mmseg")
     rows = table_of(out)
     for split, pairs in sets_of(root).items():
         for pair in pairs.pairs():
@@ -129,7 +137,7 @@ def test_cityscapes_comes_back_through_its_parser(make, tmp_path, run_ingest) ->
     ids = ["aachen_000000_000019", "real_000000_000000", "Aachen_000000_000019", "x/y"]
     root, out = make(CITYSCAPES, ids), tmp_path / "out"
     assert any(34 in pair.label for pair in PairSet(root / "train").pairs()), "licence plates"
-    export.main(root, out, to="cityscapes")
+    export.main([root], out, to="cityscapes")
     again = run_ingest("again", source="cityscapes", root=out, height=SIZE[0], width=SIZE[1])
     for split, pairs in sets_of(root).items():
         read = PairSet(again / split)
@@ -146,7 +154,7 @@ def test_cityscapes_comes_back_through_its_parser(make, tmp_path, run_ingest) ->
 
 
 def test_cityscapes_train_ids_are_those_of_the_release(make, tmp_path) -> None:
-    export.main(make(CITYSCAPES, ["a", "b", "c"]), tmp_path / "out", to="cityscapes")
+    export.main([make(CITYSCAPES, ["a", "b", "c"])], tmp_path / "out", to="cityscapes")
     # cityscapesScripts, helpers/labels.py: id -> trainId
     known = {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10, 24: 11}
     known |= {25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18}
@@ -160,18 +168,18 @@ def test_cityscapes_train_ids_are_those_of_the_release(make, tmp_path) -> None:
 
 
 def test_city_names_are_different_in_all_splits(make) -> None:
-    splits = sets_of(make(CITYSCAPES, [f"id {key}" for key in range(9)]))
+    splits = unions_of(make(CITYSCAPES, [f"id {key}" for key in range(9)]))
     names = city_names(splits)
     assert len({name.lower() for name in names.values()}) == len(names) == 14
 
 
 def test_other_classes_are_not_passed_off_as_cityscapes(make, tmp_path) -> None:
     with pytest.raises(UserError, match=r"other classes than Cityscapes \(rest\).*--to mmseg"):
-        export.main(make(), tmp_path / "out", to="cityscapes")
+        export.main([make()], tmp_path / "out", to="cityscapes")
     longer = ClassTable((*CITYSCAPES.classes, ClassInfo("kiosk", (1, 1, 1))))
     with pytest.raises(UserError, match="other classes than Cityscapes"):
         write_set(tmp_path / "longer", longer, [pair_of(0, "a", "real", longer)])
-        export.main(tmp_path / "longer", tmp_path / "out", to="cityscapes")
+        export.main([tmp_path / "longer"], tmp_path / "out", to="cityscapes")
 
 
 def ignoring(out: Path, classes: ClassTable) -> Path:
@@ -184,7 +192,7 @@ def ignoring(out: Path, classes: ClassTable) -> Path:
 def test_ignored_pixels_are_no_licence_plates(tmp_path) -> None:
     pairs = ignoring(tmp_path / "set", CITYSCAPES)
     with pytest.raises(UserError, match=r"the label of 's' has ignored pixels"):
-        export.main(pairs, tmp_path / "out", to="cityscapes")
+        export.main([pairs], tmp_path / "out", to="cityscapes")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
 
 
@@ -230,7 +238,7 @@ def test_run_lengths_are_those_of_cocoapi() -> None:
 @pytest.mark.parametrize("with_ignored", [False, True])
 def test_coco_segments_give_the_labels_back(make, tmp_path, with_ignored) -> None:
     root = ignoring(tmp_path / "set", CLASSES) if with_ignored else make() / "train"
-    export.main(root, tmp_path / "out", to="coco")
+    export.main([root], tmp_path / "out", to="coco")
     content = json.loads((tmp_path / "out/annotations/train.json").read_text())
     colors = {c["id"]: (c["name"], tuple(c["color"])) for c in content["categories"]}
     assert colors == {i: (c.name, c.color) for i, c in enumerate(CLASSES.classes, 1)}
@@ -255,7 +263,7 @@ def test_coco_segments_give_the_labels_back(make, tmp_path, with_ignored) -> Non
 
 def test_hugging_face_loads_the_folder_offline(make, tmp_path) -> None:
     root, out = make(), tmp_path / "out"
-    export.main(root, out, to="hf")
+    export.main([root], out, to="hf")
     loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
     assert {name: len(split) for name, split in loaded.items()} == {"train": 12, "validation": 2}
     for split, name in (("train", "train"), ("val", "validation")):
@@ -285,7 +293,7 @@ def test_void_is_a_class_or_255_and_the_trainers_names_follow(make, tmp_path, vo
     root = make(VOID, ["a", "b", "c", "d", "e"])
     kept = ["other", "wall", "left", "right"] if void == "class" else ["wall", "left", "right"]
     for to in ("hf", "mmseg", "coco"):
-        export.main(root, tmp_path / to, to=to, void=void)
+        export.main([root], tmp_path / to, to=to, void=void)
         page = (tmp_path / to / "README.md").read_text()
         assert ("are 255 here" in page) == (void == "ignore")
         assert ("`--void ignore` they are 255" in page) == (void == "class")
@@ -315,9 +323,9 @@ def test_void_is_a_class_or_255_and_the_trainers_names_follow(make, tmp_path, vo
 
 def test_void_may_be_asked_for_where_there_is_a_choice(make, tmp_path) -> None:
     with pytest.raises(UserError, match=r"unknown --void 'white'; there is class, ignore"):
-        export.main(make(), tmp_path / "out", to="hf", void="white")
+        export.main([make()], tmp_path / "out", to="hf", void="white")
     with pytest.raises(UserError, match=r"labelTrainIds .* leave out --void"):
-        export.main(tmp_path / "sets", tmp_path / "out", to="cityscapes", void="ignore")
+        export.main([tmp_path / "sets"], tmp_path / "out", to="cityscapes", void="ignore")
 
 
 def test_blank_tiles_are_in_any_split(tmp_path) -> None:
@@ -326,7 +334,7 @@ def test_blank_tiles_are_in_any_split(tmp_path) -> None:
         pairs = [pair_of(len(split), split, "real", CLASSES)]
         pairs += [Pair(f"{split}-{key}", *blank, "real") for key in range(3)]
         write_set(tmp_path / "sets" / split, CLASSES, pairs)
-    export.main(tmp_path / "sets", tmp_path / "out", to="mmseg")
+    export.main([tmp_path / "sets"], tmp_path / "out", to="mmseg")
     assert len(table_of(tmp_path / "out")) == 8
 
 
@@ -341,8 +349,8 @@ def test_every_source_verifies_and_exports(source, request, files, run_ingest, t
         root = request.getfixturevalue(source)
     sets = run_ingest(source=source, root=root, **{source: config.get(source, {})})
     assert [list(verify.faults(path)) for path in sets.iterdir()] == [[], []]
-    export.main(sets, tmp_path / "mmseg", to="mmseg")
-    export.main(sets, tmp_path / "hf", to="hf")
+    export.main([sets], tmp_path / "mmseg", to="mmseg")
+    export.main([sets], tmp_path / "hf", to="hf")
     names = {pair: row["name"] for pair, row in table_of(tmp_path / "mmseg").items()}
     for split, pairs in sets_of(sets).items():
         copied = PairSet(tmp_path / "hf/data" / split)
@@ -378,7 +386,7 @@ def test_equal_sets_give_equal_bytes(make, tmp_path, to) -> None:
     contents = []
     for parent in ("one", "two"):
         out = tmp_path / parent / "out"
-        export.main(root, out, to=to)
+        export.main([root], out, to=to)
         files = sorted(file for file in out.rglob("*") if file.is_file())
         contents.append({file.relative_to(out): file.read_bytes() for file in files})
     assert contents[0] == contents[1] and Path("README.md") in contents[0]
@@ -391,11 +399,11 @@ def test_nothing_is_left_of_an_export_that_fails(make, tmp_path, to, monkeypatch
     (tmp_path / "work").mkdir()
     monkeypatch.setattr(export, "card", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        export.main(root, tmp_path / "work/out", to=to)
+        export.main([root], tmp_path / "work/out", to=to)
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_a_recipe_is_exported_beside_real_pairs_to_validate_on(make, tmp_path) -> None:
+def test_pairs_are_exported_beside_real_ones_to_validate_on(make, tmp_path) -> None:
     root, out = make(), tmp_path / "out"
     flags = ["--val", root / "val", "--to", "mmseg"]
     done = subprocess.run(
@@ -416,7 +424,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(make, tmp
 
     def refused(message: str, *args: Path, **options: Any) -> None:
         with pytest.raises(UserError, match=message) as caught:
-            export.main(*args, **{"to": "mmseg"} | options)
+            export.main([*args[:-1]], args[-1], **{"to": "mmseg"} | options)
         assert "\n" not in str(caught.value)
         assert not out.exists() and not list(tmp_path.glob(".*"))
 
@@ -427,7 +435,7 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(make, tmp
     refused("neither a pair set .* nor a folder", tmp_path, out)
     refused("has a split val of its own", root, out, val=val)
     refused(r"^id 'v0' is in train and in val", val, out, val=val)
-    refused("is no folder", train, out, test=tmp_path / "absent")
+    refused("is not a folder", train, out, test=tmp_path / "absent")
     other = write_set(tmp_path / "other", CITYSCAPES, [pair_of(5, "o", "real", CITYSCAPES)])
     refused("has other classes or another size than", train, out, val=other)
     same = write_set(tmp_path / "same", CLASSES, [pair_of(0, "renamed", "real", CLASSES)])
@@ -437,3 +445,94 @@ def test_what_cannot_be_exported_is_refused_before_anything_is_written(make, tmp
     content[len(content) // 2] ^= 1
     shard.write_bytes(content)
     refused(rf"train has faults \({shard.name}: .*\); python -m data\.tools\.verify", root, out)
+
+
+# == several sets as one split ==
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Path:
+    """A folder with `real/train`, `real/val`, and `semi` and `more`, which start from `train`."""
+    named = [pair_of(key, f"r{key}", "real", CITYSCAPES, group="v") for key in range(8)]
+    write_set(tmp_path / "real/train", CITYSCAPES, named)
+    others = [pair_of(90 + key, f"v{key}", "real", CITYSCAPES) for key in range(2)]
+    write_set(tmp_path / "real/val", CITYSCAPES, others)
+    for start, name in ((50, "semi"), (70, "more")):
+        made = []
+        for key in range(3):
+            facts = {"parent": f"r{key}", "donors": ("r1",)}
+            made.append(pair_of(start + key, f"{name}-{key}", name, CITYSCAPES, **facts))
+        starts_from = StartsFrom.of(tmp_path / "real/train")
+        write_set(tmp_path / name, CITYSCAPES, made, prefix=name, starts_from=starts_from)
+    return tmp_path
+
+
+@pytest.mark.parametrize("to", EXPORTS)
+def test_the_union_of_several_sets_is_written_with_every_parent(apart, tmp_path, to) -> None:
+    train, val, out = apart / "real/train", apart / "real/val", tmp_path / "out"
+    export.main([train, apart / "semi", apart / "more"], out, to=to, val=val)
+    page = (out / "README.md").read_text()
+    assert "**10 pairs are real, 6 synthetic.**" in page
+    assert all(f"`{PairSet(path).manifest['sha256']}`" in page for path in (train, apart / "semi"))
+    if to == "hf":
+        union = PairSet(out / "data/train")
+        assert union.manifest["sources"] == {"more": 3, "real": 8, "semi": 3}
+        assert [list(verify.faults(out / "data" / split)) for split in ("train", "val")] == [[], []]
+        loaded = datasets.load_dataset(str(out), cache_dir=str(tmp_path / "cache"))
+        donors = {row["id"]: row["donors"] for row in loaded["train"]}
+        assert len(donors) == 14 and (donors["semi-0"], donors["r0"]) == (["r1"], None)
+    elif to == "mmseg":
+        rows = table_of(out)
+        parents = {row["parent"] for row in rows.values() if row["split"] == "train"} - {""}
+        assert parents <= rows.keys() and rows["more-2"]["donors"] == "r1"
+        assert rows["r0"]["group"] == "v"
+        for path in (train, apart / "semi", apart / "more"):
+            for pair in PairSet(path).pairs():
+                name = f"train/{rows[pair.id]['name']}.png"
+                np.testing.assert_array_equal(picture(out / "img_dir" / name), pair.image)
+
+
+def test_sets_are_added_to_the_train_split_of_a_folder(apart, tmp_path) -> None:
+    flags = [apart / "real", apart / "semi", tmp_path / "out", "--to", "mmseg"]
+    done = subprocess.run(
+        [sys.executable, "-m", "data.tools.export", *flags],
+        cwd=Path(export.__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    rows = table_of(tmp_path / "out").values()
+    assert Counter(row["split"] for row in rows) == {"train": 11, "val": 2}
+
+
+def test_synthetic_pairs_alone_and_a_real_set_that_was_moved(apart, tmp_path) -> None:
+    export.main([apart / "semi"], tmp_path / "alone", to="hf")
+    assert list(verify.faults(tmp_path / "alone/data/train")) == []
+    assert "No real pairs are here" in (tmp_path / "alone/README.md").read_text()
+    (apart / "real").rename(apart / "moved")
+    export.main([apart / "moved", apart / "semi"], tmp_path / "out", to="coco")
+    with pytest.raises(UserError, match=r"semi has faults \(manifest\.json: .* is not there"):
+        export.main([apart / "semi"], tmp_path / "again", to="coco")
+
+
+def test_void_is_left_out_of_real_and_synthetic_pairs_alike(apart, tmp_path) -> None:
+    train, out = apart / "real/train", tmp_path / "out"
+    export.main([train, apart / "semi"], out, to="hf", void="ignore")
+    assert list(verify.faults(out / "data/train")) == []
+    assert PairSet(out / "data/train").manifest["sources"] == {"real": 8, "semi": 3}
+    with pytest.raises(UserError, match=r"synthetic pairs alone.*export .*train with it"):
+        export.main([apart / "semi"], tmp_path / "alone", to="hf", void="ignore")
+
+
+def test_sets_that_do_not_belong_together_are_refused(apart, tmp_path) -> None:
+    def refused(message: str, *paths: Path) -> None:
+        with pytest.raises(UserError, match=message) as caught:
+            export.main(list(paths), tmp_path / "out", to="mmseg")
+        assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+    train, semi = apart / "real/train", apart / "semi"
+    refused("id 'r0' is in .*/train and in .*/copy", train, shutil.copytree(train, apart / "copy"))
+    refused("starts from another real set .*; name that one", apart / "real/val", semi)
+    other = write_set(apart / "other", CLASSES, [pair_of(5, "o", "real", CLASSES)])
+    refused("has other classes or another size than", train, other)
+    refused("is a folder of pair sets; name them", train, apart / "real")

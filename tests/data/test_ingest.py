@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from PIL import Image
 from data.pairs.shards import PairSet
 from data.sources.ingest import DatasetParams
 from data.stage.errors import UserError
+
+STREETS = Path("data/sources/streets")
 
 
 def refused(run_ingest, message: str, **dataset) -> None:
@@ -180,6 +183,20 @@ def test_the_fingerprint_follows_content_and_size_not_place(camvid, files, run_i
     assert fingerprint(run_ingest("c", source="camvid", root=moved, height=24)) != first
     files.save(moved / "val" / "0016E5_07959.png", files.picture(55))
     assert fingerprint(run_ingest("d", source="camvid", root=moved)) != first
+
+
+def test_pairs_know_their_video_or_city_and_streets_have_none(
+    camvid, cityscapes, run_ingest
+) -> None:
+    def groups(split: str, source: str, root: Path, **config: Any) -> dict[str, str | None]:
+        pairs = PairSet(run_ingest(f"{source}-sets", source=source, root=root, **config) / split)
+        return dict(zip(pairs.ids(), pairs.column("group"), strict=True))
+
+    videos = {"0001TP_006690": "0001TP", "0001TP_006720": "0001TP", "0006R0_f00930": "0006R0"}
+    assert groups("train", "camvid", camvid) == videos
+    assert set(groups("val", "cityscapes", cityscapes).values()) == {"munster"}
+    numbers = {"num_train": 2, "num_val": 1, "num_test": 1, "seed": 1}
+    assert {None} == set(groups("train", "streets", STREETS, streets=numbers).values())
 
 
 def test_the_stage_reports_its_images(camvid, run_ingest) -> None:

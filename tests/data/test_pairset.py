@@ -140,6 +140,8 @@ def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
         ({"num_pairs": 7}, "number of pairs"),
         ({"sources": {"real": 2}}, "number of pairs"),
         ({"version": 99}, "version 99"),
+        ({"version": 1}, r"has version 1, this program reads 2; .*run ingest again"),
+        ({"starts_from": "artifacts/real/train"}, "starts_from"),
         ({"origin": []}, "origin"),
         ({"shards": {}}, "shards"),
         ({"more": 1}, "more"),
@@ -351,3 +353,27 @@ def test_pictures_lie_where_they_are_read_across_pages_and_groups(tmp_path: Path
         assert (pair.edited is None) == bool(row % 5)
         stored = pq.read_table(pairs.shards[0], columns=["image"]).column("image")[row].as_py()
         assert pairs.encoded(row, ("image",)) == [stored["bytes"]]
+
+
+# == labels alone ==
+
+
+def test_labels_are_those_of_the_pairs_and_no_image_is_decoded(tmp_path: Path, monkeypatch) -> None:
+    pairs = write(tmp_path / "set", rows_per_shard=4)
+    expected = np.stack([pairs[row].label for row in (5, 0, 5)])
+    monkeypatch.setattr("data.pairs.pairset.decode_image", lambda *_: 1 / 0)
+    found = pairs.labels(np.array([5, 0, 5]))
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
+    assert pairs.labels([]).shape == (0, *SIZE)
+
+
+def test_labels_refuse_ids_that_are_no_class(tmp_path: Path) -> None:
+    write(tmp_path / "set")
+    content = png(np.full(SIZE, 200, np.uint8))
+
+    def change(rows: list[dict[str, Any]]) -> None:
+        rows[1]["label"]["bytes"] = content
+
+    spoilt = forge(tmp_path / "set", change)
+    refused("pair 'p1': label has ids that are none of the", lambda: spoilt.labels([1]))

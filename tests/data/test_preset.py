@@ -4,8 +4,10 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from data.stage.errors import UserError
 from data.tools import preset
@@ -152,7 +154,10 @@ def test_a_corrected_overlay_is_merged_again(clone: Path) -> None:
         (b"- a\n", r"presets/big\.yaml holds no section"),
         (b"three: {}\n", r"has three, which params\.yaml has not; there is preset, one, two"),
         (b"one: [\n", r"presets/big\.yaml is not valid YAML"),
-        (b"one: \xff\n", r"big\.yaml is no UTF-8 text"),
+        (b"one: \xff\n", r"big\.yaml is not UTF-8 text"),
+        (b"base: wide\none: {count: 1}\n", r"big\.yaml: `base` must be a list of presets"),
+        (b"base: [tall]\n", r"unknown preset 'tall'; there is default, big, wide"),
+        (b"base: [big]\n", r"presets build on each other: big -> big"),
     ],
 )
 def test_an_overlay_without_known_sections_is_refused(
@@ -162,3 +167,46 @@ def test_an_overlay_without_known_sections_is_refused(
     with pytest.raises(UserError, match=message):
         preset.apply("big", clone)
     assert text(clone) == PARAMS
+
+
+def test_a_preset_builds_on_others_in_order(clone: Path) -> None:
+    overlays = {
+        "both": "base: [big, wide]\none:\n  weights: mine\n",
+        "again": "base: [both, big]\ntwo:\n  extra: {width: 2}\n",
+    }
+    for name, overlay in overlays.items():
+        (clone / "presets" / f"{name}.yaml").write_text(overlay)
+    preset.apply("both", clone)
+    read = YAML(typ="safe", pure=True).load(text(clone))
+    assert read["one"] == {"count": 9, "rate": 2e-4, "names": ["c"], "weights": "mine"}
+    assert (read["preset"], read["two"]) == ("both", {"none": {}, "extra": {"depth": 1e-3}})
+    assert "base" not in read and "# How many." in text(clone)
+    preset.apply("again", clone)
+    read = YAML(typ="safe", pure=True).load(text(clone))
+    assert read["two"]["extra"] == {"depth": 1e-3, "width": 2}
+    (clone / "presets" / "big.yaml").write_text("base: [again]\n")
+    with pytest.raises(UserError, match="presets build on each other: again -> both -> big -> aga"):
+        preset.apply("again", clone)
+
+
+def flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Return the values of a mapping by their dotted paths."""
+    if not isinstance(node, dict):
+        return {path: node}
+    return {
+        key: v for name, part in node.items() for key, v in flat(part, f"{path}.{name}").items()
+    }
+
+
+def test_a_preset_that_builds_on_another_says_only_what_differs(root: Path) -> None:
+    yaml = YAML(typ="safe", pure=True)
+    params, found = (root / "params.yaml").read_text(), 0
+    for file in sorted((root / "presets").glob("*.yaml")):
+        own = yaml.load(file.read_text())
+        for base in own.pop("base", []):
+            below = (root / "presets" / f"{base}.yaml").read_text()
+            there = flat(yaml.load(preset.merged(params, below, base, root / "presets")))
+            same = {path for path, value in flat(own).items() if there.get(path, ...) == value}
+            assert not same, f"{file.name} repeats {sorted(same)} of {base}.yaml"
+            found += 1
+    assert found >= 1

@@ -51,7 +51,7 @@ def test_every_source_trains(name, request, files, run_ingest, tmp_path) -> None
     train_layout.main(method="semantic_palette", train=train, palette=palette, out=layout)
     train_painter.main(method="spade", train=train, out=painter)
     produce.main(
-        recipe="palette",
+        set="palette",
         train=train,
         palette=palette,
         layout=layout,
@@ -60,8 +60,8 @@ def test_every_source_trains(name, request, files, run_ingest, tmp_path) -> None
         repainted=ARTIFACTS / "repainted",
     )
     made = PairSet(pairs)
-    assert made.manifest["sources"] == {"palette": 8, "real": len(PairSet(train))}
-    assert made.origin["real"] == {"dataset": name, "licence": SOURCES[name].LICENCE}
+    assert made.manifest["sources"] == {"palette": 8}
+    assert PairSet(train).origin["real"] == {"dataset": name, "licence": SOURCES[name].LICENCE}
     assert list(verify.faults(pairs)) == []
 
     cell = ARTIFACTS / "cell"

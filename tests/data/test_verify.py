@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.pairs.pair import Pair
+from data.pairs.manifest import StartsFrom
+from data.pairs.pair import Pair, content_hash, encode_png
 from data.pairs.shards import MANIFEST, PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.tools import verify
@@ -243,7 +244,7 @@ def test_a_manifest_that_points_outside_its_folder(pairs, name) -> None:
         (lambda m: m["sources"].update(real=5), "counts 8 pairs in its sources"),
         (lambda m: m["sources"].update(real=5, partial=4), "the shards hold"),
         (lambda m: m["origin"].pop("partial"), "does not say what made the source 'partial'"),
-        (lambda m: m.update(version=2), "has version 2, this program reads 1"),
+        (lambda m: m.update(version=1), "has version 1, this program reads 2"),
         (lambda m: m["classes"][0].update(name="lane"), "scene_palette metadata is not"),
         (lambda m: m.update(size=[32, 16]), "scene_palette metadata is not"),
         (lambda m: m["shards"].append(m["shards"][0]), "names the shard 'partial"),
@@ -329,7 +330,7 @@ def test_what_is_no_set_is_a_user_error(pairs, tmp_path) -> None:
     (pairs / MANIFEST).unlink()
     with pytest.raises(UserError, match=r"has no manifest\.json.*did not finish"):
         verify.main([pairs])
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         verify.main([tmp_path / "absent"])
     (pairs / "train").mkdir()
     (pairs / "train" / MANIFEST).write_text("{}")
@@ -344,3 +345,87 @@ def test_the_command_ends_with_a_status(pairs, root) -> None:
     )
     assert done.returncode == 1 and done.stderr == ""
     assert f"{pairs}: {PARTIAL}: is missing" in done.stdout.splitlines()
+
+
+# == a set that names the real set it starts from ==
+
+KEEPS = {"partial": ORIGIN["partial"] | {"keep": "true"}}
+
+
+@pytest.fixture
+def kept(pairs: Path, tmp_path: Path) -> Path:
+    """`real` and, in the folder returned, 3 pairs that keep the pixels of theirs outside a band."""
+    originals = [pair for pair in PairSet(pairs).pairs() if pair.source == "real"]
+    writer = {"classes": CLASSES, "size": SIZE, "fingerprint": "f"}
+    with ShardWriter(tmp_path / "real", **writer, origin={"real": ORIGIN["real"]}) as shards:
+        for pair in originals:
+            shards.write(pair)
+    named = {"prefix": "partial", "starts_from": StartsFrom.of(tmp_path / "real")}
+    with ShardWriter(tmp_path / "kept", **writer, **named, origin=KEEPS) as shards:
+        for index, pair in enumerate(originals[:3]):
+            edited = np.zeros(SIZE, bool)
+            edited[4:8] = True
+            image = np.where(edited[..., None], 255 - pair.image, pair.image)
+            facts = {"parent": pair.id, "donors": ("r5",), "style": "r4", "edited": edited}
+            shards.write(Pair(f"p{index}", image, pair.label, "partial", **facts))
+    return tmp_path / "kept"
+
+
+def test_parents_are_found_in_the_real_set_that_is_named(kept, capsys) -> None:
+    assert found(kept) == []
+    (kept.parent / "real").rename(kept.parent / "moved")
+    (fault,) = found(kept)
+    assert re.match(r"manifest\.json: .*/real', which is not there; say where .* --real", fault)
+    verify.main([kept], real=kept.parent / "moved")
+    assert capsys.readouterr().out.splitlines() == [f"{kept}: 3 pairs in 1 shard, all intact"]
+
+
+def test_another_real_set_is_not_taken_for_the_one_that_is_named(kept) -> None:
+    forge(kept.parent / "real", REAL, lambda rows: rows.reverse())
+    (fault,) = found(kept)
+    assert "but another one is there now; make the set again" in fault
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "a\0b", "", "\x1b[2J\n", "x" * 9999])
+def test_a_name_that_leads_nowhere_is_a_fault_in_one_line(kept, path) -> None:
+    seal(kept, lambda manifest: manifest["starts_from"].update(path=path))
+    (fault,) = found(kept)
+    assert "is not there" in fault and fault.isprintable()
+
+
+def spoil(row: int, place: tuple[int, int]):
+    """Change one pixel of an image; its sha256 follows."""
+
+    def edit(rows: list[dict[str, Any]]) -> None:
+        image = np.asarray(Image.open(io.BytesIO(rows[row]["image"]["bytes"]))).copy()
+        image[place] ^= 1
+        rows[row]["image"]["bytes"] = encode_png(image)
+        contents = (rows[row]["image"]["bytes"], rows[row]["label"]["bytes"])
+        rows[row]["sha256"] = content_hash(*contents)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (spoil(0, (0, 0)), "should keep the image of its parent 'r0' .* differs in 1 pixels"),
+        (set_value(0, edited=None), "has no `edited`, though its set keeps real pixels"),
+        (set_value(0, parent="r9"), "its parent 'r9' is no real pair of "),
+        (set_value(0, style="p1"), "its style 'p1' is no real pair of "),
+        (set_value(0, donors=["r1", "p1"]), "its donor 'p1' is no real pair of "),
+        (set_value(0, parent="r1"), "differs from its parent 'r1'"),
+    ],
+)
+def test_what_is_wrong_with_real_pixels_and_names_is_said(kept, change, message) -> None:
+    forge(kept, PARTIAL, change)
+    assert any(re.match(f"{PARTIAL}: pair 'p0': .*{message}", fault) for fault in found(kept))
+
+
+def test_pixels_inside_the_edit_are_free_and_so_are_those_of_a_set_that_keeps_none(kept) -> None:
+    forge(kept, PARTIAL, spoil(0, (5, 0)))
+    assert found(kept) == []
+    forge(kept, PARTIAL, spoil(0, (0, 0)))
+    assert len(found(kept)) == 1
+    seal(kept, lambda manifest: manifest["origin"]["partial"].pop("keep"))
+    assert found(kept) == []

@@ -10,22 +10,22 @@ from flows.graph import needed_by, read_command, read_graph, ready
 CELLS = """
 stages:
   make:
-    foreach: ${recipes}
+    foreach: ${sets}
     do:
       cmd: python make.py --layouts ${item.layouts} --out ${key}
       outs: ['${key}']
   judge:
-    matrix: {recipe: '${names}', seed: [0, 1]}
-    cmd: python judge.py ${item.recipe}
-    deps: ['${item.recipe}']
-    outs: ['${item.recipe}-${item.seed}.json']
+    matrix: {row: '${names}', seed: [0, 1]}
+    cmd: python judge.py ${item.row}
+    deps: ['${item.row}']
+    outs: ['${item.row}-${item.seed}.json']
 """
 
 
 @pytest.fixture
 def cells(toy: Path) -> Path:
     (toy / "dvc.yaml").write_text(CELLS)
-    (toy / "params.yaml").write_text("recipes: {semi: {layouts: real}}\nnames: [semi]\n")
+    (toy / "params.yaml").write_text("sets: {semi: {layouts: real}}\nnames: [semi]\n")
     return toy
 
 
@@ -46,15 +46,15 @@ def test_graph_of_cells(cells: Path) -> None:
     ("params", "words"),
     [
         (
-            "recipes: {semi: {layouts: real}}\nnames: ['x;touch pwned']\n",
+            "sets: {semi: {layouts: real}}\nnames: ['x;touch pwned']\n",
             "stage names judge@x;touch",
         ),
-        ("recipes: {semi: {layouts: 'x;touch pwned'}}\nnames: [semi]\n", "would hold ;, which"),
+        ("sets: {semi: {layouts: 'x;touch pwned'}}\nnames: [semi]\n", "would hold ;, which"),
         (
-            "recipes: {semi: {layouts: '$(touch pwned)'}}\nnames: [semi]\n",
+            "sets: {semi: {layouts: '$(touch pwned)'}}\nnames: [semi]\n",
             "would hold $ ( ),",
         ),
-        ("recipes: {semi: {layouts: real}}\nnames: ['x\\ntouch pwned']\n", "stage names judge@x"),
+        ("sets: {semi: {layouts: real}}\nnames: ['x\\ntouch pwned']\n", "stage names judge@x"),
     ],
 )
 def test_a_name_that_a_shell_would_read_is_refused_before_anything_runs(

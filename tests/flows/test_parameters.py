@@ -3,19 +3,19 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.parameters import Folder, Gpus, Override, RecipeName, StageName
+from flows.parameters import Folder, Gpus, Override, SetName, StageName
 
 
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        (RecipeName, "palette_da"),
+        (SetName, "palette_da"),
         (StageName, "segment@semi-0"),
         (StageName, "report"),
         (Folder, "/big disk/weekend-1"),
         (Override, "painters.spade.generator_lr=2e-4"),
         (Override, "report.seeds=[0,1,2]"),
-        (Override, "+recipes.riders={layouts:real,painter:spade,adapt:none}"),
+        (Override, "+sets.riders={layouts:real,painter:spade,num_pairs:9}"),
         (Override, "dataset.root=data/raw/leaves"),
         (Override, "segment.crop=null"),
         (Gpus, [0, 3]),
@@ -28,9 +28,9 @@ def test_allowed(kind: object, value: object) -> None:
 @pytest.mark.parametrize(
     ("kind", "value"),
     [
-        (RecipeName, "semi;ls"),
-        (RecipeName, "semi\n"),
-        (RecipeName, "../semi"),
+        (SetName, "semi;ls"),
+        (SetName, "semi\n"),
+        (SetName, "../semi"),
         (StageName, "--force"),
         (StageName, "a b"),
         (Folder, "a;b"),

@@ -1,4 +1,4 @@
-"""Pairs of one recipe in a folder of their own: its params.yaml, its command, what it refuses."""
+"""Pairs of one set in a folder of their own: its params.yaml, its command, what it refuses."""
 
 import sys
 from pathlib import Path
@@ -12,22 +12,24 @@ load = YAML(typ="safe", pure=True).load
 
 
 def test_the_command_of_the_stage_writes_elsewhere(tmp_path: Path) -> None:
-    words = "--recipe semi --train a/real --out a/semi --repainted a/re"
+    words = "--set semi --train a/real --out a/semi --repainted a/re"
     command = f"sh flows/stage.sh synth.stages.produce {words}"
     assert production.command_for(command, Path("/clone"), tmp_path) == [
         *(sys.executable, "-m", "synth.stages.produce"),
-        *("--recipe", "semi", "--train", "/clone/a/real"),
+        *("--set", "semi", "--train", "/clone/a/real"),
         *("--out", str(tmp_path / "pairs"), "--repainted", str(tmp_path / "repainted")),
     ]
 
 
 def test_numbers_of_the_run_stand_in_its_own_params(root: Path) -> None:
     before = (root / "params.yaml").read_text()
-    text = production.params_with(root, {"num_pairs": 7})
+    changes = {"sets.semi": {"num_pairs": 7}, "produce": {"engine": None, "workers": 3}}
+    text = production.params_with(root, changes)
     expected = load(before)
-    expected["produce"]["num_pairs"] = 7
+    expected["sets"]["semi"]["num_pairs"] = 7
+    expected["produce"]["workers"] = 3
     assert load(text) == expected
-    assert "  # Synthetic pairs of a set.\n  num_pairs: 7\n" in text
+    assert "  # Real layouts, new images.\n  semi:\n" in text, "comments stay"
     assert (root / "params.yaml").read_text() == before
 
 

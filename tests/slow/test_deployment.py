@@ -40,7 +40,7 @@ def clone(pristine: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     shutil.copytree(pristine.root, root)
     project = type(pristine)(root)
     project.set(
-        recipes={"semi": {"layouts": "real", "painter": "spade", "adapt": "none"}},
+        sets={"semi": {"layouts": "real", "painter": "spade", "num_pairs": 8}},
         train={"layouts": ["real"], "painters": ["spade"], "joints": {}},
         painters__spade__num_images=320,
     )
@@ -142,9 +142,9 @@ def test_a_wrong_parameter_is_refused_before_there_is_a_run(project: Any, office
         ("ablation", {"overrides": ["a.b=$(touch pwned)"]}, "touch pwned"),
         ("ablation", {"overrides": []}, "overrides"),
         ("ablation", {}, "overrides"),
-        ("produce", {"recipe": "semi|ls"}, "semi|ls"),
-        ("produce", {"recipe": "semi", "num_pairs": -1}, "minimum"),
-        ("produce", {"recipe": "semi", "engine": "slurm"}, "slurm"),
+        ("produce", {"set": "semi|ls"}, "semi|ls"),
+        ("produce", {"set": "semi", "num_pairs": -1}, "minimum"),
+        ("produce", {"set": "semi", "engine": "slurm"}, "slurm"),
     ]:
         answer = office.create_run(deployment, parameters)
         assert answer.status_code == 409, answer.text
@@ -269,7 +269,7 @@ def test_an_ablation_compares_experiments_and_puts_everything_back(
 def test_pairs_are_produced_in_a_folder_of_their_own(project: Any, office: Office) -> None:
     project.run("git", "checkout", "params.yaml")
     before = project.locked()
-    run = ask_for(office, "produce", recipe="semi", num_pairs=12)
+    run = ask_for(office, "produce", set="semi", num_pairs=12)
     wait_for("the run", lambda: completed(office, run))
     folder = project.root / "artifacts" / "produced" / "semi"
     manifest = json.loads((folder / "pairs" / "manifest.json").read_text())
@@ -279,7 +279,7 @@ def test_pairs_are_produced_in_a_folder_of_their_own(project: Any, office: Offic
     # The experiment is as it was.
     assert project.locked() == before
     assert "Data and pipelines are up to date." in project.dvc("status")
-    run = ask_for(office, "produce", recipe="semi", out="data")
+    run = ask_for(office, "produce", set="semi", out="data")
     wait_for("the refusal", lambda: office.state(run) == "Failed")
     assert "name a folder that is empty or new" in office.message(run)
 

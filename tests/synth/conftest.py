@@ -1,4 +1,4 @@
-"""A small recipe that can be produced: real pairs, palettes, and networks as initialised."""
+"""A small set that can be produced: real pairs, palettes, and networks as initialised."""
 
 from pathlib import Path
 

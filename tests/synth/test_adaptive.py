@@ -13,8 +13,9 @@ from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.outputs import write_json
-from synth.making import recipes
+from synth.making import drawing, sets
 from synth.palettes import adaptive, palette
+from synth.palettes.controls import Controls, control
 from synth.stages import train_adaptive
 from synth.training import artifact
 from tests.synth import small
@@ -140,7 +141,7 @@ def test_iou_is_that_of_all_folds_together(tmp_path):
         adaptive.held_out_iou(tmp_path, [0, 1, 2], [0, 1])
 
 
-# == the stage, and the pairs of a recipe that names what it wrote ==
+# == the stage, and the pairs of a set that names what it wrote ==
 
 CLASSES = ClassTable(
     (*(ClassInfo(name, (0, 0, 0)) for name in NAMES[:3]), ClassInfo("void", (0, 0, 0), False))
@@ -199,17 +200,10 @@ def adapt(folder, name="leaning", base="semantic_palette"):
     )
 
 
-def recipe_of(folder, layouts):
-    row = recipes.RecipeParams(layouts=layouts, painter="oasis", adapt="none")
-    return recipes.load(
-        "it",
-        row,
-        real=PairSet(folder / "train"),
-        palette=folder / "palette",
-        layout=folder / layouts,
-        painter=folder / "oasis",
-        device=torch.device("cpu"),
-    )
+def set_of(folder, layouts):
+    row = sets.SetParams(layouts=layouts, painter="oasis", num_pairs=16)
+    where = sets.Artifacts(folder / "palette", folder / layouts, folder / "oasis")
+    return sets.load("it", row, PairSet(folder / "train"), where, device=torch.device("cpu"))
 
 
 def test_the_stage_keeps_the_method_and_writes_how_palettes_lean(folder):
@@ -228,33 +222,31 @@ def test_the_stage_keeps_the_method_and_writes_how_palettes_lean(folder):
     assert (folder / "leaning" / adaptive.LAW_FILE).read_bytes() == before
 
 
-def test_pairs_that_do_not_lean_are_those_of_the_recipe_without_it(folder):
+def test_pairs_that_do_not_lean_are_those_of_the_set_without_it(folder):
     adapt(folder)
-    plain, lent = (recipe_of(folder, name) for name in ("semantic_palette", "leaning"))
+    plain, lent = (set_of(folder, name) for name in ("semantic_palette", "leaning"))
     assert type(plain.palettes) is palette.PaletteModel, "nothing changes where nothing leans"
-    pairs = [recipes.make_pairs(one, range(16), 0) for one in (plain, lent)]
+    pairs = [drawing.make_pairs(one, range(16), 0) for one in (plain, lent)]
     same = [np.array_equal(a.target, b.target) for a, b in zip(*pairs, strict=True)]
     assert 0 < sum(same) < 16
     for equal, a, b in zip(same, *pairs, strict=True):
         assert np.array_equal(a.label, b.label) or not equal
-    alone = recipes.draw_palette(lent, 5, 0)
+    alone = drawing.draw_palette(lent, 5, 0)
     np.testing.assert_array_equal(alone, pairs[1][5].target, "by its index alone")
 
 
-def test_leaning_palettes_keep_the_controls_of_a_recipe(folder):
+def test_leaning_palettes_keep_the_controls_of_a_set(folder):
     adapt(folder)
-    ready = recipe_of(folder, "leaning")
-    asked = recipes.control(
-        recipes.Controls(absent=("sky",)), CLASSES, ready.palettes, np.eye(4)[:1]
-    )
+    ready = set_of(folder, "leaning")
+    asked = control(Controls(absent=("sky",)), CLASSES, ready.palettes, np.eye(4)[:1])
     made = replace(ready, control=asked)
-    assert all(recipes.draw_palette(made, index, 0)[1] == 0 for index in range(4))
+    assert all(drawing.draw_palette(made, index, 0)[1] == 0 for index in range(4))
 
 
 def test_layouts_that_follow_no_palette_are_refused(folder):
     adapt(folder, "astray", "sbgan")
     with pytest.raises(UserError, match="adaptive palettes, but its layouts 'astray' follow no"):
-        recipe_of(folder, "astray")
+        set_of(folder, "astray")
 
 
 def test_the_name_of_trained_layouts_is_refused(folder):

@@ -1,4 +1,4 @@
-"""Edits that a recipe asks for: what is refused, which pairs are taken, what becomes of them."""
+"""Edits that a set asks for: what is refused, which pairs are taken, what becomes of them."""
 
 import numpy as np
 import pytest

@@ -288,21 +288,20 @@ SECTIONS = {
         "spade": small.JOINT | SHORT,
     },
     "produce": {
-        "num_pairs": 3,
         "batch_size": 2,
         "seed": 0,
         "threads": 1,
         "repaint": {"num_layouts": 1, "num_images": 2},
     },
-    "recipes": {
-        "palette": {"layouts": "semantic_palette", "painter": "spade", "adapt": "none"},
+    "sets": {
+        "palette": {"layouts": "semantic_palette", "painter": "spade", "num_pairs": 3},
         "tuned": {
             "layouts": "e2e",
             "painter": "e2e",
-            "adapt": "none",
+            "num_pairs": 3,
             "controls": {"absent": ["c"]},
         },
-        "mixed": {"layouts": "real", "painter": "e2e", "adapt": "none"},
+        "mixed": {"layouts": "real", "painter": "e2e", "num_pairs": 3},
     },
 }
 
@@ -348,21 +347,21 @@ def tune(root, name, layout="semantic_palette"):
     )
 
 
-def made(root, recipe, layouts, painter):
+def made(root, name, layouts, painter):
     produce.main(
-        recipe=recipe,
+        set=name,
         train=root / "train",
         palette=root / "palette",
         layout=root / "layouts" / layouts,
         painter=root / "painters" / painter,
-        out=root / "pairs" / recipe,
-        repainted=root / "repainted" / recipe,
+        out=root / "pairs" / name,
+        repainted=root / "repainted" / name,
     )
-    pairs = PairSet(root / "pairs" / recipe)
-    return pairs, list(pairs.pairs(pairs.select(recipe)))
+    pairs = PairSet(root / "pairs" / name)
+    return pairs, list(pairs.pairs())
 
 
-def test_recipes_use_what_a_joint_made(place):
+def test_sets_use_what_a_joint_made(place):
     tune(place, "e2e")
     assert not list((place / "scratch").glob("*"))
     described = artifact.describe(place / "layouts" / "e2e")
@@ -455,8 +454,8 @@ def test_what_cannot_be_joined_is_said(place):
     with pytest.raises(UserError, match="cannot be called 'spade', as a painter is"):
         tune(place, "spade")
     with pytest.raises(UserError, match="unknown painter 'e2f'; there is none, spade"):
-        wrong = SECTIONS["recipes"]["tuned"] | {"painter": "e2f"}
-        small.write_params(place, **SECTIONS | {"recipes": {"tuned": wrong}})
+        wrong = SECTIONS["sets"]["tuned"] | {"painter": "e2f"}
+        small.write_params(place, **SECTIONS | {"sets": {"tuned": wrong}})
         try:
             made(place, "tuned", "semantic_palette", "e2f")
         finally:

@@ -10,17 +10,17 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from data.pairs.manifest import StartsFrom
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.tools import verify
-from synth.making import recipes
 from synth.making.engines import ENGINES, inline
 from synth.making.parts import Job, ProduceParams, is_finished, plan, remove_unfinished
+from synth.making.sets import Artifacts, SetParams
 from synth.stages import produce
 
-PALETTE = recipes.RecipeParams(layouts="semantic_palette", painter="oasis", adapt="none")
+PALETTE = SetParams(layouts="semantic_palette", painter="oasis", num_pairs=11)
 NUMBERS = {
-    "num_pairs": 11,
     "batch_size": 2,
     "seed": 0,
     "threads": 1,
@@ -42,9 +42,10 @@ def job_of(artifacts, folder, row=PALETTE, **numbers):
         row,
         ProduceParams(**NUMBERS | numbers),
         train=artifacts / "train",
-        palette=artifacts / "palette",
-        layout=artifacts / row.layouts,
-        painter=artifacts / row.painter,
+        artifacts=Artifacts(
+            artifacts / "palette", artifacts / row.layouts, artifacts / row.painter
+        ),
+        starts_from=StartsFrom.of(artifacts / "train"),
         fingerprint="f",
         folder=folder,
     )
@@ -59,14 +60,14 @@ def shards(folder):
 def whole(artifacts, tmp_path_factory):
     """All parts, made in one go by one worker."""
     job = job_of(artifacts, tmp_path_factory.mktemp("whole"))
-    for _ in inline.make(job, plan(job.numbers)):
+    for _ in inline.make(job, plan(job.numbers, 11)):
         pass
     return shards(job.folder)
 
 
 def test_a_plan_has_every_pair_once_and_cuts_at_whole_batches():
     numbers = ProduceParams(**NUMBERS | {"pairs_per_shard": 3})
-    *pairs, again = plan(numbers)
+    *pairs, again = plan(numbers, 11)
     assert [part.name for part in pairs] == ["pairs-00000", "pairs-00001", "pairs-00002"]
     batches = [batch for part in pairs for batch in part.batches]
     assert [index for batch in batches for index in batch.indices[: batch.kept]] == list(range(11))
@@ -76,7 +77,7 @@ def test_a_plan_has_every_pair_once_and_cuts_at_whole_batches():
 
 def test_pairs_do_not_depend_on_where_shards_end(artifacts, tmp_path, whole):
     job = job_of(artifacts, tmp_path / "other", pairs_per_shard=100)
-    parts = plan(job.numbers)
+    parts = plan(job.numbers, 11)
     assert len(parts) == 2
     for _ in inline.make(job, parts):
         pass
@@ -92,7 +93,7 @@ def test_pairs_do_not_depend_on_where_shards_end(artifacts, tmp_path, whole):
 
 def test_a_run_that_stops_keeps_finished_parts_and_makes_the_others(artifacts, tmp_path, whole):
     job = job_of(artifacts, tmp_path)
-    parts = plan(job.numbers)
+    parts = plan(job.numbers, 11)
     with closing(inline.make(job, parts)) as steps:
         for step in steps:
             if step.whole:
@@ -110,7 +111,7 @@ def test_a_run_that_stops_keeps_finished_parts_and_makes_the_others(artifacts, t
 
 def test_a_finished_part_with_a_fault_is_made_again(artifacts, tmp_path):
     job = job_of(artifacts, tmp_path)
-    parts = plan(job.numbers)[:2]
+    parts = plan(job.numbers, 11)[:2]
     for _ in inline.make(job, parts):
         pass
     assert all(is_finished(job, part) for part in parts)
@@ -126,7 +127,7 @@ def test_a_finished_part_with_a_fault_is_made_again(artifacts, tmp_path):
 
 def test_two_workers_that_make_the_same_part_do_not_meet(artifacts, tmp_path, whole):
     job = job_of(artifacts, tmp_path)
-    part = plan(job.numbers)[0]
+    part = plan(job.numbers, 11)[0]
     with (
         closing(inline.make(job, [part])) as first,
         closing(inline.make(job, [part])) as second,
@@ -140,7 +141,7 @@ def test_two_workers_that_make_the_same_part_do_not_meet(artifacts, tmp_path, wh
 
 def test_processes_make_the_same_bytes_though_one_is_killed(artifacts, tmp_path, whole):
     job = job_of(artifacts, tmp_path, engine="processes", workers=2)
-    parts = plan(job.numbers)
+    parts = plan(job.numbers, 11)
     steps = []
     with closing(ENGINES["processes"](job, parts)) as made:
         for step in made:
@@ -159,18 +160,18 @@ def test_what_a_worker_raises_reaches_the_user(artifacts, tmp_path):
     row = PALETTE.model_copy(update={"painter": "oasiss"})
     job = job_of(artifacts, tmp_path, row=row, engine="processes", workers=1)
     with pytest.raises(UserError, match="unknown painter 'oasiss'"):
-        list(ENGINES["processes"](job, plan(job.numbers)))
+        list(ENGINES["processes"](job, plan(job.numbers, 11)))
 
 
 def test_the_stage_gathers_the_parts_and_leaves_nothing(artifacts, tmp_path, monkeypatch, whole):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(
-        "produce: {num_pairs: 11, batch_size: 2, seed: 0, threads: 1, pairs_per_shard: 4, "
+        "produce: {batch_size: 2, seed: 0, threads: 1, pairs_per_shard: 4, "
         "repaint: {num_layouts: 3, num_images: 2}}\n"
-        "recipes:\n  palette: {layouts: semantic_palette, painter: oasis, adapt: none}\n"
+        "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 11}\n"
     )
     produce.main(
-        recipe="palette",
+        set="palette",
         train=artifacts / "train",
         palette=artifacts / "palette",
         layout=artifacts / "semantic_palette",
@@ -178,7 +179,7 @@ def test_the_stage_gathers_the_parts_and_leaves_nothing(artifacts, tmp_path, mon
         out=tmp_path / "pairs",
         repainted=tmp_path / "few",
     )
-    for name, count in (("pairs", 21), ("few", 6)):
+    for name, count in (("pairs", 11), ("few", 6)):
         assert len(PairSet(tmp_path / name)) == count
         assert list(verify.faults(tmp_path / name)) == []
     assert PairSet(tmp_path / "pairs").origin["palette"]["painter"] == "oasis"
@@ -190,11 +191,11 @@ def test_the_stage_gathers_the_parts_and_leaves_nothing(artifacts, tmp_path, mon
 def test_an_unknown_engine_lists_what_there_is(artifacts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(
-        "produce: {num_pairs: 1, batch_size: 2, seed: 0, threads: 1, engine: spark, "
+        "produce: {batch_size: 2, seed: 0, threads: 1, engine: spark, "
         "repaint: {num_layouts: 3, num_images: 2}}\n"
-        "recipes:\n  palette: {layouts: semantic_palette, painter: oasis, adapt: none}\n"
+        "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 11}\n"
     )
     folder = tmp_path / "nothing"
     paths = dict.fromkeys(("train", "palette", "layout", "painter", "out", "repainted"), folder)
     with pytest.raises(UserError, match="unknown engine 'spark'; there is inline, processes, ray"):
-        produce.main(recipe="palette", **paths)
+        produce.main(set="palette", **paths)

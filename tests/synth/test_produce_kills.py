@@ -17,7 +17,7 @@ from data.tools import verify
 
 pytestmark = pytest.mark.slow
 
-NUMBERS = "num_pairs: 60, batch_size: 4, seed: 0, threads: 1, pairs_per_shard: 8"
+NUMBERS = "batch_size: 4, seed: 0, threads: 1, pairs_per_shard: 8"
 REPAINT = "repaint: {num_layouts: 3, num_images: 2}"
 
 
@@ -29,12 +29,12 @@ def start(artifacts: Path, root: Path, tmp_path: Path):
     def begin(engine: str, **environment: str) -> subprocess.Popen:
         (tmp_path / "params.yaml").write_text(
             f"produce: {{{NUMBERS}, {REPAINT}, {engine}}}\n"
-            "recipes:\n  palette: {layouts: semantic_palette, painter: oasis, adapt: none}\n"
+            "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 60}\n"
         )
         paths = {"train": "train", "palette": "palette", "painter": "oasis"}
         paths |= {"layout": "semantic_palette"}
         flags = [part for key, name in paths.items() for part in (f"--{key}", artifacts / name)]
-        command = [sys.executable, "-m", "synth.stages.produce", "--recipe", "palette", *flags]
+        command = [sys.executable, "-m", "synth.stages.produce", "--set", "palette", *flags]
         return subprocess.Popen(
             [*command, "--out", "pairs", "--repainted", "few"],
             cwd=tmp_path,
@@ -76,7 +76,7 @@ def test_kills_and_workers_change_no_byte(start, tmp_path):
     said, _ = process.communicate()
     assert process.returncode == 0, said
     whole = bytes_of(tmp_path)
-    assert len(PairSet(tmp_path / "pairs")) == 70 and list(verify.faults(tmp_path / "pairs")) == []
+    assert len(PairSet(tmp_path / "pairs")) == 60 and list(verify.faults(tmp_path / "pairs")) == []
     draw = random.Random(0)
     for engine in (
         "engine: inline",

@@ -22,14 +22,14 @@ def peak_memory(artifacts: Path, root: Path, folder: Path, num_pairs: int) -> in
     """Run the stage in a process of its own; return its largest resident size in kilobytes."""
     folder.mkdir()
     (folder / "params.yaml").write_text(
-        f"produce: {{num_pairs: {num_pairs}, batch_size: 16, seed: 0, threads: 1, "
+        "produce: {batch_size: 16, seed: 0, threads: 1, "
         "pairs_per_shard: 256, repaint: {num_layouts: 3, num_images: 2}}\n"
-        "recipes:\n  semi: {layouts: real, painter: spade, adapt: none}\n"
+        f"sets:\n  semi: {{layouts: real, painter: spade, num_pairs: {num_pairs}}}\n"
     )
     flags = {"train": "train", "palette": "palette", "layout": "real", "painter": "spade"}
     words = [str(word) for key, name in flags.items() for word in (f"--{key}", artifacts / name)]
     words += ["--out", "pairs", "--repainted", "few"]
-    command = [sys.executable, "-m", "synth.stages.produce", "--recipe", "semi", *words]
+    command = [sys.executable, "-m", "synth.stages.produce", "--set", "semi", *words]
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, *command],
         cwd=folder,
@@ -38,7 +38,7 @@ def peak_memory(artifacts: Path, root: Path, folder: Path, num_pairs: int) -> in
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert len(PairSet(folder / "pairs")) == num_pairs + 10
+    assert len(PairSet(folder / "pairs")) == num_pairs
     return int(done.stdout.splitlines()[-1])
 
 

@@ -7,9 +7,9 @@ import numpy as np
 
 from data.pairs.classes import IGNORE
 from data.pairs.pair import content_hash, decode_image, decode_label, palette_of
+from data.pairs.schema import REQUIRED
 from data.stage.errors import UserError
 
-REQUIRED = ("id", "image", "label", "palette", "source", "sha256")
 # Targets come out of a projection in float32.
 SUM_TOLERANCE = 1e-3
 
@@ -43,11 +43,15 @@ def row_faults(
 
 
 def edit_faults(
-    row: Mapping[str, Any], parent: bytes | None, size: tuple[int, int]
+    row: Mapping[str, Any],
+    parent: bytes | None,
+    size: tuple[int, int],
+    image: bytes | None = None,
 ) -> Iterator[str]:
     """Yield what is wrong with the `edited` mask, given the parent's label bytes if it has any.
 
-    Outside the mask the label is the parent's, except where a filter wrote `IGNORE`.
+    Outside the mask the label is the parent's, except where a filter wrote `IGNORE`, and so are the
+    pixels where the bytes of the parent's `image` are given.
     """
     try:
         edited = decode_label(row["edited"]["bytes"] or b"", size)
@@ -67,6 +71,23 @@ def edit_faults(
     changed = int(((before != after) & (edited == 0) & (after != IGNORE)).sum())
     if changed:
         yield f"differs from its parent {row['parent']!r} in {changed} pixels outside `edited`"
+    if image is not None:
+        yield from _kept_faults(row, image, edited, size)
+
+
+def _kept_faults(
+    row: Mapping[str, Any], parent: bytes, edited: np.ndarray, size: tuple[int, int]
+) -> Iterator[str]:
+    try:
+        before, after = decode_image(parent, size), decode_image(row["image"]["bytes"], size)
+    except UserError:
+        return  # said of the row that it belongs to
+    changed = int(((before != after).any(2) & (edited == 0)).sum())
+    if changed:
+        yield (
+            f"should keep the image of its parent {row['parent']!r} outside `edited`, and differs "
+            f"in {changed} pixels"
+        )
 
 
 def _label_faults(

@@ -12,14 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data.pairs.manifest import VOID, Manifest, ShardEntry, is_file
-from data.pairs.schema import schema
+from data.pairs.schema import DICTIONARIES, schema
 from data.stage.errors import UserError
 from data.stage.progress import Advance
 from data.tools.checks.manifest import class_table, one_line
 from data.tools.checks.pairs import edit_faults, row_faults
+from data.tools.checks.parents import Parents
 
 CHUNK = 2**20
-CACHED_GROUPS = 64  # of labels of parents
+CACHED_GROUPS = 64  # of pictures of parents
 LARGEST_GROUP = 4096  # rows; the writer's groups have 64
 LARGEST_PLAIN = 2**26  # bytes to which one compressed column of a group may unpack
 
@@ -47,17 +48,25 @@ def file_faults(file: Path, entry: ShardEntry) -> Iterator[str]:
 class Contents:
     """The pairs in those shards of a set whose bytes are the manifest's.
 
-    Holds the id of every pair and the labels of a few row groups, whatever the number of shards.
+    Holds the id of every pair and pictures of a few row groups, whatever the number of shards.
+    `parents` is the real set that it starts from, None where it holds its parents itself.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, whole: Sequence[ShardEntry]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        whole: Sequence[ShardEntry],
+        parents: Parents | None = None,
+    ) -> None:
         self._path, self._manifest, self._whole = path, manifest, whole
+        self._parents = parents
         self._schema = schema(class_table(manifest), manifest.size)
         self._places: dict[str, tuple[str, int, int]] = {}  # shard, row group, row in the group
         self._real: set[str] = set()
         self._counts: Counter[str] = Counter()
         self._complete = len(whole) == len(manifest.shards)
-        self._labels = lru_cache(CACHED_GROUPS)(self._read_labels)
+        self._pictures = lru_cache(CACHED_GROUPS)(self._read_pictures)
 
     def faults(self, advance: Advance) -> Iterator[str]:
         """Yield faults as `SHARD: fact` and `SHARD: pair ID: fact`; advances by pairs."""
@@ -131,23 +140,42 @@ class Contents:
         )
         if source is not None and source not in self._manifest.sources:
             yield f"the manifest does not know its source {source!r}"
-        if parent is not None and self._complete and parent not in self._real:
-            what = "a synthetic pair" if parent in self._places else "no pair of the set"
-            yield f"its parent {parent!r} is {what}; parents are real pairs of the same set"
+        for kind in ("parent", "style", "donors"):
+            named = row[kind] if isinstance(row[kind], list) else [row[kind]]
+            for pair in filter(None, named):
+                yield from self._stranger(kind.removesuffix("s"), pair)
+        label, image = self._of_parent(parent, "label"), None
+        if self._manifest.origin.get(source, {}).get("keep") == "true":
+            image = self._of_parent(parent, "image")
+            if row["edited"] is None:
+                yield "has no `edited`, though its set keeps real pixels"
         if row["edited"] is not None:
-            label = self._label(parent) if parent in self._places else None
-            yield from edit_faults(row, label, self._manifest.size)
+            yield from edit_faults(row, label, self._manifest.size, image)
 
-    def _label(self, pair: str) -> bytes | None:
+    def _stranger(self, kind: str, pair: str) -> Iterator[str]:
+        """Yield the fault of a pair that another one names and that is not a real one."""
+        if self._manifest.starts_from is not None:
+            if self._parents is not None and pair not in self._parents:
+                yield f"its {kind} {pair!r} is no real pair of {self._parents.path}"
+        elif self._complete and pair not in self._real:
+            what = "a synthetic pair" if pair in self._places else "no pair of the set"
+            yield f"its {kind} {pair!r} is {what}; it must be a real pair of the same set"
+
+    def _of_parent(self, pair: str | None, picture: str) -> bytes | None:
+        if self._parents is not None:
+            known = pair is not None and pair in self._parents
+            return self._parents.pictures(pair, (picture,))[0] if known else None
+        if pair not in self._places:
+            return None
         name, group, row = self._places[pair]
-        return self._labels(name, group)[row]
+        return self._pictures(name, group, picture)[row]
 
-    def _read_labels(self, name: str, group: int) -> list[bytes | None]:
+    def _read_pictures(self, name: str, group: int, picture: str) -> list[bytes | None]:
         try:
-            table = self._open(name).read_row_group(group, columns=["label"], use_threads=False)
+            table = self._open(name).read_row_group(group, columns=[picture], use_threads=False)
         except _UNREADABLE:
             return [None] * LARGEST_GROUP  # said when the rows of that group are read
-        return [None if label is None else label["bytes"] for label in table["label"].to_pylist()]
+        return [None if it is None else it["bytes"] for it in table[picture].to_pylist()]
 
     def _open(self, name: str) -> pq.ParquetFile:
         return pq.ParquetFile(self._path / name, memory_map=True, page_checksum_verification=True)
@@ -161,7 +189,7 @@ def _check_group(group: Any) -> None:
     if group.num_rows > LARGEST_GROUP or largest > LARGEST_PLAIN:
         raise UserError("has a row group that is larger than any that is written here")
     for column in columns:
-        if column.has_dictionary_page and column.path_in_schema != "source":
+        if column.has_dictionary_page and column.path_in_schema not in DICTIONARIES:
             raise UserError(f"keeps {column.path_in_schema} as a dictionary; only source is one")
     for column in packed:
         if column.path_in_schema.endswith(".bytes"):

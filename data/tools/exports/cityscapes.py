@@ -8,11 +8,11 @@ import numpy as np
 
 from data.pairs.classes import IGNORE
 from data.pairs.pair import decode_label, encode_png
-from data.pairs.shards import PairSet
 from data.sources import cityscapes
 from data.stage.errors import UserError
 from data.stage.progress import Advance
 from data.tools.exports.files import encoded, write_table
+from data.tools.exports.union import Union
 
 LICENSE_PLATE = 34
 _NAME = re.compile(r"[a-zA-Z-]+_\d{6}_\d{6}")
@@ -26,7 +26,7 @@ number as frame; `pairs.csv` says which pair each is. Licence plates, -1 in the 
 255 in `labelIds`, which is how 8 bits hold -1. There are no polygons and no instances."""
 
 
-def check(splits: Mapping[str, PairSet]) -> None:
+def check(splits: Mapping[str, Union]) -> None:
     """Refuse other class tables: every tool for Cityscapes would take their ids for others."""
     table = cityscapes.class_table(cityscapes.Config())
     for pairs in splits.values():
@@ -45,7 +45,7 @@ def check(splits: Mapping[str, PairSet]) -> None:
             )
 
 
-def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
+def write(splits: Mapping[str, Union], out: Path, advance: Advance) -> str:
     """Write images and labels under `out`; return the card's words on them."""
     names = city_names(splits)
     train_ids = _train_ids(next(iter(splits.values())))
@@ -72,7 +72,7 @@ def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
     return _CARD
 
 
-def city_names(splits: Mapping[str, PairSet]) -> dict[str, str]:
+def city_names(splits: Mapping[str, Union]) -> dict[str, str]:
     """Return a name CITY_SEQUENCE_FRAME for every pair id; different in all splits."""
     sources = {
         pair: (split, source)
@@ -98,7 +98,7 @@ def city_names(splits: Mapping[str, PairSet]) -> dict[str, str]:
     return names
 
 
-def _train_ids(pairs: PairSet) -> np.ndarray:
+def _train_ids(pairs: Union) -> np.ndarray:
     table = np.full(256, IGNORE, np.uint8)
     table[list(pairs.classes.eval_ids)] = np.arange(len(pairs.classes.eval_ids))
     return table

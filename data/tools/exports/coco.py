@@ -9,11 +9,11 @@ import numpy as np
 
 from data.pairs.classes import IGNORE, ClassTable
 from data.pairs.pair import decode_label
-from data.pairs.shards import PairSet
 from data.stage.progress import Advance
 from data.tools.exports.files import TABLE, Encoded, encoded, write_table
 from data.tools.exports.names import safe_names
 from data.tools.exports.rle import encode_mask
+from data.tools.exports.union import Union
 
 _CARD = """\
 `images/SPLIT/NAME.png` are the images, `annotations/SPLIT.json` the labels in COCO's format: an
@@ -29,11 +29,11 @@ Categories have their `color`, and `supercategory` is `evaluated` or `void` (not
 has the id of its `pair` and its `source`."""
 
 
-def check(splits: Mapping[str, PairSet]) -> None:
+def check(splits: Mapping[str, Union]) -> None:
     """Accept every set: any 8-bit label map can be written as segments."""
 
 
-def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
+def write(splits: Mapping[str, Union], out: Path, advance: Advance) -> str:
     """Write images and annotations under `out`; return the card's words on them."""
     names = safe_names(pair for pairs in splits.values() for pair in pairs.ids())
     (out / "annotations").mkdir()
@@ -45,7 +45,7 @@ def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
 
 
 def _write_split(
-    out: Path, split: str, pairs: PairSet, names: Mapping[str, str], advance: Advance
+    out: Path, split: str, pairs: Union, names: Mapping[str, str], advance: Advance
 ) -> None:
     images = []
     height, width = pairs.size

@@ -5,14 +5,17 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
-from data.pairs.shards import PairSet
+from data.pairs.schema import COLUMNS, SHARES
 from data.stage.outputs import write_text
+from data.tools.exports.union import Union
 
 TABLE = """\
-`pairs.csv` has a line for every pair: its split, the name of its files, its id, source, parent and
+`pairs.csv` has a line for every pair: its split, the name of its files, its id and source, its
+group (video, city or scene), the real pairs that it was made from (parent, style, donors), its
 seed, and the sha256 of its image and label. Names differ from ids that are no safe file names."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -28,7 +31,7 @@ class Encoded:
     label: bytes
 
 
-def encoded(pairs: PairSet) -> Iterator[Encoded]:
+def encoded(pairs: Union) -> Iterator[Encoded]:
     """Yield the pairs of a set in order; bytes are those of the shards, images always PNG."""
     named = zip(pairs.ids(), pairs.column("source"), strict=True)
     for row, (name, source) in enumerate(named):
@@ -37,16 +40,22 @@ def encoded(pairs: PairSet) -> Iterator[Encoded]:
         yield Encoded(name, source, _png(image), label)
 
 
-def write_table(out: Path, splits: Mapping[str, PairSet], names: Mapping[str, str]) -> None:
-    """Write `pairs.csv`: for every pair its split, file name, id, source, parent, seed, sha256."""
-    columns = ("id", "source", "parent", "seed", "sha256")
+def write_table(out: Path, splits: Mapping[str, Union], names: Mapping[str, str]) -> None:
+    """Write `pairs.csv`: for every pair its split, file name, and all plain columns of its set."""
+    columns = [column.name for column in COLUMNS if not column.picture and column.type != SHARES]
     buffer = io.StringIO()
     table = csv.writer(buffer, lineterminator="\n")
     table.writerow(["split", "name", *columns])
     for split, pairs in splits.items():
         for row in zip(*(pairs.column(column) for column in columns), strict=True):
-            table.writerow([split, names[row[0]], *("" if v is None else v for v in row)])
+            table.writerow([split, names[row[0]], *map(_cell, row)])
     write_text(out / "pairs.csv", buffer.getvalue())
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return ";".join(value)
+    return "" if value is None else value
 
 
 def _png(content: bytes) -> bytes:

@@ -4,11 +4,11 @@ from collections.abc import Container, Mapping
 from pathlib import Path
 
 from data.pairs.classes import ClassTable
-from data.pairs.shards import PairSet
 from data.stage.outputs import write_text
 from data.stage.progress import Advance
 from data.tools.exports.files import TABLE, encoded, write_table
 from data.tools.exports.names import safe_names
+from data.tools.exports.union import Union
 
 CONFIG = "dataset.py"
 
@@ -87,11 +87,11 @@ _LOADER = """
 """
 
 
-def check(splits: Mapping[str, PairSet]) -> None:
+def check(splits: Mapping[str, Union]) -> None:
     """Accept every set: ids 0..C-1 and 255 are what MMSegmentation reads."""
 
 
-def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
+def write(splits: Mapping[str, Union], out: Path, advance: Advance) -> str:
     """Write images, labels and the config under `out`; return the card's words on them."""
     names = safe_names(pair for pairs in splits.values() for pair in pairs.ids())
     for split, pairs in splits.items():

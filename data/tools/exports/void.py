@@ -12,6 +12,7 @@ from data.pairs.manifest import VOID
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.progress import Advance, log
+from data.tools.exports.union import Union
 
 Void = Literal["class", "ignore"]
 CHOICES: dict[str, Void] = {"class": "class", "ignore": "ignore"}
@@ -39,10 +40,11 @@ def words(classes: ClassTable, void: Void) -> str:
     return (_AS_CLASS if void == "class" else _AS_255).format(names=names) if names else ""
 
 
-def ignoring(splits: Mapping[str, PairSet], scratch: Path, advance: Advance) -> dict[str, PairSet]:
+def ignoring(splits: Mapping[str, Union], scratch: Path, advance: Advance) -> dict[str, Union]:
     """Return the splits with void as 255 and without void classes, written below a folder.
 
-    Palettes and targets are shares of what is left. Raises `UserError` when nothing is.
+    Palettes and targets are shares of what is left. Raises `UserError` when nothing is, and for
+    synthetic pairs without the real ones that they start from.
     """
     first = next(iter(splits.values())).classes
     if not first.eval_ids:
@@ -52,14 +54,19 @@ def ignoring(splits: Mapping[str, PairSet], scratch: Path, advance: Advance) -> 
         return dict(splits)
     table, ids = without_void(first)
     for split, pairs in splits.items():
+        if pairs.starts_from is not None:
+            raise UserError(
+                f"{pairs.path} has synthetic pairs alone, whose parents have other classes with "
+                f"--void ignore; export {pairs.starts_from.path} with it"
+            )
         origin = pairs.origin
-        if "real" in pairs.manifest["sources"]:
+        if "real" in pairs.sources:
             origin = origin | {"real": origin.get("real", {}) | {VOID: str(IGNORE)}}
         with ShardWriter(
             scratch / split,
             classes=table,
             size=pairs.size,
-            fingerprint=pairs.manifest["fingerprint"],
+            fingerprint=pairs.fingerprint,
             prefix="pairs",
             origin=origin,
         ) as writer:
@@ -67,7 +74,7 @@ def ignoring(splits: Mapping[str, PairSet], scratch: Path, advance: Advance) -> 
                 target = _shares(pair.target, first)
                 writer.write(replace(pair, label=ids[pair.label], target=target))
                 advance()
-    return {split: PairSet(scratch / split) for split in splits}
+    return {split: Union([PairSet(scratch / split)]) for split in splits}
 
 
 def without_void(classes: ClassTable) -> tuple[ClassTable, np.ndarray]:

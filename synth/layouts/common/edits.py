@@ -1,4 +1,4 @@
-"""Edits of real layouts that a recipe asks for: classes taken out, or grown up to a share."""
+"""Edits of real layouts that a set asks for: classes taken out, or grown up to a share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from synth.training.method import Drawn, randn
 
 
 class Edits(Params):
-    """Key `edits` of a recipe whose layouts edit real ones: one of `remove` and `add`.
+    """Key `edits` of a set whose layouts edit real ones: one of `remove` and `add`.
 
     `remove` names classes that are painted over with what surrounds them. `add` gives classes the
     share they grow to, 0 to 1 of the image; they displace what is there, and stay where they are.
@@ -30,7 +30,7 @@ class Edits(Params):
     @model_validator(mode="after")
     def _not_both(self) -> "Edits":
         if self.remove and self.add:
-            raise ValueError("edits either remove or add classes; make two recipes of it")
+            raise ValueError("edits either remove or add classes; make two sets of it")
         wrong = [f"{name}: {share:g}" for name, share in self.add.items() if not 0 < share < 1]
         if wrong or sum(self.add.values()) >= 1:
             asked = ", ".join(wrong) or "all together"
@@ -78,7 +78,7 @@ def editor(
     kind, key = ("classes", "remove") if edits.remove else ("switch", "add")
     if not masks.get(kind, 0):
         raise UserError(
-            f"the recipe's edits {key} classes, but its layouts were trained without; set their "
+            f"the set's edits {key} classes, but its layouts were trained without; set their "
             f"`masks.{kind}` above 0 (for example 0.3, and band 0.7)"
         )
     removed = torch.zeros(classes.num_classes, dtype=torch.bool)

@@ -146,8 +146,8 @@ def _work(job: Job, slot: int, channel: Connection) -> None:
         gpus = torch.cuda.device_count()
         if gpus:
             torch.cuda.set_device(slot % gpus)
-        recipe = job.load(torch.device(f"cuda:{slot % gpus}" if gpus else "cpu"))
-        with closing(make_parts(job, recipe, _asked(channel))) as steps:
+        ready = job.load(torch.device(f"cuda:{slot % gpus}" if gpus else "cpu"))
+        with closing(make_parts(job, ready, _asked(channel))) as steps:
             for step in steps:
                 channel.send(step)
     except UserError as error:

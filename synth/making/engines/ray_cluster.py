@@ -10,7 +10,7 @@ from typing import Any
 
 from data.stage.errors import UserError
 from data.stage.fingerprint import ROOT
-from synth.making import recipes
+from synth.making import sets
 from synth.making.engines.worker import Step, make_parts
 from synth.making.parts import Job, Part
 from synth.training.session import default_device
@@ -112,17 +112,17 @@ def _result(ray: Any, reference: Any) -> Step:
 
 
 class _Maker:
-    """An actor: the recipe on its device, and the parts it is asked for."""
+    """An actor: the set on its device, and the parts it is asked for."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._recipe: recipes.Recipe | None = None
+        self._ready: sets.ReadySet | None = None
 
     def make(self, part: Part) -> Step:
         """Make one part; returns its steps as one."""
-        if self._recipe is None:  # here and not at the start, so that an error is the caller's
-            self._recipe = self._job.load(default_device())
-        steps = list(make_parts(self._job, self._recipe, [part]))
+        if self._ready is None:  # here and not at the start, so that an error is the caller's
+            self._ready = self._job.load(default_device())
+        steps = list(make_parts(self._job, self._ready, [part]))
         sums = {
             n: sum(getattr(step, n) for step in steps) for n in ("painting", "encoding", "writing")
         }

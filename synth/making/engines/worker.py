@@ -7,9 +7,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from data.pairs.shards import EncodedPair
-from synth.making import recipes
+from synth.making import drawing
 from synth.making.painted import Painted
 from synth.making.parts import Batch, Job, OpenPart, Part
+from synth.making.sets import ReadySet
 
 # Batches that are painted and not yet written; more would take memory and save nothing.
 AHEAD = 3
@@ -32,7 +33,7 @@ class Step:
     worker: int = 0
 
 
-def make_parts(job: Job, recipe: recipes.Recipe, parts: Iterable[Part]) -> Iterator[Step]:
+def make_parts(job: Job, ready: ReadySet, parts: Iterable[Part]) -> Iterator[Step]:
     """Make parts one after the other; yields a step for everything that was written.
 
     This thread paints, `encoders` threads make PNG of it, one writes; the next part is painted
@@ -55,7 +56,7 @@ def make_parts(job: Job, recipe: recipes.Recipe, parts: Iterable[Part]) -> Itera
             opened = OpenPart(job, part)
             unfinished.append(opened)
             for batch in part.batches:
-                painted = recipes.paint(recipe, batch.indices, job.numbers.seed, batch.again)
+                painted = drawing.paint(ready, batch.indices, job.numbers.seed, batch.again)
                 rows = [encoders.submit(_encode, opened, painted, n) for n in range(batch.kept)]
                 backlog.append(writer.submit(_write, opened, part, batch, painted, rows))
                 yield from _written(backlog, AHEAD)

@@ -1,5 +1,6 @@
-"""Producing pairs: a pair depends on models, recipe, seed and index, and on nothing else."""
+"""Making pairs: a pair depends on models, set, seed and index, and on nothing else."""
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,9 @@ from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Edits
-from synth.making import recipes
+from synth.making import drawing, sets
+from synth.making.compose import composite
+from synth.making.sets import Artifacts, SetParams
 from synth.palettes import palette
 from synth.palettes.controls import Controls
 from synth.stages import produce
@@ -23,10 +26,9 @@ from tests.synth.small import EDITORS
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in ("road", "sky", "car", "void")))
 SIZE = (32, 64)
 ROWS = {
-    "real": recipes.RecipeParams(layouts="none", painter="none", adapt="none"),
-    "semi": recipes.RecipeParams(layouts="real", painter="oasis", adapt="none"),
-    "palette": recipes.RecipeParams(layouts="semantic_palette", painter="oasis", adapt="none"),
-    "partial": recipes.RecipeParams(layouts="partial_palette", painter="oasis", adapt="none"),
+    "semi": SetParams(layouts="real", painter="oasis", num_pairs=5),
+    "palette": SetParams(layouts="semantic_palette", painter="oasis", num_pairs=5),
+    "partial": SetParams(layouts="partial_palette", painter="oasis", num_pairs=5),
 }
 
 
@@ -67,21 +69,15 @@ def folder(tmp_path_factory):
     return root
 
 
-def load(folder, name, row=None, layout=None):
+def load(folder, name, row=None, layout=None, painter=None):
     row = row or ROWS[name]
-    return recipes.load(
-        name,
-        row,
-        real=PairSet(folder / "train"),
-        palette=folder / "palette",
-        layout=folder / (layout or row.layouts),
-        painter=folder / row.painter,
-        device=torch.device("cpu"),
-    )
+    where = (folder / "palette", folder / (layout or row.layouts), painter or folder / row.painter)
+    real = PairSet(folder / "train")
+    return sets.load(name, row, real, Artifacts(*where), device=torch.device("cpu"))
 
 
 @pytest.fixture(params=["semi", "palette", "partial"])
-def recipe(request, folder):
+def ready(request, folder):
     return load(folder, request.param)
 
 
@@ -93,34 +89,34 @@ def same(pair, other):
     )
 
 
-def test_a_batch_is_the_same_whatever_was_made_before(recipe, folder):
-    first = recipes.make_pairs(recipe, range(4), seed=5)
+def test_a_batch_is_the_same_whatever_was_made_before(ready, folder):
+    first = drawing.make_pairs(ready, range(4), seed=5)
     torch.manual_seed(123)
     torch.randn(7)
-    recipes.make_pairs(recipe, range(4, 8), seed=5)
-    again = recipes.make_pairs(load(folder, recipe.name), range(4), seed=5)
+    drawing.make_pairs(ready, range(4, 8), seed=5)
+    again = drawing.make_pairs(load(folder, ready.name), range(4), seed=5)
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
 
 
-def test_pairs_hardly_depend_on_their_neighbours_in_the_batch(recipe):
-    four = recipes.make_pairs(recipe, range(4), seed=5)
-    one = recipes.make_pairs(recipe, [2], seed=5)[0]
+def test_pairs_hardly_depend_on_their_neighbours_in_the_batch(ready):
+    four = drawing.make_pairs(ready, range(4), seed=5)
+    one = drawing.make_pairs(ready, [2], seed=5)[0]
     differing = np.abs(four[2].image.astype(int) - one.image.astype(int)).max()
     assert differing <= 1
     assert (four[2].label != one.label).mean() < 0.01
     assert one.parent == four[2].parent
 
 
-def test_other_indices_and_seeds_give_other_pairs(recipe):
-    pairs = recipes.make_pairs(recipe, range(4), seed=5)
+def test_other_indices_and_seeds_give_other_pairs(ready):
+    pairs = drawing.make_pairs(ready, range(4), seed=5)
     assert not any(np.array_equal(pairs[0].image, other.image) for other in pairs[1:])
-    assert not np.array_equal(pairs[0].image, recipes.make_pairs(recipe, range(4), seed=6)[0].image)
+    assert not np.array_equal(pairs[0].image, drawing.make_pairs(ready, range(4), seed=6)[0].image)
     assert [pair.seed for pair in pairs] == [5 << 32 | index for index in range(4)]
-    assert [pair.id for pair in pairs][1] == f"{recipe.name}-0000001"
+    assert [pair.id for pair in pairs][1] == f"{ready.name}-0000001"
 
 
-def test_a_layout_is_painted_again_with_other_noise(recipe):
-    first, second = (recipes.make_pairs(recipe, range(4), seed=5, again=n) for n in (0, 1))
+def test_a_layout_is_painted_again_with_other_noise(ready):
+    first, second = (drawing.make_pairs(ready, range(4), seed=5, again=n) for n in (0, 1))
     for pair, other in zip(first, second, strict=True):
         assert np.array_equal(pair.label, other.label)
         assert not np.array_equal(pair.image, other.image)
@@ -133,24 +129,23 @@ def test_the_stage_writes_pairs_and_a_few_layouts_painted_several_times(
     monkeypatch.chdir(tmp_path)
     repaint = "{num_layouts: 3, num_images: 2}"
     (tmp_path / "params.yaml").write_text(
-        f"produce: {{num_pairs: 5, batch_size: 2, seed: 0, threads: 1, repaint: {repaint}}}\n"
-        "recipes:\n"
-        "  real: {layouts: none, painter: none, adapt: none}\n"
-        "  palette: {layouts: semantic_palette, painter: oasis, adapt: none}\n"
+        f"produce: {{batch_size: 2, seed: 0, threads: 1, repaint: {repaint}}}\n"
+        "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 5}\n"
     )
-    for name, row in (("real", ROWS["real"]), ("palette", ROWS["palette"])):
-        produce.main(
-            recipe=name,
-            train=folder / "train",
-            palette=folder / "palette",
-            layout=folder / row.layouts,
-            painter=folder / row.painter,
-            out=tmp_path / name,
-            repainted=tmp_path / "few" / name,
-        )
-    assert len(PairSet(tmp_path / "real")) == 10
-    assert len(PairSet(tmp_path / "few/real")) == 0
-    assert len(PairSet(tmp_path / "palette")) == 15
+    produce.main(
+        set="palette",
+        train=folder / "train",
+        palette=folder / "palette",
+        layout=folder / "semantic_palette",
+        painter=folder / "oasis",
+        out=tmp_path / "palette",
+        repainted=tmp_path / "few/palette",
+    )
+    made = PairSet(tmp_path / "palette")
+    assert made.manifest["sources"] == {"palette": 5}
+    content = (folder / "train/manifest.json").read_bytes()
+    named = {"path": str(folder / "train"), "manifest": hashlib.sha256(content).hexdigest()}
+    assert made.starts_from == PairSet(tmp_path / "few/palette").starts_from == named
     few = list(PairSet(tmp_path / "few/palette").pairs())
     assert [pair.id[-2:] for pair in few] == ["00", "01", "02", "-1", "-1", "-1"]
     assert all(np.array_equal(a.label, b.label) for a, b in zip(few[:3], few[3:], strict=True))
@@ -158,7 +153,7 @@ def test_the_stage_writes_pairs_and_a_few_layouts_painted_several_times(
 
 def test_semi_pairs_repaint_the_layout_of_their_parent(folder):
     real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
-    pairs = recipes.make_pairs(load(folder, "semi"), range(20), seed=0)
+    pairs = drawing.make_pairs(load(folder, "semi"), range(20), seed=0)
     assert all(np.array_equal(p.label, real[p.parent].label) for p in pairs)
     assert all(p.target is None and p.edited is None for p in pairs)
     parents = [pair.parent for pair in pairs]
@@ -167,7 +162,7 @@ def test_semi_pairs_repaint_the_layout_of_their_parent(folder):
 
 
 def test_palette_pairs_are_asked_for_a_palette_and_have_no_parent(folder):
-    for pair in recipes.make_pairs(load(folder, "palette"), range(4), seed=0):
+    for pair in drawing.make_pairs(load(folder, "palette"), range(4), seed=0):
         assert pair.parent is None and pair.edited is None
         assert pair.target.sum() == pytest.approx(1, abs=1e-5)
         assert pair.label.max() < 4
@@ -175,7 +170,7 @@ def test_palette_pairs_are_asked_for_a_palette_and_have_no_parent(folder):
 
 def test_partial_pairs_keep_every_label_outside_the_band(folder):
     real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
-    for pair in recipes.make_pairs(load(folder, "partial"), range(8), seed=0):
+    for pair in drawing.make_pairs(load(folder, "partial"), range(8), seed=0):
         parent = real[pair.parent]
         np.testing.assert_array_equal(pair.label[~pair.edited], parent.label[~pair.edited])
         columns = pair.edited.any(axis=0)
@@ -185,25 +180,22 @@ def test_partial_pairs_keep_every_label_outside_the_band(folder):
 
 
 def test_no_two_draws_of_a_pair_come_from_one_stream():
-    streams = [recipes.PARENT, recipes.PALETTE, recipes.LAYOUT, recipes.PAINTER, recipes.STYLE]
-    again = [recipes.PAINTER + n * recipes.REPAINT_STRIDE for n in range(1, 100)]
+    streams = [drawing.PARENT, drawing.PALETTE, drawing.LAYOUT, drawing.PAINTER, drawing.STYLE]
+    again = [drawing.PAINTER + n * drawing.REPAINT_STRIDE for n in range(1, 100)]
     assert again[:2] == [7, 11], "other streams would change every set's repainted images"
     assert len({*streams, *again}) == len(streams) + len(again)
-
-
-def test_the_baseline_makes_nothing(folder):
-    assert load(folder, "real") is None
 
 
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"painter": "none"}, "give both, or `none` for both"),
+        ({"painter": "none"}, "makes no pairs; give both .* is a row, not a set"),
+        ({"layouts": "none", "painter": "none"}, "makes no pairs; give both"),
         ({"painter": "oasiss"}, "unknown painter 'oasiss'; there is"),
         ({"layouts": "semanticpalette"}, "unknown layout method"),
     ],
 )
-def test_a_recipe_that_cannot_be_made_is_refused(folder, row, message):
+def test_a_set_that_cannot_be_made_is_refused(folder, row, message):
     wrong = ROWS["semi"].model_copy(update=row)
     with pytest.raises(UserError, match=message):
         load(folder, "semi", wrong)
@@ -214,21 +206,13 @@ def test_an_artifact_of_other_classes_is_refused(folder, tmp_path):
     other = replace(ready, classes=ClassTable(CLASSES.classes[:3]))
     artifact.write(tmp_path, other, None)
     with pytest.raises(UserError, match="other classes or at another size"):
-        recipes.load(
-            "semi",
-            ROWS["semi"],
-            real=PairSet(folder / "train"),
-            palette=folder / "palette",
-            layout=folder / "real",
-            painter=tmp_path,
-            device=torch.device("cpu"),
-        )
+        load(folder, "semi", painter=tmp_path)
 
 
 def test_controls_reach_the_palettes_that_layouts_are_asked_for(folder):
     row = ROWS["palette"].model_copy(update={"controls": Controls(at_least={"car": 0.2})})
-    made = recipes.make_pairs(load(folder, "palette", row), range(4), seed=5)
-    plain = recipes.make_pairs(load(folder, "palette"), range(4), seed=5)
+    made = drawing.make_pairs(load(folder, "palette", row), range(4), seed=5)
+    plain = drawing.make_pairs(load(folder, "palette"), range(4), seed=5)
     assert min(pair.target[2] for pair in made) >= 0.2 - 1e-6
     assert max(pair.target[2] for pair in plain) < 0.2
     achieved = [palette_of(pair.label, 4)[2] for pair in made]
@@ -249,18 +233,74 @@ def test_edits_start_from_the_pairs_that_can_be_edited_so(folder):
     ids = [f"scene-{index}" for index in range(10) if sky[index] + 0.002 <= 0.5]
     assert 0 < len(ids) < 10, "some layouts are half sky already"
     assert list(ready.real_ids) == ids
-    made = recipes.make_pairs(ready, range(6), seed=5)
+    made = drawing.make_pairs(ready, range(6), seed=5)
     assert {pair.parent for pair in made} <= set(ids)
     assert [pair.target[1] for pair in made] == pytest.approx([0.5] * 6)
     assert [palette_of(pair.label, 4)[1] for pair in made] == pytest.approx([0.5] * 6, abs=0.02)
-    again = recipes.make_pairs(ready, range(6), seed=5)
+    again = drawing.make_pairs(ready, range(6), seed=5)
     assert all(np.array_equal(a.image, b.image) for a, b in zip(made, again, strict=True))
 
 
 def test_edits_are_refused_where_layouts_are_no_edits(folder):
     row = ROWS["semi"].model_copy(update={"edits": Edits(remove=["car"])})
-    with pytest.raises(UserError, match=r"are no edits of real ones; use partial_palette"):
+    with pytest.raises(UserError, match=r"are not edits of real ones; use partial_palette"):
         load(folder, "semi", row)
     row = ROWS["partial"].model_copy(update={"edits": Edits(remove=["car"])})
     with pytest.raises(UserError, match=r"trained without.*masks\.classes"):
         load(folder, "partial", row)
+
+
+# == real pixels that stay ==
+
+
+def test_a_composite_is_the_painted_image_inside_the_mask_and_the_real_one_outside():
+    rng = torch.Generator().manual_seed(0)
+    image, painted = torch.randint(0, 256, (2, 3, 3, 8, 8), generator=rng, dtype=torch.uint8)
+    mask = torch.rand(3, 8, 8, generator=rng) < 0.5
+    merged = composite(image, painted, mask).movedim(1, -1)
+    assert torch.equal(merged[mask], painted.movedim(1, -1)[mask])
+    assert torch.equal(merged[~mask], image.movedim(1, -1)[~mask])
+    assert torch.equal(composite(image, painted, mask.new_zeros(mask.shape)), image)
+
+
+@pytest.mark.parametrize(("layout", "edits"), [("partial_palette", {}), ("editor", {"sky": 0.5})])
+def test_kept_pixels_are_the_parents_and_the_edit_is_painted_as_ever(folder, layout, edits):
+    row = ROWS["partial"].model_copy(update={"edits": Edits(add=edits)})
+    kept_row = row.model_copy(update={"keep": True})
+    plain, kept = (load(folder, "partial", one, layout) for one in (row, kept_row))
+    real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
+    for again in (0, 1):
+        painted = drawing.make_pairs(plain, range(6), 5, again)
+        composed = drawing.make_pairs(kept, range(6), 5, again)
+        for before, pair in zip(painted, composed, strict=True):
+            inside = pair.edited
+            np.testing.assert_array_equal(pair.label, before.label)
+            np.testing.assert_array_equal(pair.image[inside], before.image[inside])
+            np.testing.assert_array_equal(pair.image[~inside], real[pair.parent].image[~inside])
+        share = np.mean([pair.edited.mean() for pair in composed])
+        assert 0 < share < 1, "nothing is painted, or nothing is kept"
+
+
+@pytest.mark.parametrize("name", ["semi", "palette"])
+def test_nothing_is_kept_where_layouts_are_no_edits(folder, name):
+    row = ROWS[name].model_copy(update={"keep": True})
+    with pytest.raises(UserError, match=r"keeps real pixels, but .* use partial_palette or remove"):
+        load(folder, name, row)
+
+
+def test_making_reads_no_real_image_unless_pixels_are_kept(folder, monkeypatch):
+    monkeypatch.setattr("data.pairs.pairset.decode_image", lambda *_: 1 / 0)
+    assert len(drawing.make_pairs(load(folder, "partial"), range(4), seed=5)) == 4
+    kept = load(folder, "partial", ROWS["partial"].model_copy(update={"keep": True}))
+    with pytest.raises(ZeroDivisionError):
+        drawing.make_pairs(kept, range(4), seed=5)
+
+
+def test_a_set_says_in_words_what_makes_it():
+    row = ROWS["partial"]
+    assert row.describe() == {"layouts": "partial_palette", "painter": "oasis"}
+    row = row.model_copy(update={"keep": True, "edits": Edits(remove=["car"])})
+    assert row.describe() == {
+        **{"layouts": "partial_palette", "painter": "oasis"},
+        **{"keep": "true", "edits": "without car"},
+    }

@@ -1,0 +1,116 @@
+"""Draw the pairs of a set: each is a function of models, set, run seed and its index."""
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from data.pairs.pair import Pair
+from synth.layouts import LAYOUTS
+from synth.making.compose import composite
+from synth.making.painted import Painted, moment, to_cpu
+from synth.making.sets import CheckedSet, ReadySet
+from synth.training.method import Around, Drawn, Painter, PaintRequest, generator
+
+# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair). STYLE
+# is kept for the look that is painted.
+PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
+# An image that is painted again draws from stream PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
+# so on: no stream may have such a number, and another stride would change every such image.
+REPAINT_STRIDE = 4
+
+
+def make_pairs(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) -> list[Pair]:
+    """Make the pairs of the given indices, one batch; see `paint`."""
+    painted = paint(ready, indices, seed, again)
+    return [painted.pair(slot) for slot in range(len(indices))]
+
+
+@torch.no_grad()
+def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) -> Painted:
+    """Draw and paint the pairs of the given indices, one batch.
+
+    A pair is a function of (models, set, run seed, index, again); its bytes also depend on the
+    number of items in the batch and of threads, which is why both are parameters. `again` > 0
+    paints the same layouts with other noise. On an accelerator the batch may still be under way
+    when this returns.
+    """
+    clock, began = time.perf_counter(), moment(ready.device)
+    rows = [parent_row(seed, index, len(ready.real_ids)) for index in indices]
+    drawn = _draw(ready, rows, indices, seed)
+    parents = _images(ready, rows) if ready.keep else None
+    rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, ready.device)
+    around = None if parents is None else Around(parents.float() / 127.5 - 1, ~drawn.edited)
+    request = PaintRequest(drawn.label, around=around)
+    pixels = paint_layouts(ready.painter, ready.painter_nets, request, rngs)
+    if parents is not None:
+        pixels = composite(parents, pixels, drawn.edited)
+    suffix = f"-{again}" if again else ""
+    return Painted(
+        ids=tuple(f"{ready.name}-{index:07d}{suffix}" for index in indices),
+        source=ready.name,
+        pixels=to_cpu(pixels),
+        label=to_cpu(drawn.label.to(torch.uint8)),
+        target=None if drawn.target is None else to_cpu(drawn.target),
+        edited=None if drawn.edited is None else to_cpu(drawn.edited),
+        parents=tuple(ready.real_ids[row] if drawn.derived else None for row in rows),
+        seeds=tuple(seed << 32 | index for index in indices),
+        began=began,
+        ready=moment(ready.device),  # after the copies, which are in the same queue
+        spent=time.perf_counter() - clock,
+    )
+
+
+def paint_layouts(
+    painter: Painter,
+    nets: nn.ModuleDict,
+    request: PaintRequest,
+    rngs: Sequence[torch.Generator],
+) -> torch.Tensor:
+    """Paint what is asked for, uint8 `[B, 3, H, W]`, one generator each."""
+    images = painter.sample(nets, request, rngs)
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def draw_palette(checked: ReadySet | CheckedSet, index: int, seed: int) -> np.ndarray:
+    """Draw the palette of pair `index`, float32 `[C]`; controls hold where there are any."""
+    key = _seed(seed, PALETTE, index)
+    if checked.control is None:
+        return checked.palettes.sample(1, key)[0]
+    return checked.control.sample(key)
+
+
+def parent_row(seed: int, index: int, num_real: int) -> int:
+    """Return the real pair that pair `index` is given: every epoch visits each real pair once."""
+    rng = np.random.default_rng(np.random.SeedSequence([seed, PARENT, index // num_real]))
+    return int(rng.permutation(num_real)[index % num_real])
+
+
+def _images(ready: ReadySet, rows: Sequence[int]) -> torch.Tensor:
+    images = torch.from_numpy(ready.real.images(ready.rows[rows]))
+    return images.permute(0, 3, 1, 2).to(ready.device)
+
+
+def _draw(ready: ReadySet, rows: Sequence[int], indices: Sequence[int], seed: int) -> Drawn:
+    nets = ready.layout_method, ready.layout_nets
+    given = {
+        "real": ready.real_labels[rows].long().to(ready.device),
+        "rngs": _rngs(seed, LAYOUT, indices, ready.device),
+    }
+    if ready.editor is not None:
+        return ready.editor.draw(*nets, **given)
+    palettes = np.stack([draw_palette(ready, index, seed) for index in indices])
+    asked = torch.as_tensor(palettes).to(ready.device)
+    return LAYOUTS[ready.layouts].draw(*nets, palette=asked, **given)
+
+
+def _rngs(
+    seed: int, stream: int, indices: Sequence[int], device: torch.device
+) -> list[torch.Generator]:
+    return [generator(seed, stream, index, device=device) for index in indices]
+
+
+def _seed(*key: int) -> int:
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0])

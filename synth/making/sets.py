@@ -1,0 +1,222 @@
+"""What pairs to make: a set is where layouts come from, who paints them, and how many there are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import nn
+
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from data.stage.params import Params, choose
+from synth.layouts import LAYOUTS
+from synth.layouts.common.edits import Editor, Edits, editor
+from synth.layouts.common.edits import describe as describe_edits
+from synth.painters import PAINTERS
+from synth.palettes import adaptive
+from synth.palettes.controls import Control, Controls, control
+from synth.palettes.controls import describe as describe_controls
+from synth.palettes.palette import PaletteModel
+from synth.training import artifact
+from synth.training.method import Given, Method, Painter
+
+
+class SetParams(Params):
+    """An entry of `sets`: a layout method, a painter, how many pairs, and what is asked.
+
+    Layouts and painter may also be named by the joint that fine-tuned them, layouts by the adaptive
+    palettes that they are asked for. With `keep`, pixels outside the edit of a real layout are real
+    ones. `controls` are for layout methods that follow a palette, `edits` for the partial editor.
+    """
+
+    layouts: str
+    painter: str
+    num_pairs: int = Field(ge=1)
+    keep: bool = False
+    controls: Controls = Controls()
+    edits: Edits = Edits()
+
+    def describe(self) -> dict[str, str]:
+        """Say in words what makes the pairs, for the manifest."""
+        words = {
+            "layouts": self.layouts,
+            "painter": self.painter,
+            "keep": "true" if self.keep else "",
+            "controls": describe_controls(self.controls),
+            "edits": describe_edits(self.edits),
+        }
+        return {key: said for key, said in words.items() if said}
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """Where the models of a set are: fitted palettes, a layout method, a painter."""
+
+    palette: Path
+    layout: Path
+    painter: Path
+
+
+@dataclass(frozen=True)
+class CheckedSet:
+    """A set whose parts are known to fit together, before any network is built.
+
+    `layouts` and `painter` are registry names, also where a joint fine-tuned them.
+    """
+
+    name: str
+    layouts: str
+    painter: str
+    palettes: PaletteModel | adaptive.AdaptivePalettes
+    control: Control | None
+    editor: Editor | None
+
+
+@dataclass(frozen=True)
+class ReadySet:
+    """A set ready to be made: trained networks, palettes and the real training pairs.
+
+    `layouts` is the registry name of the layout method, also where a joint fine-tuned it. `rows`
+    are the pairs of `real` that layouts may start from, `real_labels` uint8 `[N, H, W]` theirs.
+    """
+
+    name: str
+    layouts: str
+    layout_method: Method | None
+    layout_nets: nn.ModuleDict | None
+    painter: Painter
+    painter_nets: nn.ModuleDict
+    palettes: PaletteModel | adaptive.AdaptivePalettes
+    control: Control | None
+    editor: Editor | None
+    keep: bool
+    real: PairSet
+    rows: np.ndarray
+    real_labels: torch.Tensor
+    real_ids: tuple[str, ...]
+    device: torch.device
+
+
+def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> CheckedSet:
+    """Check that a set can be made of these artifacts.
+
+    Raises `UserError` for unknown methods, for half a set, for what the methods cannot do, and for
+    artifacts that were trained on other classes or at another size.
+    """
+    layouts = _method(artifacts.layout, row.layouts, LAYOUTS, "layout method")
+    painter = _method(artifacts.painter, row.painter, PAINTERS, "painter")
+    if LAYOUTS[layouts].draw is None or PAINTERS[painter].build is None:
+        raise UserError(
+            f"set {name!r} has layouts {row.layouts!r} and painter {row.painter!r}, and makes no "
+            "pairs; give both (what learns from real pairs alone is a row, not a set)"
+        )
+    palettes = adaptive.load(artifacts.layout, PaletteModel.load(artifacts.palette))
+    asked = None
+    leaning = isinstance(palettes, adaptive.AdaptivePalettes)
+    if (leaning or row.controls != Controls()) and not LAYOUTS[layouts].follows_palette:
+        has = "adaptive palettes" if leaning else "controls"
+        raise UserError(
+            f"set {name!r} has {has}, but its layouts {row.layouts!r} follow no palette; "
+            f"use {_that_follow()} or remove the {has}"
+        )
+    if row.controls != Controls():
+        asked = control(row.controls, real.classes, palettes, real.column("palette"))
+    for path, named in ((artifacts.layout, row.layouts), (artifacts.painter, row.painter)):
+        if artifact.checked(path, real).name != named:
+            holds = artifact.describe(path).name
+            raise UserError(f"{path} holds {holds!r}, the set asks for {named!r}")
+    if row.keep and not LAYOUTS[layouts].edits:
+        raise UserError(
+            f"set {name!r} keeps real pixels, but its layouts {row.layouts!r} are not edits of "
+            f"real ones; use {_that_edit()} or remove `keep`"
+        )
+    edits = None if row.edits == Edits() else _editor(name, row, layouts, artifacts.layout, real)
+    return CheckedSet(name, layouts, painter, palettes, asked, edits)
+
+
+def load(
+    name: str,
+    row: SetParams,
+    real: PairSet,
+    artifacts: Artifacts,
+    *,
+    device: torch.device,
+    dtype: torch.dtype = torch.float32,
+) -> ReadySet:
+    """Load what a set is made with; raises as `check` does.
+
+    The painter computes in `dtype`, layouts always in float32.
+    """
+    checked = check(name, row, real, artifacts)
+    palettes = checked.palettes
+    layout_method, layout_nets = _layouts(artifacts.layout, checked.layouts, real, palettes, device)
+    painter_method, painter_nets = load_painter(artifacts.painter, checked.painter, real, device)
+    painter_nets = PAINTERS[checked.painter].prepare(painter_method, painter_nets, dtype)
+    rows = np.arange(len(real)) if checked.editor is None else checked.editor.rows
+    ids = real.ids()
+    return ReadySet(
+        name,
+        checked.layouts,
+        layout_method,
+        layout_nets,
+        painter_method,
+        painter_nets,
+        palettes,
+        checked.control,
+        checked.editor,
+        row.keep,
+        real,
+        rows,
+        torch.from_numpy(real.labels(rows)),
+        tuple(ids[row] for row in rows),
+        device,
+    )
+
+
+def load_painter(
+    path: Path, name: str, real: PairSet, device: torch.device
+) -> tuple[Painter, nn.ModuleDict]:
+    """Build the painter of the registry name `name` and load its trained networks."""
+    given = Given(real.classes.num_classes, real.size)
+    method, nets = artifact.load(path, PAINTERS[name], given)
+    return method, nets.to(device)
+
+
+def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet) -> Editor:
+    if not LAYOUTS[layouts].edits:
+        raise UserError(
+            f"set {name!r} has edits, but its layouts {row.layouts!r} are not edits of real ones; "
+            f"use {_that_edit()} or remove the edits"
+        )
+    config = artifact.config_of(layout, LAYOUTS[layouts])
+    return editor(row.edits, real.classes, config.masks, real.column("palette"))
+
+
+def _method(path: Path, name: str, registry: Mapping[str, Any], what: str) -> str:
+    """Return the registry name behind a name in a set, which may be that of a joint."""
+    if name not in registry and (path / artifact.DESCRIPTION).is_file():
+        name = artifact.describe(path).method
+    choose(name, registry, what)
+    return name
+
+
+def _that_edit() -> str:
+    return ", ".join(name for name, entry in LAYOUTS.items() if entry.edits)
+
+
+def _that_follow() -> str:
+    return ", ".join(name for name, entry in LAYOUTS.items() if entry.follows_palette)
+
+
+def _layouts(
+    path: Path, name: str, real: PairSet, palettes: PaletteModel, device: torch.device
+) -> tuple[Method | None, nn.ModuleDict | None]:
+    entry = LAYOUTS[name]
+    if entry.build is None:
+        return None, None
+    method, nets = artifact.load(path, entry, Given(real.classes.num_classes, real.size, palettes))
+    return method, nets.to(device)
