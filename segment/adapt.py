@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from data.stage.errors import UserError
 from data.stage.params import Params
-from segment.mixes import Mix
+from segment.batches.mixes import Mix
 
 SYNTHETIC, REAL = 0.0, 1.0  # what the critic says of each
 CRITIC = 7  # names the draw of the critic's first weights

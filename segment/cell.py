@@ -16,13 +16,14 @@ from data.stage.errors import UserError
 from data.stage.progress import progress
 from segment import adapt, mm
 from segment.archs import ModelConfig
+from segment.batches.loading import augmentation
+from segment.batches.mixes import Mix, make_mix, slice_of
+from segment.batches.pool import Part, Pool
+from segment.batches.sets import Sets
 from segment.config import Config
-from segment.mixes import Mix, make_mix, slice_of
-from segment.pool import Part, Pool
 from segment.predict import METADATA, WEIGHTS
 from segment.rows import Row, plain
 from segment.scoring import Curves, confusions
-from segment.sets import Sets
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def train_cell(
     if row.advent is not None:
         adapt.attach(model, mix, classes.num_classes, row.advent)
     size = sets.real.pairs.size
-    pipeline = mm.augmentation(size, config.crop, config.flip, classes.mirrored, row.augment)
+    pipeline = augmentation(size, config.crop, config.flip, classes.mirrored, row.augment)
     loader = mm.loader(pool, mix, classes, pipeline, config.num_workers)
     with progress(config.iterations, label, "iterations") as advance:
 

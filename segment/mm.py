@@ -22,11 +22,11 @@ from torch.utils.data import DataLoader
 from data.pairs.classes import ClassTable
 from data.stage.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
+from segment.batches.loading import PairDataset, make_loader, plain_errors
+from segment.batches.mixes import Mix
+from segment.batches.pool import Pool
 from segment.config import Config as SegmentConfig
-from segment.loading import PairDataset, make_loader, plain_errors
 from segment.losses import BalancedCrossEntropy
-from segment.mixes import Mix
-from segment.pool import Pool
 
 # mmcv warns of compiled operations that nothing here uses, mmseg prints of an optional package
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -90,39 +90,6 @@ def balance(model: nn.Module, class_weights: np.ndarray) -> None:
                 "set it to 0 or choose an arch with a softmax cross entropy"
             )
         head.loss_decode = BalancedCrossEntropy(class_weights, loss.loss_weight, loss.loss_name)
-
-
-def augmentation(
-    size: tuple[int, int],
-    crop: tuple[float, float],
-    flip: float,
-    mirrored: Sequence[int],
-    augment: str = "standard",
-) -> list[dict]:
-    """Return the training transforms for crops of `size` (height, width).
-
-    The crop's side is a share of the image's side, uniform in zoom between the two of `crop`; it
-    is scaled back to `size`. A share above 1 shows the image smaller, padded with `IGNORE`. With
-    probability `flip` the crop is mirrored, and class c becomes `mirrored[c]`. `photometric` adds
-    MMSegmentation's distortion of brightness, contrast, saturation and hue, as its configs do.
-    """
-    height, width = size
-    smallest, largest = crop
-    swapped = [(a, b) for a, b in enumerate(mirrored) if a < b]
-    # It calls its colours BGR; a hue of RGB runs the other way round, and its shifts are symmetric.
-    distortion = [{"type": "PhotoMetricDistortion"}] if augment == "photometric" else []
-    return [
-        {
-            "type": "RandomResize",
-            "scale": (width, height),
-            "ratio_range": (1 / largest, 1 / smallest),
-            "keep_ratio": True,
-        },
-        {"type": "RandomCrop", "crop_size": (height, width)},
-        {"type": "RandomFlip", "prob": flip, "swap_seg_labels": swapped or None},
-        *distortion,
-        {"type": "PackSegInputs"},
-    ]
 
 
 def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> PairDataset:

@@ -12,7 +12,7 @@ from data.stage.errors import UserError
 from data.stage.outputs import replacing, write_text
 from data.stage.params import PARAMS_FILE, read
 from segment import adapt
-from segment.masks import MASKS
+from segment.batches.masks import MASKS
 from segment.rows import (
     Row,
     RowParams,

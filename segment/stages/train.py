@@ -11,9 +11,9 @@ from data.stage.outputs import replacing, write_json
 from data.stage.params import read
 from data.stage.timings import timed
 from segment import opencv
+from segment.batches.sets import open_sets
 from segment.config import Config, build_config
 from segment.rows import Row, read_row
-from segment.sets import open_sets
 
 if TYPE_CHECKING:
     from segment.cell import Cell

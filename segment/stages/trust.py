@@ -13,10 +13,10 @@ from data.stage.outputs import replacing, write_json
 from data.stage.params import check_name, read, read_raw
 from data.stage.timings import timed
 from segment import opencv
+from segment.batches.masks import write_masks
+from segment.batches.sets import synthetic_set
 from segment.config import Config, build_config
-from segment.masks import write_masks
 from segment.rows import manifest_of
-from segment.sets import synthetic_set
 from segment.trust import TRUST, read_filter
 from segment.trust.judging import Judging, Posteriors
 

@@ -16,8 +16,8 @@ from pydantic import Field
 
 from data.pairs.pairset import PairSet
 from data.stage.params import Params
+from segment.batches.masks import packed
 from segment.folds import divide
-from segment.masks import packed
 from segment.trust.judging import Judging, Trusted, components, measured
 
 

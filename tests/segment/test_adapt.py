@@ -12,7 +12,8 @@ from torch import nn
 
 from data.pairs.shards import PairSet
 from segment import adapt, archs, mm
-from segment.mixes import make_mix
+from segment.batches.loading import augmentation
+from segment.batches.mixes import make_mix
 
 
 def test_entropy_maps_by_hand() -> None:
@@ -57,7 +58,7 @@ def test_what_the_critic_says_is_priced_by_cross_entropy() -> None:
 def batch(artifacts: Path, num_real: int) -> list[dict[str, Any]]:
     """Real scenes, then negatives of scenes: domains that a critic can tell apart."""
     found = list(PairSet(artifacts / "real/train").pairs(range(4)))
-    pack = mm.Compose(mm.augmentation((32, 48), (1.0, 1.0), 0.0, range(3)))
+    pack = mm.Compose(augmentation((32, 48), (1.0, 1.0), 0.0, range(3)))
     return [
         pack(
             {

@@ -10,9 +10,9 @@ import torch
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from segment import mm
-from segment.loading import plain_errors
-from segment.mixes import make_mix
-from segment.pool import Part, Pool
+from segment.batches.loading import augmentation, plain_errors
+from segment.batches.mixes import make_mix
+from segment.batches.pool import Part, Pool
 
 NUM_BATCHES = 12  # of 6 pairs: four epochs of 18 pairs
 
@@ -31,7 +31,7 @@ def batches(
         num_batches=NUM_BATCHES,
         seed=seed,
     )
-    pipeline = mm.augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored, augment)
+    pipeline = augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored, augment)
     return list(mm.loader(pool, mix, pairs.classes, pipeline, num_workers))
 
 
@@ -72,7 +72,7 @@ def test_a_damaged_pair_is_one_line_whoever_loads_it(
     pairs = PairSet(tmp_path)
     pool = Pool([Part.whole(pairs)], memory_limit_mb=0)
     mix = make_mix(range(6), range(0), num_real=2, num_synthetic=0, num_batches=3, seed=0)
-    pipeline = mm.augmentation(pairs.size, (1.0, 1.0), 0.0, pairs.classes.mirrored)
+    pipeline = augmentation(pairs.size, (1.0, 1.0), 0.0, pairs.classes.mirrored)
     with (
         pytest.raises(UserError, match=r"real-00000\.parquet is damaged") as caught,
         plain_errors(),
@@ -87,7 +87,7 @@ def test_what_is_kept_is_not_written_into_by_the_transforms(
     pairs = PairSet(artifacts / "real/val")
     pool = Pool([Part.whole(pairs)], memory_limit_mb=0, scratch=tmp_path)
     before = [np.copy(pool[index][0]) for index in range(len(pool))]
-    pipeline = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2), "photometric")
+    pipeline = augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2), "photometric")
     items = mm.dataset(pool, pairs.classes, pipeline, seed=0)
     for index in range(len(pool)):
         items[index, index]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from data.stage.errors import UserError
-from segment.mixes import Mix, make_mix, slice_of
+from segment.batches.mixes import Mix, make_mix, slice_of
 
 
 def mix(

@@ -13,9 +13,10 @@ from data.pairs.classes import IGNORE, ClassTable
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from segment import archs, mm
+from segment.batches.loading import augmentation
+from segment.batches.pool import Part, Pool
 from segment.cell import class_weights
 from segment.losses import BalancedCrossEntropy
-from segment.pool import Part, Pool
 
 
 def tiny_model(width: int = 8) -> torch.nn.Module:
@@ -28,7 +29,7 @@ def dataset(artifacts: Path, crop: tuple[float, float], flip: float = 0.5) -> mm
     pairs = PairSet(artifacts / "real/val")
     pool = Pool([Part.whole(pairs)], memory_limit_mb=100)
     return mm.dataset(
-        pool, pairs.classes, mm.augmentation(pairs.size, crop, flip, pairs.classes.mirrored), seed=5
+        pool, pairs.classes, augmentation(pairs.size, crop, flip, pairs.classes.mirrored), seed=5
     )
 
 
@@ -63,8 +64,8 @@ def test_left_classes_become_right_ones_where_a_pair_is_mirrored(artifacts: Path
     first, second, *rest = pairs.classes.classes
     swapped = ClassTable((replace(first, mirror=names[1]), replace(second, mirror=names[0]), *rest))
     pool = Pool([Part.whole(pairs)], memory_limit_mb=100)
-    plain = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, pairs.classes.mirrored)
-    aware = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, swapped.mirrored)
+    plain = augmentation(pairs.size, (1.0, 1.0), 1.0, pairs.classes.mirrored)
+    aware = augmentation(pairs.size, (1.0, 1.0), 1.0, swapped.mirrored)
     before = label_of(mm.dataset(pool, pairs.classes, plain, seed=5)[0, 0])
     after = label_of(mm.dataset(pool, swapped, aware, seed=5)[0, 0])
     ids = np.array([1, 0, *range(2, 256)])

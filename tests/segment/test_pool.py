@@ -9,9 +9,9 @@ import pytest
 from data.pairs.classes import IGNORE
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
-from segment.decoded import reserve
-from segment.masks import MASKS, Masks, packed, read_masks, write_masks
-from segment.pool import Part, Pool, seam_of
+from segment.batches.decoded import reserve
+from segment.batches.masks import MASKS, Masks, packed, read_masks, write_masks
+from segment.batches.pool import Part, Pool, seam_of
 
 ROWS = np.array([8, 3, 5])
 

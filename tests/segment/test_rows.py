@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from segment import folds
+from segment.batches.masks import MASKS
 from segment.config import PerBatch
-from segment.masks import MASKS
 from segment.rows import RowParams, completed, manifest_of, plain, read_row
 from segment.stages import filters
 from segment.stages.rows import main

@@ -7,7 +7,7 @@ import pytest
 
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
-from segment.pool import Part, Pool
+from segment.batches.pool import Part, Pool
 from segment.scoring import Curves, confusions
 
 

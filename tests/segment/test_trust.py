@@ -10,8 +10,8 @@ import pytest
 
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
+from segment.batches.masks import MASKS, Masks, read_masks
 from segment.folds import divide
-from segment.masks import MASKS, Masks, read_masks
 from segment.stages.trust import main
 from segment.trust import TRUST, cross_fitted
 from segment.trust.judging import Judging, Posteriors, components, means

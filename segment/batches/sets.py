@@ -6,8 +6,8 @@ from pathlib import Path
 
 from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
-from segment.masks import MASKS, Masks, read_masks
-from segment.pool import Part
+from segment.batches.masks import MASKS, Masks, read_masks
+from segment.batches.pool import Part
 from segment.rows import Row, hash_of, manifest_of
 
 

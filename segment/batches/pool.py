@@ -9,8 +9,8 @@ from scipy import ndimage
 
 from data.pairs.classes import IGNORE
 from data.pairs.pairset import PairSet
-from segment.decoded import BYTES_PER_PIXEL, reserve
-from segment.masks import Masks
+from segment.batches.decoded import BYTES_PER_PIXEL, reserve
+from segment.batches.masks import Masks
 
 
 @dataclass(frozen=True)
