@@ -100,7 +100,7 @@ def test_each_row_sees_the_pairs_that_it_names_and_no_others(
         return replace(pair, image=255 - pair.image)
 
     names = ("real/train", "pairs/semi", "pairs/more")
-    copies = {name: changed(artifacts, root / name[5:], name, negative) for name in names}
+    copies = {name: changed(artifacts, root / Path(name).name, name, negative) for name in names}
     uses = {
         "real": {"real/train"},
         "semi": {"real/train", "pairs/semi"},
@@ -110,7 +110,7 @@ def test_each_row_sees_the_pairs_that_it_names_and_no_others(
     for row, used in uses.items():
         before = described(train(root / "cells" / row, row))
         for name, copy in copies.items():
-            after = described(train(root / "cells" / f"{row} {name[5:]}", row, root=copy))
+            after = described(train(root / "cells" / f"{row} {Path(name).name}", row, root=copy))
             assert np.array_equal(before, after) == (name not in used), (row, name)
 
 
