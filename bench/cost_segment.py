@@ -17,10 +17,11 @@ from data.stage.progress import log
 from segment import adapt, opencv
 from segment.config import Config, build_config
 from segment.rows import read_rows
+from segment.trust import read_filters
 
 
 def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
-    """Print the multiply-adds and GPU hours of all cells of the report, and of folds."""
+    """Print the multiply-adds and GPU hours of all cells, folds and label filters."""
     hours(0, tflops=tflops, utilisation=utilisation)  # refuses wrong ones before the work
     classes, size = dataset()
     config = read("segment", Config)
@@ -42,10 +43,10 @@ def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
         mixed = 0.0 if row.adapt == "none" else row.until * adversary(advent, shape, row.real)
         part = f"{seeds} seed{'s' if seeds > 1 else ''} of {name}"
         works.append(Work(stage, part, seeds * config.iterations, each + mixed))
-    num_folds = len(read_raw("train.folds"))
-    if num_folds:
-        each = iteration(model, config.per_batch.real, size)
-        works.append(Work("fold", f"{num_folds} folds", num_folds * config.iterations, each))
+    folds = {"fold": len(read_raw("train.folds"))}
+    folds |= {f"trust {name}": numbers.num_folds for name, numbers in read_filters().items()}
+    each = iteration(model, config.per_batch.real, size)
+    works += [Work(k, f"{n} folds", n * config.iterations, each) for k, n in folds.items() if n]
     for line in table(works, tflops=tflops, utilisation=utilisation):
         log.info(line)
 

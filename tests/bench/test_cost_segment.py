@@ -52,7 +52,8 @@ def test_the_command_prints_every_cell_and_the_formula(root, tmp_path, monkeypat
         "rows: {palette: {adapt: advent}, half: {with: [palette], adapt: advent, until: 0.5},"
         " alone: {with: [palette], real: 0}}\n"
         "report: {rows: [real, real_more, semi, palette, half], once: [alone]}\n"
-        "train: {folds: [0, 1]}",
+        "train: {folds: [0, 1]}\n"
+        "trust: {palette: {method: cross_fitted, num_folds: 3, quantile: 0.1}}",
         "test",
     )
     (tmp_path / "params.yaml").write_text(text)
@@ -66,6 +67,8 @@ def test_the_command_prints_every_cell_and_the_formula(root, tmp_path, monkeypat
     assert semi < half < palette, "only a row that adapts has a critic, and only while it does"
     (folds,) = [line.split() for line in caplog.messages if line.startswith("fold ")][:1]
     assert folds[1:3] == ["2", "folds"] and float(folds[4]) == real
+    (judges,) = [line.split() for line in caplog.messages if line.startswith("trust palette ")][:1]
+    assert judges[2:4] == ["3", "folds"] and float(judges[5]) == real
     assert caplog.messages[-1].startswith("hours = ")
 
 
