@@ -6,20 +6,22 @@ products. Left out are norms, losses, AdamW, loading, and the scores on val.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.operations import TFLOPS, UTILISATION, Work, dataset, hours, table
 from data.stage.cli import run
 from data.stage.errors import UserError
-from data.stage.params import read, read_raw
+from data.stage.params import choose, read, read_raw
 from data.stage.progress import log
 from segment import adapt, opencv
-from segment.stages.train import Config, build_config, read_adapt
+from segment.config import Config, build_config
+from segment.rows import read_rows
+from segment.trust import read_filters
 
 
 def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
-    """Print the multiply-adds and GPU hours of all cells of the report, GAN-train and folds too."""
+    """Print the multiply-adds and GPU hours of all cells, folds and label filters."""
     hours(0, tflops=tflops, utilisation=utilisation)  # refuses wrong ones before the work
     classes, size = dataset()
     config = read("segment", Config)
@@ -29,28 +31,30 @@ def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
 
     with torch.device("meta"):
         model = mm.build_model(model_config)
-        images = torch.zeros(config.batch_size, 3, *size)
-    each = iteration(model, images)
-    recipes, seeds = read_raw("report.recipes"), read_raw("report.seeds")
-    num_real = round(config.real_share * config.batch_size)
-    maps = (config.batch_size, classes.num_classes, *size)
+    rows, advent = read_rows(), read("adapt.advent", adapt.Config)
+    num_seeds = len(read_raw("report.seeds"))
+    shown = [("segment", name, num_seeds) for name in read_raw("report.rows")]
+    shown += [("once", name, 1) for name in read_raw("report.once")]
     works = []
-    for name in recipes:
-        advent = read_adapt(name)
-        more = 0.0 if advent is None else adversary(advent, maps, num_real)
-        part = f"{len(seeds)} seeds of {name}"
-        works.append(Work("segment", part, len(seeds) * config.iterations, each + more))
-    alone = read_raw("report.gan_train")
-    works += [Work("gan_train", name, config.iterations, each) for name in alone]
-    num_folds = len(read_raw("train.folds"))
-    if num_folds:
-        works.append(Work("fold", f"{num_folds} folds", num_folds * config.iterations, each))
+    for stage, name, seeds in shown:
+        row = choose(name, rows, "row")
+        shape = (row.real + row.synthetic, classes.num_classes, *size)
+        each = iteration(model, shape[0], size)
+        mixed = 0.0 if row.adapt == "none" else row.until * adversary(advent, shape, row.real)
+        part = f"{seeds} seed{'s' if seeds > 1 else ''} of {name}"
+        works.append(Work(stage, part, seeds * config.iterations, each + mixed))
+    folds = {"fold": len(read_raw("train.folds"))}
+    folds |= {f"trust {name}": numbers.num_folds for name, numbers in read_filters().items()}
+    each = iteration(model, config.per_batch.real, size)
+    works += [Work(k, f"{n} folds", n * config.iterations, each) for k, n in folds.items() if n]
     for line in table(works, tflops=tflops, utilisation=utilisation):
         log.info(line)
 
 
-def iteration(model: nn.Module, images: Tensor) -> float:
-    """Count the multiply-adds of one iteration on images `[B, 3, H, W]`, forward and backward."""
+def iteration(model: nn.Module, batch_size: int, size: tuple[int, int]) -> float:
+    """Count the multiply-adds of one iteration on images (height, width), forward and backward."""
+    with torch.device("meta"):
+        images = torch.zeros(batch_size, 3, *size)
     heads = [model.decode_head]
     if model.with_auxiliary_head:
         others = model.auxiliary_head

@@ -24,8 +24,9 @@ from data.pairs.pairset import PairSet
 from data.stage.cli import run
 from data.stage.progress import Advance, progress
 from segment import mm
-from segment.mixes import make_mix
-from segment.pool import Pool
+from segment.batches.loading import augmentation
+from segment.batches.mixes import make_mix
+from segment.batches.pool import Part, Pool
 
 SIZES = ((128, 256), (256, 512))
 WORKERS = (0, 2)
@@ -91,8 +92,9 @@ def measure(pairs: PairSet, root: Path, num_workers: int, advance: Advance) -> l
     folder = root / "png"
     # every pair stands for several, so that a first epoch is long enough to be timed
     repeated = np.resize(np.arange(len(pairs)), BATCH_SIZE * (BATCHES + warm_up(num_workers)))
-    kept = Pool(pairs, repeated, memory_limit_mb=2**20)
-    filed = Pool(pairs, repeated, memory_limit_mb=0, scratch=root)
+    part = Part(pairs, repeated)
+    kept = Pool([part], memory_limit_mb=2**20)
+    filed = Pool([part], memory_limit_mb=0, scratch=root)
     for index in range(len(filed)):
         filed[index]
     ways: dict[str, Callable[[int], DataLoader]] = {
@@ -100,10 +102,10 @@ def measure(pairs: PairSet, root: Path, num_workers: int, advance: Advance) -> l
         MEMORY: lambda seed: pair_loader(kept, pairs, num_workers, seed),
         FILE: lambda seed: pair_loader(filed, pairs, num_workers, seed),
         FIRST: lambda seed: pair_loader(
-            Pool(pairs, repeated, memory_limit_mb=0, scratch=root), pairs, num_workers, seed
+            Pool([part], memory_limit_mb=0, scratch=root), pairs, num_workers, seed
         ),
         DECODING: lambda seed: pair_loader(
-            Pool(pairs, repeated, memory_limit_mb=0), pairs, num_workers, seed
+            Pool([part], memory_limit_mb=0), pairs, num_workers, seed
         ),
     }
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
@@ -152,8 +154,8 @@ def pair_loader(pool: Pool, pairs: PairSet, num_workers: int, seed: int) -> Data
     mix = make_mix(
         range(len(pool)),
         range(0),
-        batch_size=BATCH_SIZE,
-        real_share=1.0,
+        num_real=BATCH_SIZE,
+        num_synthetic=0,
         num_batches=num_batches,
         seed=seed,
     )
@@ -184,7 +186,7 @@ def folder_loader(folder: Path, pairs: PairSet, num_workers: int, seed: int) -> 
 
 def transforms(pairs: PairSet) -> list[dict[str, Any]]:
     """Return RandomResize, RandomCrop, RandomFlip, PackSegInputs."""
-    return mm.augmentation(pairs.size, CROP, FLIP, pairs.classes.mirrored)
+    return augmentation(pairs.size, CROP, FLIP, pairs.classes.mirrored)
 
 
 def page(rows: Sequence[Row], load: float) -> str:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from data.stage.errors import UserError
 from data.stage.params import Params
-from segment.mixes import Mix
+from segment.batches.mixes import Mix
 
 SYNTHETIC, REAL = 0.0, 1.0  # what the critic says of each
 CRITIC = 7  # names the draw of the critic's first weights
@@ -32,23 +32,12 @@ class Config(Params):
     lr: float = Field(gt=0)
 
 
-def attach(
-    model: nn.Module, mix: Mix, *, num_classes: int, weight: float, width: int, lr: float
-) -> None:
+def attach(model: nn.Module, mix: Mix, num_classes: int, config: Config) -> None:
     """Make a model train with an entropy critic on the batches of `mix`.
 
-    Raises `UserError` when a batch lacks real or synthetic pairs, or the model's head is not one
-    that returns class scores.
+    Raises `UserError` when the model's head is not one that returns class scores.
     """
-    if not 0 < mix.num_real < mix.batch_size:
-        raise UserError(
-            f"adapt: advent compares real and synthetic pairs, and a batch has {mix.num_real} real "
-            f"of {mix.batch_size}; set segment.real_share between 0 and 1"
-        )
-    critic = build_critic(num_classes, width, mix.seed)
-    Advent(
-        model, critic, num_real=mix.num_real, num_batches=len(mix), weight=weight, lr=lr
-    ).attach()
+    Advent(model, build_critic(num_classes, config.width, mix.seed), mix, config).attach()
 
 
 def entropy_maps(logits: Tensor) -> Tensor:
@@ -81,22 +70,19 @@ class Advent:
     `attach` puts it in the place of the model's own step. The segmenter descends its supervised
     losses plus `weight` times the loss of a critic that takes real images for synthetic ones; the
     critic, kept outside the model, has an Adam of its own with the segmenter's polynomial decay.
+    Batches of real pairs alone, at the end of some rows, leave the critic out.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        critic: nn.Module,
-        *,
-        num_real: int,
-        num_batches: int,
-        weight: float,
-        lr: float,
-    ) -> None:
-        self._model, self._num_real, self._weight = model, num_real, weight
+    def __init__(self, model: nn.Module, critic: nn.Module, mix: Mix, config: Config) -> None:
+        self._model, self._mix, self._weight = model, mix, config.weight
         self._critic = critic
-        self._optimizer = torch.optim.Adam(self._critic.parameters(), lr=lr, betas=(0.9, 0.99))
-        self._decay = torch.optim.lr_scheduler.PolynomialLR(self._optimizer, num_batches, power=0.9)
+        parameters = self._critic.parameters()
+        self._optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
+        self._decay = torch.optim.lr_scheduler.PolynomialLR(
+            self._optimizer, mix.num_mixed, power=0.9
+        )
+        self._plain_step = model.train_step
+        self._steps = 0
         self._logits: list[Tensor] = []
 
     def attach(self) -> None:
@@ -121,13 +107,16 @@ class Advent:
     def train_step(self, data: Any, optim_wrapper: Any) -> Mapping[str, Tensor]:
         """Take one step of the segmenter, then one of the critic."""
         self._logits.clear()
+        self._steps += 1
+        if self._steps > self._mix.num_mixed:
+            return self._plain_step(data, optim_wrapper)
         with optim_wrapper.optim_context(self._model):
             data = self._model.data_preprocessor(data, True)
             losses = self._model(**data, mode="loss")
         size = data["inputs"].shape[2:]
         scores = F.interpolate(self._logits[0].float(), size, mode="bilinear", align_corners=False)
         maps = entropy_maps(scores)
-        real, synthetic = maps[: self._num_real], maps[self._num_real :]
+        real, synthetic = maps[: self._mix.num_real], maps[self._mix.num_real :]
         self._critic.to(maps.device).requires_grad_(False)
         losses["loss_advent"] = self._weight * says(self._critic(real), SYNTHETIC)
         total, shown = self._model.parse_losses(losses)

@@ -1,4 +1,4 @@
-"""One cell of the matrix recipe x seed: train on a recipe's pair set, score on the real splits."""
+"""One cell of the matrix row x seed: train on the row's sets, score on the real splits."""
 
 import json
 import shutil
@@ -6,20 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from safetensors.torch import save_file
 from torch import nn
 
-from data.pairs.shards import PairSet
+from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from data.stage.progress import progress
-from segment import mm
+from segment import adapt, mm
 from segment.archs import ModelConfig
-from segment.mixes import make_mix, slice_of
-from segment.pool import Pool
+from segment.batches.loading import augmentation
+from segment.batches.mixes import Mix, make_mix, slice_of
+from segment.batches.pool import Part, Pool
+from segment.batches.sets import Sets
+from segment.config import Config
 from segment.predict import METADATA, WEIGHTS
+from segment.rows import Row, plain
 from segment.scoring import Curves, confusions
 
 
@@ -28,99 +31,122 @@ class Cell:
     """A trained segmenter with its curves and, for each split, one confusion matrix per pair."""
 
     model: nn.Module
-    real_share: float
+    mix: Mix
     curves: Curves
     ids: Mapping[str, list[str]]
     matrices: Mapping[str, np.ndarray]
 
 
 def train_cell(
-    sets: Mapping[str, PairSet],
+    sets: Sets,
+    row: Row,
+    config: Config,
     model_config: ModelConfig,
     *,
     seed: int,
     label: str,
     work_dir: Path,
-    iterations: int,
-    batch_size: int,
-    real_share: float,
-    num_slices: int,
-    learning_rate: float,
-    weight_decay: float,
-    crop: tuple[float, float],
-    flip: float,
-    supervise: Literal["all", "eval"],
-    val_every: int,
-    precision: Literal["float32", "bfloat16"],
-    num_workers: int,
-    memory_limit_mb: int,
-    weights: Path | None,
-    class_weight_power: float,
-    class_weight_max: float,
-    attach: mm.Attach | None = None,
 ) -> Cell:
-    """Train on `sets["train"]`; score the last weights on every other set, test once.
+    """Train on the row's pairs; score the last weights on every split, test once.
 
-    `label` names the progress bar. With `supervise` = `eval`, pixels of the other classes are
-    left out of the loss; the paper supervises all of them. `attach` may give the segmenter another
-    training step.
+    `label` names the progress bar; `work_dir` is removed. On a CPU, equal arguments give equal
+    weights.
     """
-    train, classes = sets["train"], sets["train"].classes
-    real, synthetic = rows_of(train, seed, num_slices)
-    supervised = classes.eval_ids if supervise == "eval" else None
-    pool_of = partial(Pool, memory_limit_mb=memory_limit_mb, scratch=work_dir.parent)
-    pool = pool_of(train, [*real, *synthetic], supervised=supervised)
-    splits = {
-        name: pool_of(split, range(len(split))) for name, split in sets.items() if name != "train"
-    }
-    mix = make_mix(
-        range(len(real)),
-        range(len(real), len(pool)),
-        batch_size=batch_size,
-        real_share=real_share,
-        num_batches=iterations,
-        seed=seed,
-    )
-    curves = Curves(splits["val"], classes, iterations, val_every)
-    with progress(iterations, label, "iterations") as advance:
+    classes = sets.real.pairs.classes
+    pool, mix = training_pool(sets, row, config, seed=seed, scratch=work_dir.parent)
+    pool_of = partial(Pool, memory_limit_mb=config.memory_limit_mb, scratch=work_dir.parent)
+    splits = {name: pool_of([part]) for name, part in sets.splits.items()}
+    curves = Curves(splits["val"], classes, config.iterations, config.val_every)
+    palettes = sets.real.pairs.column("palette")[sets.real.rows]
+    weights = class_weights(palettes, config.class_weight_power, config.class_weight_max)
+    model = mm.start(model_config, weights, seed)
+    if row.advent is not None:
+        adapt.attach(model, mix, classes.num_classes, row.advent)
+    size = sets.real.pairs.size
+    pipeline = augmentation(size, config.crop, config.flip, classes.mirrored, row.augment)
+    loader = mm.loader(pool, mix, classes, pipeline, config.num_workers)
+    with progress(config.iterations, label, "iterations") as advance:
 
         def watch(iteration: int, loss: float, net: nn.Module) -> None:
             advance(note=curves.add(iteration, loss, lambda batch: mm.label_images(net, batch)))
 
-        model = mm.train(
-            model_config,
-            pool,
-            mix,
-            classes=classes,
-            size=train.size,
-            crop=crop,
-            flip=flip,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            precision=precision,
-            num_workers=num_workers,
-            weights=weights,
-            class_weights=class_weights(
-                train.column("palette")[real], class_weight_power, class_weight_max
-            ),
-            attach=attach,
-            work_dir=work_dir,
-            watch=watch,
-        )
+        model = mm.fit(model, loader, config, seed=seed, work_dir=work_dir, watch=watch)
     shutil.rmtree(work_dir)
     matrices = {
-        name: confusions(lambda batch: mm.label_images(model, batch), pool, classes.num_classes)
-        for name, pool in splits.items()
+        name: confusions(lambda batch: mm.label_images(model, batch), split, classes.num_classes)
+        for name, split in splits.items()
     }
-    ids = {name: pool.ids() for name, pool in splits.items()}
-    return Cell(model, mix.num_real / batch_size, curves, ids, matrices)
+    ids = {name: split.ids() for name, split in splits.items()}
+    return Cell(model, mix, curves, ids, matrices)
+
+
+def train_without(
+    real: PairSet,
+    held_out: np.ndarray,
+    config: Config,
+    model_config: ModelConfig,
+    *,
+    seed: int,
+    label: str,
+    work_dir: Path,
+) -> Cell:
+    """Train as the baseline does, without some rows of the real pairs; score it on these, as `val`.
+
+    It is scored once, at the end: nothing is chosen by the others.
+    """
+    rest = np.setdiff1d(np.arange(len(real)), held_out)
+    sets = Sets(Part(real, rest), (), {"val": Part(real, held_out)})
+    row = plain(config.per_batch, real.path)
+    config = config.model_copy(update={"val_every": config.iterations})
+    return train_cell(sets, row, config, model_config, seed=seed, label=label, work_dir=work_dir)
+
+
+def training_pool(
+    sets: Sets, row: Row, config: Config, *, seed: int, scratch: Path
+) -> tuple[Pool, Mix]:
+    """Return the pairs that one seed of a row learns from, and the plan of its batches.
+
+    With `supervise` = `eval`, pixels of the other classes are left out of the loss; the paper
+    supervises all of them.
+    """
+    classes = sets.real.pairs.classes
+    real = [sets.real] if row.real else []
+    synthetic = [sliced(part, seed, config.num_slices) for part in sets.synthetic]
+    pool = Pool(
+        [*real, *synthetic],
+        memory_limit_mb=config.memory_limit_mb,
+        supervised=classes.eval_ids if config.supervise == "eval" else None,
+        scratch=scratch,
+    )
+    num_real = sum(len(part.rows) for part in real)
+    mix = make_mix(
+        range(num_real),
+        range(num_real, len(pool)),
+        num_real=row.real,
+        num_synthetic=row.synthetic,
+        num_batches=config.iterations,
+        until=row.until,
+        seed=seed,
+    )
+    return pool, mix
+
+
+def sliced(part: Part, seed: int, num_slices: int) -> Part:
+    """Return the slice of a set that one seed reads; an empty one is a `UserError`."""
+    rows = slice_of(part.rows, seed, num_slices)
+    if not len(rows):
+        raise UserError(
+            f"{part.pairs.path} has {len(part.rows)} pairs, fewer than segment.num_slices = "
+            f"{num_slices}; raise the set's num_pairs or lower segment.num_slices"
+        )
+    return Part(part.pairs, rows, part.masks, part.seam)
 
 
 def class_weights(palettes: np.ndarray, power: float, most: float) -> np.ndarray | None:
     """Return loss weights `[C]` from the palettes `[N, C]` of the real pairs, or None for power 0.
 
     Inverse frequency to a power, at most `most` times that of the average pixel; the mean over
-    pixels is 1. The weights follow from the real pairs alone, so they are the same for all recipes.
+    pixels is 1. The weights follow from the real pairs alone, so they are the same for all rows.
     """
     if power == 0:
         return None
@@ -129,19 +155,6 @@ def class_weights(palettes: np.ndarray, power: float, most: float) -> np.ndarray
     raw = np.where(shares > 0, present**-power, 0.0)
     capped = np.minimum(raw / (raw * shares).sum(), most)
     return capped / (capped * shares).sum()
-
-
-def rows_of(pairs: PairSet, seed: int, num_slices: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows of the real pairs, and of the synthetic ones that this seed reads."""
-    is_real = np.asarray(pairs.column("source")) == "real"
-    real, synthetic = np.flatnonzero(is_real), np.flatnonzero(~is_real)
-    part = slice_of(synthetic, seed, num_slices)
-    if len(synthetic) and not len(part):
-        raise UserError(
-            f"{pairs.path} has {len(synthetic)} synthetic pairs, fewer than segment.num_slices = "
-            f"{num_slices}; raise produce.num_pairs or lower segment.num_slices"
-        )
-    return real, part
 
 
 def save_model(folder: Path, model: nn.Module, model_config: ModelConfig, made_of: str) -> None:

@@ -22,10 +22,11 @@ from torch.utils.data import DataLoader
 from data.pairs.classes import ClassTable
 from data.stage.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
-from segment.loading import PairDataset, make_loader, plain_errors
+from segment.batches.loading import PairDataset, make_loader, plain_errors
+from segment.batches.mixes import Mix
+from segment.batches.pool import Pool
+from segment.config import Config as SegmentConfig
 from segment.losses import BalancedCrossEntropy
-from segment.mixes import Mix
-from segment.pool import Pool
 
 # mmcv warns of compiled operations that nothing here uses, mmseg prints of an optional package
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -48,7 +49,6 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
 CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
 
 Watch = Callable[[int, float, nn.Module], None]
-Attach = Callable[[nn.Module, Mix], None]
 
 
 class AutocastOptimWrapper(OptimWrapper):
@@ -90,31 +90,6 @@ def balance(model: nn.Module, class_weights: np.ndarray) -> None:
                 "set it to 0 or choose an arch with a softmax cross entropy"
             )
         head.loss_decode = BalancedCrossEntropy(class_weights, loss.loss_weight, loss.loss_name)
-
-
-def augmentation(
-    size: tuple[int, int], crop: tuple[float, float], flip: float, mirrored: Sequence[int]
-) -> list[dict]:
-    """Return the training transforms for crops of `size` (height, width).
-
-    The crop's side is a share of the image's side, uniform in zoom between the two of `crop`; it
-    is scaled back to `size`. A share above 1 shows the image smaller, padded with `IGNORE`. With
-    probability `flip` the crop is mirrored, and class c becomes `mirrored[c]`.
-    """
-    height, width = size
-    smallest, largest = crop
-    swapped = [(a, b) for a, b in enumerate(mirrored) if a < b]
-    return [
-        {
-            "type": "RandomResize",
-            "scale": (width, height),
-            "ratio_range": (1 / largest, 1 / smallest),
-            "keep_ratio": True,
-        },
-        {"type": "RandomCrop", "crop_size": (height, width)},
-        {"type": "RandomFlip", "prob": flip, "swap_seg_labels": swapped or None},
-        {"type": "PackSegInputs"},
-    ]
 
 
 def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> PairDataset:
@@ -190,54 +165,47 @@ def load_backbone(model: nn.Module, path: Path) -> int:
     return len(fitting)
 
 
-def train(
-    config: ModelConfig,
-    pool: Pool,
-    mix: Mix,
+def start(model_config: ModelConfig, class_weights: np.ndarray | None, seed: int) -> nn.Module:
+    """Build a model to be trained, its losses with class weights `[C]` unless they are None."""
+    torch.manual_seed(seed)  # layers draw their first weights while they are built
+    model = build_model(model_config)
+    if class_weights is not None:
+        balance(model, class_weights)
+    return model
+
+
+def fit(
+    model: nn.Module,
+    batches: DataLoader,
+    config: SegmentConfig,
     *,
-    classes: ClassTable,
-    size: tuple[int, int],
-    crop: tuple[float, float],
-    flip: float,
-    learning_rate: float,
-    weight_decay: float,
-    precision: str,
-    num_workers: int,
-    weights: Path | None,
-    class_weights: np.ndarray | None,
-    attach: Attach | None,
+    seed: int,
     work_dir: Path,
     watch: Watch,
 ) -> nn.Module:
-    """Train a model on the batches of `mix`: AdamW, polynomial decay of power 0.9.
+    """Train a model on batches: AdamW, polynomial decay of power 0.9.
 
-    `watch(iteration, loss, model)` is called after every iteration; `attach` may give the model
-    another training step. On a CPU, equal arguments give equal weights.
+    `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments give
+    equal weights.
     """
-    pipeline = augmentation(size, crop, flip, classes.mirrored)
-    iterations = len(mix)
-    torch.manual_seed(mix.seed)  # layers draw their first weights while they are built
-    model = build_model(config)
-    if class_weights is not None:
-        balance(model, class_weights)
-    if attach is not None:
-        attach(model, mix)
+    iterations = len(batches)
+    optimizer = {"type": "AdamW", "lr": config.learning_rate, "weight_decay": config.weight_decay}
     runner = Runner(
         model=model,
         work_dir=str(work_dir),
-        train_dataloader=loader(pool, mix, classes, pipeline, num_workers),
+        train_dataloader=batches,
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},
         optim_wrapper={
-            "type": AutocastOptimWrapper if precision == "bfloat16" else OptimWrapper,
-            "optimizer": {"type": "AdamW", "lr": learning_rate, "weight_decay": weight_decay},
+            "type": AutocastOptimWrapper if config.precision == "bfloat16" else OptimWrapper,
+            "optimizer": optimizer,
         },
         param_scheduler=[
             {"type": "PolyLR", "power": 0.9, "eta_min": 0.0, "end": iterations, "by_epoch": False}
         ],
         default_hooks={"runtime_info": None, "timer": None, "sampler_seed": None, "logger": None}
         | {"checkpoint": None},
-        custom_hooks=[WatchHook(watch, weights)],
-        randomness={"seed": mix.seed, "deterministic": False},
+        custom_hooks=[WatchHook(watch, config.weights)],
+        randomness={"seed": seed, "deterministic": False},
         env_cfg={"cudnn_benchmark": False},
         log_level="WARNING",
         visualizer={"type": "Visualizer", "vis_backends": []},
@@ -254,14 +222,20 @@ def train(
 @torch.no_grad()
 def label_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
     """Label images uint8 `[B, H, W, 3]` with the most probable class, uint8 `[B, H, W]`."""
-    training = model.training
-    model.eval()
-    inputs = _inputs(model, images)
-    shape = tuple(inputs.shape[2:])
-    metas = [{"ori_shape": shape, "img_shape": shape, "pad_shape": shape} for _ in images]
-    logits = model.inference(inputs, metas)
-    model.train(training)
-    return logits.argmax(dim=1).to(torch.uint8).cpu().numpy()
+    return _logits(model, images).argmax(dim=1).to(torch.uint8).cpu().numpy()
+
+
+@torch.no_grad()
+def posteriors(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Return the posterior of each pixel's own class, float32 `[B, H, W]`, in [0, 1].
+
+    Images are uint8 `[B, H, W, 3]`, labels uint8 `[B, H, W]`; ignored pixels have posterior 0.
+    """
+    logits = _logits(model, images).float()
+    asked = torch.from_numpy(labels.astype(np.int64)).to(logits.device)[:, None]
+    known = asked < logits.shape[1]
+    found = logits.softmax(dim=1).gather(1, asked.where(known, torch.zeros_like(asked)))
+    return (found * known)[:, 0].cpu().numpy()
 
 
 @torch.no_grad()
@@ -275,6 +249,17 @@ def describe_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
     features = model.backbone(_inputs(model, images))[-1].mean(dim=(2, 3))
     model.train(training)
     return features.float().cpu().numpy()
+
+
+def _logits(model: nn.Module, images: np.ndarray) -> torch.Tensor:
+    training = model.training
+    model.eval()
+    inputs = _inputs(model, images)
+    shape = tuple(inputs.shape[2:])
+    metas = [{"ori_shape": shape, "img_shape": shape, "pad_shape": shape} for _ in images]
+    logits = model.inference(inputs, metas)
+    model.train(training)
+    return logits
 
 
 def _inputs(model: nn.Module, images: np.ndarray) -> torch.Tensor:

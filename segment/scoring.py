@@ -8,7 +8,7 @@ import numpy as np
 from data.pairs.classes import ClassTable
 from data.pairs.confusion import confusion, scores
 from data.stage.errors import UserError
-from segment.pool import Pool
+from segment.batches.pool import Pool
 
 LOSS_POINTS = 100
 

@@ -20,8 +20,9 @@ from data.sources import ingest
 from data.stage.params import Params, read, read_raw
 from data.tools import preset
 from evaluate.config import ReportParams
-from segment import adapt, archs
-from segment.stages import train as segment_train
+from segment import adapt, archs, trust
+from segment.config import Config as SegmentConfig
+from segment.rows import read_rows
 from synth.joints import joint
 from synth.layouts import LAYOUTS
 from synth.making import parts, sets
@@ -42,6 +43,11 @@ for base in ("semantic_palette", "partial_palette"):
     PARAMS["train"]["joints"][name] = row
     PARAMS["sets"][name] = dict.fromkeys(row, name) | {"num_pairs": 1}
 PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
+# Nor are labels filtered, or rows trained once.
+FILTER = {"method": "cross_fitted", "num_folds": 3, "quantile": 0.1}
+PARAMS |= {"trust": {"semi": FILTER}}
+PARAMS["rows"]["alone"] = {"with": ["palette"], "real": 0}
+PARAMS["report"]["once"] = ["alone"]
 # Nor are palettes adaptive by default.
 PARAMS["train"] |= {"folds": [0, 1], "adaptive": {"leaning": {"layouts": "semantic_palette"}}}
 PARAMS["adaptive"]["leaning"] = {}
@@ -173,6 +179,18 @@ def test_adaptive_palettes_follow_their_folds_and_their_set_follows_them() -> No
     assert read == {"artifacts/real/train"}, "val and test are never looked at"
 
 
+def test_a_cell_follows_every_set_and_filter_but_depends_on_the_file_of_its_row_alone() -> None:
+    def asked(address: str) -> set[str]:
+        return {dep.def_path for dep in STAGES[address].deps if "artifacts" in dep.def_path}
+
+    assert asked("segment@semi-0") == {"artifacts/real", "artifacts/rows/semi.json"}
+    assert asked("once@alone") == {"artifacts/real", "artifacts/rows/alone.json"}
+    assert asked("rows") == {"artifacts/pairs", "artifacts/real/train", "artifacts/trust"}
+    assert asked("trust@semi") == {"artifacts/pairs/semi", "artifacts/real/train"}
+    made = {out.def_path for name in ("rows", "trust@semi", "filters") for out in STAGES[name].outs}
+    assert made == {"artifacts/rows", "artifacts/trust/semi", "artifacts/trust/filters.json"}
+
+
 def test_a_method_does_not_depend_on_its_siblings() -> None:
     for address in STAGES:
         if address.startswith(("produce@", "paint_joint@")):
@@ -207,7 +225,7 @@ SECTIONS: dict[str, type[Params]] = {
     "palette": fit_palette.PaletteParams,
     "training": training.TrainingParams,
     "produce": parts.ProduceParams,
-    "segment": segment_train.Config,
+    "segment": SegmentConfig,
     "adapt.advent": adapt.Config,
     "report": ReportParams,
 }
@@ -239,9 +257,12 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
         read(f"adaptive.{name}", adaptive.Config, params_file)
     for name in read_raw("sets", params_file):
         read(f"sets.{name}", sets.SetParams, params_file)
+    read_rows(params_file)
+    for name, numbers in (read_raw("trust", params_file) or {}).items():
+        read(f"trust.{name}", trust.TRUST[numbers["method"]].Config, params_file)
     extra = set(YAML(typ="safe", pure=True).load(params_file.read_text())) - {
         *(section.partition(".")[0] for section in (*SECTIONS, *FAMILIES)),
-        *("preset", "train", "joints", "adaptive", "sets"),
+        *("preset", "train", "joints", "adaptive", "sets", "rows", "trust"),
     }
     assert not extra, f"nothing reads {extra}"
 

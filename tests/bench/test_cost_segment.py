@@ -41,30 +41,34 @@ def test_an_iteration_goes_through_every_head():
             return self.body(images)
 
     with torch.device("meta"):
-        model, images = Model(), torch.zeros(2, 3, 8, 8)
+        model = Model()
     # images take no gradient
-    assert cost.iteration(model, images) == 2 * 64 * (2 * 3 * 4 + 3 * 4 * (5 + 2))
+    assert cost.iteration(model, 2, (8, 8)) == 2 * 64 * (2 * 3 * 4 + 3 * 4 * (5 + 2))
 
 
 def test_the_command_prints_every_cell_and_the_formula(root, tmp_path, monkeypatch, caplog):
     text = preset.merged(
         (root / "params.yaml").read_text(),
-        "recipes: {palette: {adapt: advent}}\n"
-        "report: {gan_train: [palette]}\ntrain: {folds: [0, 1]}",
+        "rows: {palette: {adapt: advent}, half: {with: [palette], adapt: advent, until: 0.5},"
+        " alone: {with: [palette], real: 0}}\n"
+        "report: {rows: [real, real_more, semi, palette, half], once: [alone]}\n"
+        "train: {folds: [0, 1]}\n"
+        "trust: {palette: {method: cross_fitted, num_folds: 3, quantile: 0.1}}",
         "test",
     )
     (tmp_path / "params.yaml").write_text(text)
     monkeypatch.chdir(tmp_path)
     caplog.set_level(logging.INFO)
     cost.main()
-    cells = [line.split() for line in caplog.messages if " seeds of " in line]
-    assert [cell[4] for cell in cells] == ["real", "semi", "palette", "partial"]
-    real, semi, palette, partial = (float(cell[6]) for cell in cells)
-    assert real == semi == partial < palette, "only a row that adapts has a critic"
-    (alone,) = [line.split() for line in caplog.messages if line.startswith("gan_train  ")][:1]
-    assert float(alone[3]) == real, "alone there is nothing to adapt to"
+    cells = [line.split() for line in caplog.messages if " of " in line and " seed" in line]
+    assert [cell[4] for cell in cells] == ["real", "real_more", "semi", "palette", "half", "alone"]
+    real, more, semi, palette, half, alone = (float(cell[6]) for cell in cells)
+    assert alone == real < semi == more, "an iteration costs what its pairs cost"
+    assert semi < half < palette, "only a row that adapts has a critic, and only while it does"
     (folds,) = [line.split() for line in caplog.messages if line.startswith("fold ")][:1]
     assert folds[1:3] == ["2", "folds"] and float(folds[4]) == real
+    (judges,) = [line.split() for line in caplog.messages if line.startswith("trust palette ")][:1]
+    assert judges[2:4] == ["3", "folds"] and float(judges[5]) == real
     assert caplog.messages[-1].startswith("hours = ")
 
 

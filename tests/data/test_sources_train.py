@@ -9,6 +9,7 @@ from ruamel.yaml import YAML
 from data.pairs.shards import PairSet
 from data.sources import SOURCES
 from data.tools import preset, verify
+from segment.stages import rows as segment_rows
 from segment.stages import train as segment_train
 from synth.stages import fit_palette, produce, train_layout, train_painter
 
@@ -29,6 +30,7 @@ def write_params(dataset: dict[str, object]) -> None:
     params["layouts"]["semantic_palette"]["levels"] = [[0, 8, 4]]
     params["painters"]["spade"]["num_images"] = 8
     params["segment"] |= {"iterations": 2, "num_slices": 1}
+    params["rows"] = {"palette": {"with": ["palette"]}}
     with Path("params.yaml").open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
 
@@ -45,7 +47,8 @@ def test_every_source_trains(name, request, files, run_ingest, tmp_path) -> None
     run_ingest("artifacts/real", **dataset, height=32, width=64)
     write_params(dataset)
 
-    train, palette, pairs = REAL / "train", ARTIFACTS / "palette", ARTIFACTS / "pairs"
+    train, palette = REAL / "train", ARTIFACTS / "palette"
+    pairs = ARTIFACTS / "pairs/palette"
     layout, painter = ARTIFACTS / "layout", ARTIFACTS / "painter"
     fit_palette.main(train=train, out=palette)
     train_layout.main(method="semantic_palette", train=train, palette=palette, out=layout)
@@ -65,7 +68,10 @@ def test_every_source_trains(name, request, files, run_ingest, tmp_path) -> None
     assert list(verify.faults(pairs)) == []
 
     cell = ARTIFACTS / "cell"
-    segment_train.main(recipe="palette", seed=0, pairs=pairs, real=REAL, out=cell)
+    folders = {"pairs": ARTIFACTS / "pairs", "real": REAL, "trust": ARTIFACTS / "trust"}
+    segment_rows.main(**folders, out=ARTIFACTS / "rows")
+    row = ARTIFACTS / "rows/palette.json"
+    segment_train.main(row=row, seed=0, **folders, out=cell)
     curve = json.loads((cell / "cell.json").read_text())["val_curve"]
     assert [point[0] for point in curve] == [2]
     assert all(0 <= score <= 100 for score in curve[0][1:])

@@ -11,6 +11,8 @@ from ruamel.yaml import YAML
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
+from segment.stages import rows as rows_stage
+from segment.stages import train as train_stage
 
 SIZE = (32, 48)
 CLASSES = ClassTable(
@@ -33,37 +35,64 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(CLASSES.colorize(label) + noise, 0, 255).astype(np.uint8), label
 
 
-def write_set(out: Path, seeds: range, synthetic: range = range(0)) -> PairSet:
-    origin = {"real": {"dataset": "scenes"}, "semi": {"painter": "none"}}
+def write_set(out: Path, source: str, numbers: range, **columns: Any) -> PairSet:
+    origin = {source: {"painter": "none"}}
     with ShardWriter(out, classes=CLASSES, size=SIZE, fingerprint="test", origin=origin) as writer:
-        for source, numbers in (("real", seeds), ("semi", synthetic)):
-            for number in numbers:
-                image, label = scene(number)
-                writer.write(Pair(f"{source}-{number:04d}", image, label, source))
+        for number in numbers:
+            image, label = scene(number)
+            more = {name: make(number) for name, make in columns.items()}
+            writer.write(Pair(f"{source}-{number:04d}", image, label, source, **more))
     return PairSet(out)
 
 
 @pytest.fixture(scope="session")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`real/{val,test}` and the pair sets of two recipes: `real`, and `semi` with synthetic."""
+    """`real/{train,val,test}`, and two sets of synthetic pairs, `semi` and the larger `more`."""
     root = tmp_path_factory.mktemp("artifacts")
-    write_set(root / "pairs/real", range(12))
-    write_set(root / "pairs/semi", range(12), synthetic=range(100, 109))
-    write_set(root / "real/val", range(200, 206))
-    write_set(root / "real/test", range(300, 304))
+    for split, numbers in (
+        ("train", range(12)),
+        ("val", range(200, 206)),
+        ("test", range(300, 304)),
+    ):
+        write_set(root / "real" / split, "real", numbers)
+    write_set(root / "pairs/semi", "semi", range(100, 109))
+    write_set(root / "pairs/more", "more", range(400, 418), edited=half, parent=parent_of)
     return root
 
 
-@pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Change into a folder whose params.yaml has the given changes of section `segment`."""
+def half(number: int) -> np.ndarray:
+    """Say that the right half of a pair was edited."""
+    edited = np.zeros(SIZE, bool)
+    edited[:, SIZE[1] // 2 :] = True
+    return edited
 
-    def make(**changes: Any) -> Path:
+
+def parent_of(number: int) -> str | None:
+    """Return the real pair that a pair descends from; every third has none."""
+    return f"real-{number % 12:04d}" if number % 3 else None
+
+
+ROWS: dict[str, dict[str, Any]] = {
+    "real": {},
+    "semi": {"with": ["semi"]},
+    "both": {"with": ["semi", "more"]},
+    "alone": {"with": ["semi"], "real": 0},
+    "adapted": {"with": ["semi"], "adapt": "advent"},
+}
+
+Workspace = Callable[..., Path]
+
+
+@pytest.fixture
+def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
+    """Change into a folder whose params.yaml has the given rows and changes of `segment`."""
+
+    def make(rows: Any = ROWS, trust: Any = None, **changes: Any) -> Path:
         segment = {
             "arch": "resnet18_mlp",
             "iterations": 8,
-            "batch_size": 4,
-            "real_share": 0.5,
+            "per_batch": {"real": 2, "synthetic": 2},
+            "seam": 0,
             "num_slices": 3,
             "learning_rate": 1e-3,
             "weight_decay": 0.01,
@@ -80,13 +109,24 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
             "weights": None,
             "archs": {"resnet18_mlp": {"width": 8, "channels": 16}},
         }
-        recipes = {name: {"adapt": "none"} for name in ("real", "semi")}
-        recipes["adapted"] = {"adapt": "advent"}
-        recipes["strange"] = {"adapt": "daformer"}
         advent = {"weight": 0.01, "width": 4, "lr": 1e-3}
-        params = {"segment": segment | changes, "recipes": recipes, "adapt": {"advent": advent}}
-        YAML().dump(params, tmp_path / "params.yaml")
+        params = {"segment": segment | changes, "rows": rows, "trust": trust or {}}
+        YAML().dump(params | {"adapt": {"advent": advent}}, tmp_path / "params.yaml")
         monkeypatch.chdir(tmp_path)
         return tmp_path
+
+    return make
+
+
+@pytest.fixture
+def train(artifacts: Path) -> Callable[..., Path]:
+    """Train a cell of a row of the workspace, as the stages `rows` and `segment` do."""
+
+    def make(out: Path, row: str = "semi", seed: int = 0, root: Path = artifacts) -> Path:
+        folders = {"pairs": root / "pairs", "real": root / "real", "trust": root / "trust"}
+        rows_stage.main(**folders, out=out.parent / "rows")
+        file = out.parent / "rows" / f"{row}.json"
+        train_stage.main(row=file, seed=seed, **folders, out=out)
+        return out
 
     return make

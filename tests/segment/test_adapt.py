@@ -11,9 +11,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from data.pairs.shards import PairSet
-from data.stage.errors import UserError
 from segment import adapt, archs, mm
-from segment.stages.train import main
+from segment.batches.loading import augmentation
+from segment.batches.mixes import make_mix
 
 
 def test_entropy_maps_by_hand() -> None:
@@ -57,8 +57,8 @@ def test_what_the_critic_says_is_priced_by_cross_entropy() -> None:
 
 def batch(artifacts: Path, num_real: int) -> list[dict[str, Any]]:
     """Real scenes, then negatives of scenes: domains that a critic can tell apart."""
-    found = [pair for pair in PairSet(artifacts / "pairs/semi").pairs(range(4))]
-    pack = mm.Compose(mm.augmentation((32, 48), (1.0, 1.0), 0.0, range(3)))
+    found = list(PairSet(artifacts / "real/train").pairs(range(4)))
+    pack = mm.Compose(augmentation((32, 48), (1.0, 1.0), 0.0, range(3)))
     return [
         pack(
             {
@@ -71,13 +71,14 @@ def batch(artifacts: Path, num_real: int) -> list[dict[str, Any]]:
     ]
 
 
-def adapted(steps: int) -> tuple[nn.Module, mm.OptimWrapper]:
+def adapted(steps: int, until: float = 1.0) -> tuple[nn.Module, mm.OptimWrapper]:
     torch.manual_seed(0)
     config = archs.ARCHS["resnet18_mlp"].build(3, width=8, channels=16)
     model = mm.build_model(archs.complete(config, (32, 48)))
-    adapt.Advent(
-        model, adapt.build_critic(3, 8, 0), num_real=2, num_batches=steps, weight=0.01, lr=1e-3
-    ).attach()
+    numbers = {"num_real": 2, "num_synthetic": 2, "num_batches": steps, "until": until, "seed": 0}
+    mix = make_mix(range(2), range(2, 4), **numbers)
+    config = adapt.Config(weight=0.01, width=8, lr=1e-3)
+    adapt.Advent(model, adapt.build_critic(3, 8, 0), mix, config).attach()
     return model, mm.OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3))
 
 
@@ -100,27 +101,23 @@ def test_the_segmenter_is_paid_for_real_images_that_look_synthetic(artifacts: Pa
     )
 
 
-def cell(artifacts: Path, out: Path, recipe: str) -> Path:
-    main(recipe=recipe, seed=0, pairs=artifacts / "pairs/semi", real=artifacts / "real", out=out)
-    return out
+def test_batches_of_real_pairs_alone_have_no_critic(artifacts: Path) -> None:
+    model, wrapper = adapted(4, until=0.5)
+    data = mm.pseudo_collate(batch(artifacts, num_real=2))
+    shown = [model.train_step(data, wrapper) for _ in range(4)]
+    assert ["critic" in step for step in shown] == [True, True, False, False]
+    for step in shown[2:]:
+        assert step["loss"].item() == step["decode.loss_ce"].item()
 
 
 def test_a_cell_that_adapts_is_its_own_and_saves_a_plain_segmenter(
-    artifacts: Path, workspace: Callable[..., Path]
+    train: Callable[..., Path], workspace: Callable[..., Path]
 ) -> None:
     root = workspace()
-    plain = load_file(cell(artifacts, root / "plain", "semi") / "model.safetensors")
-    first = cell(artifacts, root / "first", "adapted") / "model.safetensors"
-    again = cell(artifacts, root / "again", "adapted") / "model.safetensors"
+    plain = load_file(train(root / "plain") / "model.safetensors")
+    first = train(root / "first", "adapted") / "model.safetensors"
+    again = train(root / "again", "adapted") / "model.safetensors"
     assert first.read_bytes() == again.read_bytes()
     weights = load_file(first)
     assert weights.keys() == plain.keys()
     assert any(not torch.equal(weights[name], plain[name]) for name in plain)
-
-
-def test_batches_without_both_domains_are_refused(
-    artifacts: Path, workspace: Callable[..., Path]
-) -> None:
-    root = workspace(real_share=1.0)
-    with pytest.raises(UserError, match=r"a batch has 4 real of 4; set segment\.real_share"):
-        cell(artifacts, root / "cell", "adapted")

@@ -8,6 +8,7 @@ import torch
 
 from data.stage.errors import UserError
 from segment import archs, mm
+from segment.batches.loading import augmentation
 
 C = 7
 SIZE = (32, 64)
@@ -30,7 +31,7 @@ def check_one_step(model: torch.nn.Module) -> None:
     image = rng.integers(0, 256, (*SIZE, 3), np.uint8)
     label = rng.integers(0, C, SIZE, np.uint8)
     label[:5] = 255
-    pack = mm.Compose(mm.augmentation(SIZE, (1.0, 1.0), 0.0, range(C)))
+    pack = mm.Compose(augmentation(SIZE, (1.0, 1.0), 0.0, range(C)))
     items = [pack({"img": image, "gt_seg_map": label, "seg_fields": ["gt_seg_map"]})] * 2
     data = model.data_preprocessor(mm.pseudo_collate(items), training=True)
     losses = model(**data, mode="loss")

@@ -1,6 +1,8 @@
 """Folds: groups stay whole, and every pair is scored by a segmenter that has not seen it."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,90 +11,102 @@ from ruamel.yaml import YAML
 
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
-from data.sources.ingest import DatasetParams
 from data.stage.errors import UserError
-from segment.stages.fold import divide, groups_of, main
+from segment import folds
+from segment.folds import divide, groups_of
+from segment.stages.fold import main
 
-VIDEOS = {"a": 6, "b": 4, "c": 2}
+VIDEOS = "aaaaaabbbbcc"
 
 
 @pytest.fixture
-def videos(workspace, artifacts) -> Path:
-    """A workspace with the training pairs of three videos and their files, two folds."""
-    root = workspace(iterations=3)
-    params = YAML(typ="safe").load(root / "params.yaml")
-    params["dataset"] = {"source": "camvid", "root": "raw", "height": 32, "width": 48}
-    params["train"] = {"folds": [0, 1]}
-    YAML().dump(params, root / "params.yaml")
-    names = [f"{video}_{frame}" for video, count in VIDEOS.items() for frame in range(count)]
-    scenes = PairSet(artifacts / "pairs/real")
-    about = {"classes": scenes.classes, "size": scenes.size, "fingerprint": "f"}
-    with ShardWriter(root / "train", **about) as writer:
-        for name, pair in zip(names, scenes.pairs(), strict=True):
-            writer.write(Pair(name, pair.image, pair.label, "real"))
-    for folder in ("train", "trainannot"):
-        (root / "raw" / folder).mkdir(parents=True)
-        for name in names:
-            (root / "raw" / folder / f"{name}.png").touch()
-    return root
+def real(artifacts: Path) -> PairSet:
+    return PairSet(artifacts / "real/train")
 
 
-def test_every_pair_is_in_one_fold_and_every_video_whole():
-    ids = [f"{video}_{frame}" for video, count in VIDEOS.items() for frame in range(count)]
-    folds = divide(ids, {name: name[0] for name in ids}, 2)
-    assert sorted(name for fold in folds for name in fold) == sorted(ids)
-    assert [len(fold) for fold in folds] == [6, 6]
-    assert {frozenset(name[0] for name in fold) for fold in folds} == {
+@pytest.fixture
+def videos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twelve pairs of three videos."""
+    monkeypatch.setattr(folds, "groups_of", lambda pairs: list(VIDEOS))
+
+
+@pytest.fixture
+def run(workspace: Callable[..., Path], artifacts: Path) -> Callable[..., Path]:
+    """Train one fold of some."""
+
+    def make(fold: int, out: str, names: tuple[int, ...] = (0, 1)) -> Path:
+        root = workspace(iterations=3)
+        params = YAML(typ="safe").load(root / "params.yaml")
+        YAML().dump(params | {"train": {"folds": list(names)}}, root / "params.yaml")
+        main(fold=fold, train=artifacts / "real/train", out=root / out)
+        return root / out
+
+    return make
+
+
+def test_every_pair_is_in_one_fold_and_every_video_whole(real: PairSet, videos: None) -> None:
+    found = divide(real, 2, "folds")
+    assert sorted(np.concatenate(found).tolist()) == list(range(12))
+    assert {frozenset(VIDEOS[row] for row in rows) for rows in found} == {
         frozenset("a"),
         frozenset("bc"),
     }
 
 
-def test_pairs_without_a_group_are_divided_one_by_one_and_the_same_way_again():
-    ids = [str(number) for number in range(11)]
-    folds = divide(ids, dict.fromkeys(ids, ""), 3)
-    assert sorted(len(fold) for fold in folds) == [3, 4, 4]
-    assert folds == divide(ids, {}, 3)
-    assert folds != [set(ids[:4]), set(ids[4:8]), set(ids[8:])], "neighbours may be alike"
+def test_pairs_without_a_group_are_divided_one_by_one_and_the_same_way_again(
+    real: PairSet,
+) -> None:
+    found = divide(real, 5, "folds")
+    assert sorted(len(rows) for rows in found) == [2, 2, 2, 3, 3]
+    assert sorted(np.concatenate(found).tolist()) == list(range(12))
+    again = divide(real, 5, "folds")
+    assert all(np.array_equal(a, b) for a, b in zip(found, again, strict=True))
 
 
-def test_fewer_videos_than_folds_is_one_line():
-    with pytest.raises(UserError, match="from 1 videos, cities or scenes, too few for 2 folds"):
-        divide(["x_0", "x_1"], {"x_0": "x", "x_1": "x"}, 2)
+def test_fewer_videos_than_folds_is_one_line(real: PairSet, videos: None) -> None:
+    with pytest.raises(UserError, match=r"from 3 videos, .*, too few for 4 folds; lower n"):
+        divide(real, 4, "n")
 
 
-def test_streets_have_no_groups(tmp_path):
-    streets = {"num_train": 2, "num_val": 1, "num_test": 1}
-    dataset = DatasetParams(source="streets", root=tmp_path, height=32, width=64, streets=streets)
-    assert list(groups_of(dataset).values()) == ["", ""]
+@pytest.mark.skipif("group" not in Pair.__dataclass_fields__, reason="sets have no groups yet")
+def test_groups_are_those_of_the_set_and_a_pair_without_one_is_its_own(
+    real: PairSet, tmp_path: Path
+) -> None:
+    about = {"classes": real.classes, "size": real.size, "fingerprint": "f"}
+    names = {0: "x", 1: "x", 2: "real-0003"}
+    with ShardWriter(tmp_path / "set", **about) as writer:
+        for row, pair in enumerate(real.pairs(range(4))):
+            writer.write(replace(pair, group=names.get(row)))
+    found = groups_of(PairSet(tmp_path / "set"))
+    assert found[0] == found[1]
+    assert len(set(found)) == 3, "a group may be called like a pair"
 
 
-def test_a_fold_scores_the_pairs_that_were_left_out(videos):
+def test_a_fold_scores_the_pairs_that_were_left_out(
+    real: PairSet, run: Callable[..., Path]
+) -> None:
     seen = []
     for fold in (0, 1):
-        main(fold=fold, train=Path("train"), out=Path("folds") / str(fold))
-        (file,) = (videos / "folds" / str(fold)).iterdir()  # nothing else is left behind
+        (file,) = run(fold, f"folds/{fold}").iterdir()  # nothing else is left behind
         content = json.loads(file.read_text())
         assert content["num_folds"] == 2
-        labels = [pair.label for pair in PairSet(videos / "train").pairs()]
-        ids = PairSet(videos / "train").ids()
-        held_out = [labels[ids.index(name)] for name in content["held_out"]]
+        ids = real.ids()
+        held_out = [real[ids.index(name)].label for name in content["held_out"]]
         counts = np.bincount(np.concatenate(held_out).ravel(), minlength=3)
         assert np.sum(content["confusion"], axis=1).tolist() == counts.tolist()
         seen += content["held_out"]
-    assert sorted(seen) == sorted(PairSet(videos / "train").ids())
+    assert sorted(seen) == sorted(real.ids())
 
 
-def test_equal_folds_are_equal_files(videos):
-    for out in ("once", "again"):
-        main(fold=1, train=Path("train"), out=Path(out))
-    assert Path("once/fold.json").read_bytes() == Path("again/fold.json").read_bytes()
+def test_equal_folds_are_equal_files(run: Callable[..., Path]) -> None:
+    once, again = (run(1, name) / "fold.json" for name in ("once", "again"))
+    assert once.read_bytes() == again.read_bytes()
 
 
-@pytest.mark.parametrize("folds", [[], [0], [1, 2], [0, 2]])
-def test_folds_are_numbered_from_zero(videos, folds):
-    params = YAML(typ="safe").load(videos / "params.yaml")
-    YAML().dump(params | {"train": {"folds": folds}}, videos / "params.yaml")
+@pytest.mark.parametrize("names", [(), (0,), (1, 2), (0, 2)])
+def test_folds_are_numbered_from_zero(
+    run: Callable[..., Path], tmp_path: Path, names: tuple[int, ...]
+) -> None:
     with pytest.raises(UserError, match=r"train.folds = .*; number two folds or more from 0"):
-        main(fold=0, train=Path("train"), out=Path("out"))
-    assert not Path("out").exists()
+        run(0, "out", names)
+    assert not (tmp_path / "out").exists()

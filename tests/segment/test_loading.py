@@ -10,26 +10,28 @@ import torch
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from segment import mm
-from segment.loading import plain_errors
-from segment.mixes import make_mix
-from segment.pool import Pool
+from segment.batches.loading import augmentation, plain_errors
+from segment.batches.mixes import make_mix
+from segment.batches.pool import Part, Pool
 
-NUM_BATCHES = 12  # of 6 pairs: three epochs and a half of 21 pairs
+NUM_BATCHES = 12  # of 6 pairs: four epochs of 18 pairs
 
 
-def batches(artifacts: Path, num_workers: int, seed: int = 3, **keep: Any) -> list[Any]:
-    pairs = PairSet(artifacts / "pairs/semi")
+def batches(
+    artifacts: Path, num_workers: int, seed: int = 3, augment: str = "photometric", **keep: Any
+) -> list[Any]:
+    pairs = PairSet(artifacts / "pairs/more")
     list(pairs.pairs())  # read before the workers are forked, as `score` and the audit do
-    pool = Pool(pairs, range(len(pairs)), **({"memory_limit_mb": 0} | keep))
+    pool = Pool([Part.whole(pairs)], **({"memory_limit_mb": 0} | keep))
     mix = make_mix(
         range(len(pool)),
         range(0),
-        batch_size=6,
-        real_share=1.0,
+        num_real=6,
+        num_synthetic=0,
         num_batches=NUM_BATCHES,
         seed=seed,
     )
-    pipeline = mm.augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored)
+    pipeline = augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored, augment)
     return list(mm.loader(pool, mix, pairs.classes, pipeline, num_workers))
 
 
@@ -49,6 +51,10 @@ def test_batches_do_not_depend_on_workers_or_on_where_pairs_are_kept(
     for num_workers in (0, 1, 2):
         assert_equal(reference, batches(artifacts, num_workers))
         assert_equal(reference, batches(artifacts, num_workers, scratch=tmp_path))
+    plain = batches(artifacts, 0, augment="standard")
+    for one, other in zip(reference[0]["data_samples"], plain[0]["data_samples"], strict=True):
+        assert torch.equal(one.gt_sem_seg.data, other.gt_sem_seg.data), "colours change alone"
+    assert not torch.equal(reference[0]["inputs"][0], plain[0]["inputs"][0])
     another = batches(artifacts, 0, seed=4)
     assert not torch.equal(reference[0]["inputs"][0], another[0]["inputs"][0])
 
@@ -64,9 +70,9 @@ def test_a_damaged_pair_is_one_line_whoever_loads_it(
             content[content.index(b"IDAT") + 20] ^= 1
         (tmp_path / file.name).write_bytes(content)
     pairs = PairSet(tmp_path)
-    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=0)
-    mix = make_mix(range(6), range(0), batch_size=2, real_share=1.0, num_batches=3, seed=0)
-    pipeline = mm.augmentation(pairs.size, (1.0, 1.0), 0.0, pairs.classes.mirrored)
+    pool = Pool([Part.whole(pairs)], memory_limit_mb=0)
+    mix = make_mix(range(6), range(0), num_real=2, num_synthetic=0, num_batches=3, seed=0)
+    pipeline = augmentation(pairs.size, (1.0, 1.0), 0.0, pairs.classes.mirrored)
     with (
         pytest.raises(UserError, match=r"real-00000\.parquet is damaged") as caught,
         plain_errors(),
@@ -79,11 +85,10 @@ def test_what_is_kept_is_not_written_into_by_the_transforms(
     artifacts: Path, tmp_path: Path
 ) -> None:
     pairs = PairSet(artifacts / "real/val")
-    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=0, scratch=tmp_path)
+    pool = Pool([Part.whole(pairs)], memory_limit_mb=0, scratch=tmp_path)
     before = [np.copy(pool[index][0]) for index in range(len(pool))]
-    items = mm.dataset(
-        pool, pairs.classes, mm.augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2)), seed=0
-    )
+    pipeline = augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2), "photometric")
+    items = mm.dataset(pool, pairs.classes, pipeline, seed=0)
     for index in range(len(pool)):
         items[index, index]
         assert np.array_equal(pool[index][0], before[index])

@@ -13,9 +13,10 @@ from data.pairs.classes import IGNORE, ClassTable
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from segment import archs, mm
+from segment.batches.loading import augmentation
+from segment.batches.pool import Part, Pool
 from segment.cell import class_weights
 from segment.losses import BalancedCrossEntropy
-from segment.pool import Pool
 
 
 def tiny_model(width: int = 8) -> torch.nn.Module:
@@ -26,9 +27,9 @@ def tiny_model(width: int = 8) -> torch.nn.Module:
 
 def dataset(artifacts: Path, crop: tuple[float, float], flip: float = 0.5) -> mm.PairDataset:
     pairs = PairSet(artifacts / "real/val")
-    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=100)
+    pool = Pool([Part.whole(pairs)], memory_limit_mb=100)
     return mm.dataset(
-        pool, pairs.classes, mm.augmentation(pairs.size, crop, flip, pairs.classes.mirrored), seed=5
+        pool, pairs.classes, augmentation(pairs.size, crop, flip, pairs.classes.mirrored), seed=5
     )
 
 
@@ -62,9 +63,9 @@ def test_left_classes_become_right_ones_where_a_pair_is_mirrored(artifacts: Path
     names = pairs.classes.names
     first, second, *rest = pairs.classes.classes
     swapped = ClassTable((replace(first, mirror=names[1]), replace(second, mirror=names[0]), *rest))
-    pool = Pool(pairs, range(len(pairs)), memory_limit_mb=100)
-    plain = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, pairs.classes.mirrored)
-    aware = mm.augmentation(pairs.size, (1.0, 1.0), 1.0, swapped.mirrored)
+    pool = Pool([Part.whole(pairs)], memory_limit_mb=100)
+    plain = augmentation(pairs.size, (1.0, 1.0), 1.0, pairs.classes.mirrored)
+    aware = augmentation(pairs.size, (1.0, 1.0), 1.0, swapped.mirrored)
     before = label_of(mm.dataset(pool, pairs.classes, plain, seed=5)[0, 0])
     after = label_of(mm.dataset(pool, swapped, aware, seed=5)[0, 0])
     ids = np.array([1, 0, *range(2, 256)])
@@ -105,6 +106,21 @@ def test_features_are_the_last_map_averaged_over_the_image(artifacts: Path) -> N
     expected = np.stack([[channel.mean() for channel in one] for one in maps])
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
+
+
+def test_posteriors_are_those_of_each_pixels_own_class(artifacts: Path) -> None:
+    model = tiny_model().train()
+    found = list(PairSet(artifacts / "real/val").pairs(range(2)))
+    images = np.stack([pair.image for pair in found])
+    labels = np.stack([pair.label for pair in found])
+    each = np.stack([mm.posteriors(model, images, np.full_like(labels, c)) for c in range(3)])
+    np.testing.assert_allclose(each.sum(axis=0), 1, rtol=1e-5)
+    assert np.array_equal(each.argmax(axis=0), mm.label_images(model, images))
+    own = np.take_along_axis(each, labels[None].astype(int), 0)[0]
+    assert np.array_equal(mm.posteriors(model, images, labels), own)
+    labels[0, 0] = IGNORE
+    assert (mm.posteriors(model, images, labels)[0, 0] == 0).all()
+    assert model.training
 
 
 def test_backbone_weights_are_loaded(tmp_path: Path) -> None:

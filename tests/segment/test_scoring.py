@@ -7,13 +7,13 @@ import pytest
 
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
-from segment.pool import Pool
+from segment.batches.pool import Part, Pool
 from segment.scoring import Curves, confusions
 
 
 @pytest.fixture
 def val(artifacts: Path) -> Pool:
-    return Pool(PairSet(artifacts / "real/val"), range(6), memory_limit_mb=100)
+    return Pool([Part.whole(PairSet(artifacts / "real/val"))], memory_limit_mb=100)
 
 
 def all_road(images: np.ndarray) -> np.ndarray:

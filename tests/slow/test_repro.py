@@ -79,6 +79,7 @@ def test_an_experiment_runs_only_what_depends_on_the_changed_number(
     assert set(ran(output)) == {
         "layout@semantic_palette",
         "produce@palette",
+        "rows",
         "segment@palette-0",
         "segment@palette-1",
         "score@palette",

@@ -21,6 +21,8 @@ from data.sources import ingest
 from data.stage.params import read, read_raw
 from data.tools import preset
 from segment import archs, mm
+from segment.config import Config, build_config
+from segment.stages import rows as segment_rows
 from segment.stages import train as segment_train
 from synth.joints import joint
 from synth.layouts import LAYOUTS
@@ -185,10 +187,10 @@ def test_painters_have_the_published_parameters(name, painter):
 
 def test_the_segmenter_is_the_published_one(name):
     """A ResNet-101 without its classifier, 42,500,160, but for the stem, which has 128 channels."""
-    config = read("segment", segment_train.Config)
+    config = read("segment", Config)
     classes, size = dataset()
     with torch.device("meta"):
-        model = mm.build_model(segment_train.build_config(config, classes, size))
+        model = mm.build_model(build_config(config, classes, size))
     published = 42_500_160
     stem = (3 * 64 + 64 * 64 + 64 * 128) * 9 + 2 * (64 + 64 + 128)
     first = (128 - 64) * (64 + 256)  # the first block sees 128 channels, twice
@@ -254,15 +256,20 @@ def test_two_steps_of_every_stage_at_full_width(root, tmp_path, monkeypatch):
     for name, *_ in JOINTS:
         tiny |= {f"joints.{name}.warm_up_images": 2, f"joints.{name}.num_images": 4}
         tiny |= {f"joints.{name}.batch_size": 2}
-    tiny |= {"segment.iterations": 2, "segment.batch_size": 2, "segment.num_slices": 1}
+    tiny |= {"segment.iterations": 2, "segment.num_slices": 1}
+    tiny |= {"segment.per_batch": {"real": 1, "synthetic": 1}}
+    rows = {"partial": {"with": ["partial"]}, "da": {"with": ["partial"], "adapt": "advent"}}
+    tiny |= {"rows": rows}
     write("paper", root, tmp_path, tiny | {"segment.num_workers": 0, "segment.val_every": 2})
     write_cityscapes(Path("data/raw/cityscapes"))
     train_all()
     for name in MADE:
         assert PairSet(Path("pairs") / name).manifest["sources"] == {name: 2}
-    for recipe in ("partial", "partial_da"):
-        pairs, out = Path("pairs/partial"), Path("cells") / recipe
-        segment_train.main(recipe=recipe, seed=0, pairs=pairs, real=Path("real"), out=out)
+    folders = {name: Path(name) for name in ("pairs", "real", "trust")}
+    segment_rows.main(**folders, out=Path("rows"))
+    for row in rows:
+        out = Path("cells") / row
+        segment_train.main(row=Path(f"rows/{row}.json"), seed=0, **folders, out=out)
         assert json.loads((out / "cell.json").read_text())["val_curve"][0][0] == 2
 
 

@@ -1,7 +1,7 @@
 """From a pool of pairs to the batches of a training, by any number of worker processes."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +10,43 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.pairs.classes import ClassTable
 from data.stage.errors import UserError
-from segment.mixes import Mix
-from segment.pool import Pool
+from segment.batches.mixes import Mix
+from segment.batches.pool import Pool
 
 Sample = dict[str, Any]
+
+
+def augmentation(
+    size: tuple[int, int],
+    crop: tuple[float, float],
+    flip: float,
+    mirrored: Sequence[int],
+    augment: str = "standard",
+) -> list[dict]:
+    """Return the training transforms for crops of `size` (height, width).
+
+    The crop's side is a share of the image's side, uniform in zoom between the two of `crop`; it
+    is scaled back to `size`. A share above 1 shows the image smaller, padded with `IGNORE`. With
+    probability `flip` the crop is mirrored, and class c becomes `mirrored[c]`. `photometric` adds
+    MMSegmentation's distortion of brightness, contrast, saturation and hue, as its configs do.
+    """
+    height, width = size
+    smallest, largest = crop
+    swapped = [(a, b) for a, b in enumerate(mirrored) if a < b]
+    # It calls its colours BGR; a hue of RGB runs the other way round, and its shifts are symmetric.
+    distortion = [{"type": "PhotoMetricDistortion"}] if augment == "photometric" else []
+    return [
+        {
+            "type": "RandomResize",
+            "scale": (width, height),
+            "ratio_range": (1 / largest, 1 / smallest),
+            "keep_ratio": True,
+        },
+        {"type": "RandomCrop", "crop_size": (height, width)},
+        {"type": "RandomFlip", "prob": flip, "swap_seg_labels": swapped or None},
+        *distortion,
+        {"type": "PackSegInputs"},
+    ]
 
 
 class PairDataset(Dataset):

@@ -1,4 +1,4 @@
-"""Which pairs a segmenter sees, and in which order: real and synthetic shares of every batch."""
+"""Which pairs a segmenter sees, and in which order: real and synthetic items of every batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,17 +26,30 @@ def slice_of(rows: np.ndarray, seed: int, num_slices: int) -> np.ndarray:
 class Mix:
     """The batches of one training: item i of batch b is a pure function of (seed, b, i).
 
-    `real` and `synthetic` are indices of pairs. Every batch holds `num_real` real pairs and
-    `batch_size - num_real` synthetic ones; both streams visit each of their pairs once an epoch,
-    in an order of their own.
+    `real` and `synthetic` are indices of pairs. The first `num_mixed` batches hold `num_real` real
+    and `num_synthetic` synthetic pairs, the others as many pairs, all real. Both streams visit
+    each of their pairs once an epoch, in an order of their own; several sets are one stream, so
+    that each is shown in proportion to its size.
     """
 
     real: np.ndarray
     synthetic: np.ndarray
-    batch_size: int
     num_real: int
+    num_synthetic: int
     num_batches: int
+    num_mixed: int
     seed: int
+
+    @property
+    def batch_size(self) -> int:
+        """Return the number of pairs in a batch, the same in all."""
+        return self.num_real + self.num_synthetic
+
+    @property
+    def repeats(self) -> float:
+        """Return how often a synthetic pair is shown on average; 0 without any."""
+        shown = self.num_synthetic * self.num_mixed
+        return shown / len(self.synthetic) if shown else 0.0
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -51,13 +64,16 @@ class Mix:
 
     def batch(self, number: int) -> np.ndarray:
         """Return the indices of one batch, real pairs first, int64 `[batch_size]`."""
-        num_synthetic = self.batch_size - self.num_real
+        mixed, alone = min(number, self.num_mixed), max(0, number - self.num_mixed)
+        shown = mixed * self.num_real + alone * self.batch_size
+        real_key, synthetic_key = (self.seed, REAL), (self.seed, SYNTHETIC)
+        if number >= self.num_mixed:
+            return _draw(self.real, shown, self.batch_size, real_key)
+        first = number * self.num_synthetic
         return np.concatenate(
             [
-                _draw(self.real, number * self.num_real, self.num_real, (self.seed, REAL)),
-                _draw(
-                    self.synthetic, number * num_synthetic, num_synthetic, (self.seed, SYNTHETIC)
-                ),
+                _draw(self.real, shown, self.num_real, real_key),
+                _draw(self.synthetic, first, self.num_synthetic, synthetic_key),
             ]
         )
 
@@ -66,25 +82,27 @@ def make_mix(
     real: Sequence[int],
     synthetic: Sequence[int],
     *,
-    batch_size: int,
-    real_share: float,
+    num_real: int,
+    num_synthetic: int,
     num_batches: int,
+    until: float = 1.0,
     seed: int,
 ) -> Mix:
     """Plan the batches of a training.
 
-    With synthetic pairs, round(`real_share` * `batch_size`) items of every batch are real;
-    without any, all are. The total is the same, so recipes differ only in what they show.
+    After the fraction `until` of the batches, in (0, 1], only real pairs are shown.
     """
-    num_real = round(real_share * batch_size) if len(synthetic) else batch_size
-    if num_real and not len(real):
-        raise UserError("the pair set holds no real pairs; set segment.real_share to 0 or add them")
+    if (num_real or until < 1) and not len(real):
+        raise UserError("the set of real pairs is empty; set `real: 0` in the row, or add pairs")
+    if num_synthetic and not len(synthetic):
+        raise UserError("the row's sets are empty; set `synthetic: 0` in the row, or add pairs")
     return Mix(
         real=np.asarray(real, np.int64),
         synthetic=np.asarray(synthetic, np.int64),
-        batch_size=batch_size,
         num_real=num_real,
+        num_synthetic=num_synthetic,
         num_batches=num_batches,
+        num_mixed=max(1, round(until * num_batches)),
         seed=seed,
     )
 

@@ -1,0 +1,1 @@
+"""From pair sets to the batches of a training."""

@@ -1,0 +1,71 @@
+"""What every label filter works with: sets, segmenters to be trained, and connected components."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from data.pairs.pairset import PairSet
+
+BATCH_SIZE = 16
+
+Posteriors = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Images `[B, H, W, 3]`, labels `[B, H, W]` -> posterior of each pixel's own class `[B, H, W]`."""
+
+
+@dataclass(frozen=True)
+class Judging:
+    """A set of synthetic pairs, the real training pairs, and how to train a segmenter on these.
+
+    `fit(held_out, number)` trains segmenter `number` without the given rows of `real`.
+    """
+
+    pairs: PairSet
+    real: PairSet
+    fit: Callable[[np.ndarray, int], Posteriors]
+
+
+@dataclass(frozen=True)
+class Trusted:
+    """One packed mask for each pair, uint8 `[N, ceil(H * W / 8)]`, and facts for the reader."""
+
+    bits: np.ndarray
+    facts: dict[str, object]
+
+
+def components(label: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Number the connected components of each class in a label `[H, W]`.
+
+    Returns the number of each pixel's component, int32 `[H, W]`, 0 where it is ignored, and the
+    class of each component, int64 `[K]`, of which component k is entry k - 1. Pixels are connected
+    along their sides.
+    """
+    numbered = np.zeros(label.shape, np.int32)
+    classes: list[int] = []
+    for entry in np.unique(label[label < num_classes]).tolist():
+        found, count = ndimage.label(label == entry)
+        numbered[found > 0] = found[found > 0] + len(classes)
+        classes += [entry] * count
+    return numbered, np.asarray(classes, np.int64)
+
+
+def means(numbered: np.ndarray, num_components: int, values: np.ndarray) -> np.ndarray:
+    """Return the mean of values `[H, W]` over each component, float64 `[K]`."""
+    places, length = numbered.ravel(), num_components + 1
+    sums = np.bincount(places, values.ravel().astype(np.float64), length)
+    return sums[1:] / np.bincount(places, minlength=length)[1:]
+
+
+def measured(
+    posteriors: Posteriors, pairs: PairSet, rows: Sequence[int]
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Yield row, classes `[K]` and mean posteriors `[K]` of the components of some pairs."""
+    num_classes = pairs.classes.num_classes
+    for first in range(0, len(rows), BATCH_SIZE):
+        chosen = [int(row) for row in rows[first : first + BATCH_SIZE]]
+        images, labels = zip(*(pairs.arrays(row) for row in chosen), strict=True)
+        found = posteriors(np.stack(images), np.stack(labels))
+        for row, label, values in zip(chosen, labels, found, strict=True):
+            numbered, classes = components(label, num_classes)
+            yield row, classes, means(numbered, len(classes), values)
