@@ -181,7 +181,10 @@ def alone_of(params: Mapping[str, Any]) -> dict[str, str]:
     return {
         row["with"][0]: name
         for name, row in params["rows"].items()
-        if row and set(row) <= {"with", "real"} and row.get("real") == 0 and len(row["with"]) == 1
+        if row
+        and set(row) <= {"with", "real", "synthetic"}
+        and row.get("real") == 0
+        and len(row["with"]) == 1
     }
 
 
