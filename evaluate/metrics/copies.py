@@ -28,10 +28,7 @@ def nearest(
 
 
 def copies(
-    synthetic: np.ndarray,
-    train: np.ndarray,
-    held_out: np.ndarray,
-    own: Sequence[int | None],
+    synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, own: Sequence[int | None]
 ) -> tuple[float, np.ndarray, np.ndarray]:
     """Compare how near synthetic and held-out real images come to the real training images.
 
@@ -58,11 +55,7 @@ def of_set(scored: Scored) -> Found | None:
     percent, index, distance = copies(scored.features, train.features, val.features, own)
     first = np.argsort(distance, kind="stable")[:NUM_CLOSEST]
     closest = [
-        {
-            "id": ids[scored.rows[i]],
-            "real": train.ids[index[i]],
-            "distance": float(distance[i]),
-        }
+        {"id": ids[scored.rows[i]], "real": train.ids[index[i]], "distance": float(distance[i])}
         for i in first
     ]
     return Found(percent, facts={"closest": closest})

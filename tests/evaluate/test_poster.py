@@ -46,11 +46,7 @@ def test_gains_are_the_differences_of_the_posters_scores():
             "Sem. Palette, end to end",
         ),
         (Made("semantic_palette", "spade"), CONDITIONAL, "Sem. Palette"),
-        (
-            Made("partial_palette", "spade", end_to_end=True),
-            AUGMENTATION,
-            "Part. Sem. Palette",
-        ),
+        (Made("partial_palette", "spade", end_to_end=True), AUGMENTATION, "Part. Sem. Palette"),
         (Made("semantic_palette", "spade", "advent"), CONDITIONAL, None),
         (Made("semantic_palette", "pix2pixhd"), AUGMENTATION, None),
     ],
