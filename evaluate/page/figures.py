@@ -39,7 +39,7 @@ def draw_gains(content: Content, folder: Path) -> list[Figure]:
     """Draw the forest plot of every split, the one that the verdict rests on first."""
     caption = (
         "Gains over the better baseline with 95 % intervals, and those of single seeds (pale). "
-        "Grey: the interval holds zero, which is no evidence."
+        "Grey: the interval holds zero, or there is none, which is no evidence."
     )
     drawn = []
     for split in reversed(list(content.measured)):

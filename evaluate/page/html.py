@@ -40,7 +40,8 @@ details { border-top: 1px solid var(--line); padding: .1rem 0 }
 details > details, details details { margin-left: .8rem }
 summary { cursor: pointer; padding: .55rem 0; font-weight: 600 }
 @media (max-width: 600px) { .sheet { overflow-x: auto }
-  .sheet img { max-width: none; width: 620px } }
+  .sheet img { max-width: none; width: 620px }
+  table { font-size: .78rem } th, td { padding: .3rem .35rem } th { min-width: 0 } }
 """
 SORT = """
 for (const th of document.querySelectorAll("th")) th.onclick = () => {

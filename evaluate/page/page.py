@@ -11,6 +11,7 @@ from evaluate.page.beside import beside
 from evaluate.page.blocks import Block, Figure, Fold, Section, Table, Text, bullets, text
 from evaluate.page.quality import quality
 from evaluate.provenance import as_yaml, preset, versions
+from evaluate.verdict import seeds_in_words
 
 Json = dict[str, Any]
 SEED = re.compile(r"-\d+$")  # ends the stage names of cells, for example segment@real-0
@@ -83,13 +84,6 @@ def reading(content: Content) -> list[Block]:
         else "There is no row `real_more`: what rows gain over `real` may be what more pairs in a "
         "batch would have gained too."
     )
-    few = (
-        f"With {n} seed{'s' if n > 1 else ''} intervals are wide or missing; a claim about less "
-        "than one point needs five or more. Add to `report.seeds`: finished cells are kept as long "
-        "as `segment.num_slices` has a slice for every seed."
-        if n < 5
-        else ""
-    )
     return bullets(
         [
             f"The verdict rests on {content.head}: {chosen}.",
@@ -105,11 +99,21 @@ def reading(content: Content) -> list[Block]:
             "number; intervals are those of single rows.",
             "All of it is conditional on one trained generator per method: deviations hold the "
             "segmenter's seed and the slice of pairs that it reads, not the generators' training.",
-            few,
+            _few_seeds(n),
             "If a row does not help, look first at its pairs, then at alignment (a painter that "
             "does not show what its labels say teaches wrong ones), then at the real pairs in a "
             "batch.",
         ]
+    )
+
+
+def _few_seeds(n: int) -> str:
+    if n >= 5:
+        return ""
+    return (
+        f"With {seeds_in_words(n)} intervals are wide or missing; a claim about less than one "
+        "point needs five or more. Add to `report.seeds`: finished cells are kept as long as "
+        "`segment.num_slices` has a slice for every seed."
     )
 
 
