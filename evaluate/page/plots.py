@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluate.page.style import COLORS, GRID, INK, MUTED, colors, figure, label_ends
+from evaluate.page.style import COLORS, GRID, INK, MUTED, colors, figure
 from evaluate.statistics import Interval
 
 Json = dict[str, Any]
@@ -89,26 +89,27 @@ def _class_limits(gains: Sequence[Interval]) -> tuple[float, float]:
 def val_curves(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Draw mIoU on val while training: mean over seeds, band from the lowest to the highest."""
     shade = colors(list(curves))
-    with figure(path, 6.3, 3.8) as (fig, (ax,)):
-        ends = []
-        for name, (iterations, values) in curves.items():
+    last = max(float(iterations[-1]) for iterations, _ in curves.values())
+    late = [values[:, iterations >= 0.2 * last] for iterations, values in curves.values()]
+    low, high = min(v.min() for v in late), max(v.max() for v in late)
+    with figure(path, 6.3, 3.8) as (_, (ax,)):
+        for name, (iterations, values) in _highest_first(curves):
             mean = values.mean(axis=0)
-            ax.plot(iterations, mean, color=shade[name], lw=1.8)
+            ax.plot(iterations, mean, color=shade[name], lw=1.8, label=f"{name} {mean[-1]:.1f}")
             if len(values) > 1:
-                low, high = values.min(axis=0), values.max(axis=0)
-                ax.fill_between(iterations, low, high, color=shade[name], alpha=0.13, lw=0)
-            ends.append((f"{name} {mean[-1]:.1f}", float(mean[-1]), shade[name]))
+                band = values.min(axis=0), values.max(axis=0)
+                ax.fill_between(iterations, *band, color=shade[name], alpha=0.13, lw=0)
         ax.grid(axis="y")
         ax.set_xlabel("iterations")
         ax.set_title("mIoU on val while training, %")
-        last = max(float(iterations[-1]) for iterations, _ in curves.values())
-        late = [values[:, iterations >= 0.2 * last] for iterations, values in curves.values()]
-        low, high = min(v.min() for v in late), max(v.max() for v in late)
         pad = 0.06 * (high - low) or 1
         ax.set_ylim(low - pad, high + pad)  # the steep beginning would flatten all the rest
         ax.set_xlim(left=0, right=last)
-        fig.draw_without_rendering()
-        label_ends(ax, ends, last)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _highest_first(curves: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(curves.items(), key=lambda entry: -entry[1][1][:, -1].mean())
 
 
 def aic(path: Path, curve: Sequence[tuple[int, float]], chosen: int) -> None:

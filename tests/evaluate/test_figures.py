@@ -8,7 +8,6 @@ from evaluate.collect import class_fractions, late_rise, val_curves
 from evaluate.page.figures import frequent_and_rare
 from evaluate.page.gallery import EDGE, outlined
 from evaluate.page.plots import running_mean
-from evaluate.page.style import spaced
 
 
 def test_the_outline_is_the_inner_border_of_the_band():
@@ -20,12 +19,6 @@ def test_the_outline_is_the_inner_border_of_the_band():
     expected[1:-1, 3:5] = False
     assert (marked == expected).all()
     assert not found[~marked].any()
-
-
-def test_labels_are_moved_apart_about_their_mean():
-    assert spaced([0.0, 10.0], 2) == [0.0, 10.0]
-    assert spaced([5.0, 5.0], 2) == [4.0, 6.0]
-    assert spaced([4.0, 5.0, 5.5], 2) == pytest.approx([2.833, 4.833, 6.833], abs=1e-3)
 
 
 def test_a_running_mean_is_cut_at_the_ends():
