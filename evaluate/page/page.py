@@ -66,9 +66,9 @@ def reading(content: Content) -> list[Block]:
     measured, about = content.measured[content.head], content.about(BASELINE)
     n, compared = len(content.params.seeds), len(content.rows)
     chosen = (
-        "which nothing was chosen on; val was looked at while developing"
+        ", which nothing was chosen on; val was looked at while developing"
         if content.head == "test"
-        else "there is no test split, and val was looked at while developing"
+        else ": there is no test split, and val was looked at while developing"
     )
     number = len(measured.split.groups)
     units = (
@@ -86,7 +86,7 @@ def reading(content: Content) -> list[Block]:
     )
     return bullets(
         [
-            f"The verdict rests on {content.head}: {chosen}.",
+            f"The verdict rests on {content.head}{chosen}.",
             both,
             f"Every row trains its segmenter ({about['arch']}) for {about['iterations']} "
             "iterations; gains are paired by seed.",

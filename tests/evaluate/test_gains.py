@@ -7,6 +7,7 @@ import pytest
 
 from evaluate.cells import sums_of, values
 from evaluate.gains import BOTH, IOU, MIOU, Gains, Measured, gains_of
+from evaluate.scores import frame, of_cells
 from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE
 
 GROUPS, EVAL_IDS = 8, (0, 1, 2)
@@ -20,6 +21,7 @@ def measure(classes):
         pairs=SimpleNamespace(classes=classes),
         groups=tuple(map(str, range(GROUPS))),
         eval_ids=EVAL_IDS,
+        named=True,
     )
 
     def sums(accuracy: float, rng: np.random.Generator) -> np.ndarray:
@@ -120,3 +122,14 @@ def test_resamples_are_scored_as_the_split_is(measure):
     by_group = values(measured.sums["better"], EVAL_IDS)
     assert (drawn >= by_group.min(axis=1) - 1e-3).all()
     assert Gains(gains_of(measured)).all(MIOU)[0].split == "val"
+
+
+def test_groups_that_the_dataset_names_have_scores_of_their_own(measure):
+    measured = measure(ROWS)
+    table = frame(list(of_cells(measured)))
+    groups = table[table["group"].notna()]
+    shown = groups[groups["row"] == "better"].pivot_table("value", "seed", "group")
+    by_group = values(measured.sums["better"], EVAL_IDS)[..., 0]
+    np.testing.assert_allclose(shown.to_numpy(), by_group)
+    whole = table[table["group"].isna() & (table["row"] == "better") & (table["metric"] == MIOU)]
+    np.testing.assert_allclose(whole["value"], measured.values("better")[:, 0])
