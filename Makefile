@@ -51,13 +51,13 @@ repro: .venv/installed  ## run what is not up to date, print where the report is
 	$(BIN)/python -m flows.clone.workspace
 	$(if $(PRESET),$(BIN)/python -m data.tools.preset $(PRESET))
 	$(BIN)/dvc repro
-	@echo "report: $(CURDIR)/evaluate/report.md"
+	@echo "report: $(CURDIR)/evaluate/report.html"
 
 poster: .venv/installed  ## every row of the Semantic Palette poster, small, two stages at a time (WORKERS=n)
 	$(BIN)/python -m flows.clone.workspace
 	$(BIN)/python -m data.tools.preset poster
 	$(BIN)/python -m flows.pipeline --workers $(or $(WORKERS),2)
-	@echo "report: $(CURDIR)/evaluate/report.md"
+	@echo "report: $(CURDIR)/evaluate/report.html"
 
 endurance: .venv/installed  ## kill the flow at random moments, compare with a run in peace (PRESET=name, KILLS=n)
 	$(BIN)/python -m bench.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))

@@ -34,6 +34,7 @@ from flows.pipeline import ROOT
 from flows.stages import quiet_environment
 
 # What a kill hits, and what that stands for.
+PAGES = ("evaluate/report.md", "evaluate/report.html")  # they tell wall times
 VICTIMS = {
     "everything": "the flow, DVC and the stages: a machine that goes down",
     "stage": "the command of a stage: no memory left",
@@ -68,7 +69,7 @@ class Story:
 def same_report(calm: Path, rough: Path) -> list[str]:
     """Return what differs between two finished clones, wall times aside; empty when nothing does.
 
-    Compared are report.json, and the hash that DVC recorded of every output but report.md.
+    Compared are report.json, and the hash that DVC recorded of every output but the pages.
     """
     differences = []
     reports = [json.loads((it / "evaluate" / "report.json").read_text()) for it in (calm, rough)]
@@ -232,7 +233,7 @@ def _outputs(root: Path) -> dict[str, str]:
         out["path"]: out["md5"]
         for stage in lock["stages"].values()
         for out in stage["outs"]
-        if out["path"] != "evaluate/report.md"  # tells wall times
+        if out["path"] not in PAGES
     }
 
 
@@ -250,7 +251,7 @@ def _page(arguments: Any, calm: float, rough: float, story: Story, num_outputs: 
             f"{len(story.kills)} kills {rough:.0f} s.",
             "",
             f"report.json is equal, and so are the bytes of all {num_outputs} outputs but",
-            "report.md, which tells wall times.",
+            "report.md and report.html, which tell wall times.",
             "",
             *meanings,
             "",

@@ -1,95 +1,131 @@
-"""Scores of trained segmenters (cells), from the confusion matrices that they left behind."""
+"""Trained segmenters (cells): their confusion matrices, summed by group of images."""
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from data.pairs.classes import ClassTable
-from data.pairs.confusion import scores
+from data.pairs.schema import schema
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
 
 SPLITS = ("val", "test")
 CELL, MATRICES = "cell.json", "confusion.npz"
-GAN_TRAIN = "gan_train"  # folder of the cell that was trained on synthetic pairs alone
+MAX_BLOCKS = 32  # of neighbouring images, where a dataset names no groups
+HIT, TRUTH, UNION, UNION_ALL = range(4)
 
 
-def cell_dir(cells: Path, recipe: str, seed: int) -> Path:
-    """Return the folder of a finished cell; a missing or foreign one is named."""
-    folder = cells / str(seed)
-    _check(
-        folder,
-        recipe,
-        seed,
-        "report.seeds asks for it: run its segment stage, or take the seed out",
-    )
-    return folder
+@dataclass(frozen=True)
+class Split:
+    """The images of a split: which group each belongs to, and the classes they are scored on.
+
+    `group` is int64 `[N]` with values in `range(len(groups))`; `named` says whether the dataset
+    names the groups (videos, cities) or whether they are blocks of neighbouring images.
+    """
+
+    name: str
+    pairs: PairSet
+    group: np.ndarray
+    groups: tuple[str, ...]
+    named: bool
+
+    @property
+    def eval_ids(self) -> tuple[int, ...]:
+        """Ids of the classes that mIoU is the mean of."""
+        return self.pairs.classes.eval_ids
 
 
-def gan_train_dir(cells: Path, recipe: str, seed: int) -> Path:
-    """Return the folder of the cell that was trained on the synthetic pairs of a recipe alone."""
-    folder = cells / GAN_TRAIN
-    _check(
-        folder,
-        recipe,
-        seed,
-        "report.gan_train asks for it: run the gan_train stage, or take the recipe out",
-    )
-    return folder
+def read_splits(real: Path) -> list[Split]:
+    """Return val and, where there is one, test."""
+    if not (real / "val").is_dir():
+        raise UserError(f"{real / 'val'} is missing; run the ingest stage")
+    return [_split(real / name) for name in SPLITS if (real / name).is_dir()]
 
 
-def _check(folder: Path, recipe: str, seed: int, remedy: str) -> None:
+def _split(path: Path) -> Split:
+    pairs = PairSet(path)
+    known = "group" in schema(pairs.classes, pairs.size).names
+    names = [name or "" for name in pairs.column("group")] if known else []
+    named = len(set(names)) > 1
+    if not named:
+        count = min(MAX_BLOCKS, len(pairs))
+        names = [f"block {row * count // len(pairs):02d}" for row in range(len(pairs))]
+    groups, group = np.unique(np.asarray(names, str), return_inverse=True)
+    return Split(path.name, pairs, group, tuple(groups.tolist()), named)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A trained segmenter: its row and seed, and what cell.json says of it."""
+
+    row: str
+    seed: int
+    folder: Path
+    about: dict[str, Any]
+
+
+def read_cell(folder: Path, row: str, seed: int) -> Cell:
+    """Return a finished cell; a missing or foreign one is named."""
     if not (folder / CELL).is_file() or not (folder / MATRICES).is_file():
         raise UserError(
-            f"cell {recipe}, seed {seed} is missing: {folder} has no {CELL} and {MATRICES}; "
-            f"{remedy}"
+            f"cell {row}, seed {seed} is missing: {folder} has no {CELL} and {MATRICES}; "
+            "run its segment stage, or take the row or the seed out of `report`"
         )
-    cell = read_json(folder / CELL)
-    if (cell["recipe"], cell["seed"]) != (recipe, seed):
+    about = read_json(folder / CELL)
+    if (about["row"], about["seed"]) != (row, seed):
         raise UserError(
-            f"{folder} holds recipe {cell['recipe']}, seed {cell['seed']}, not {recipe}, "
-            f"seed {seed}; run its segment stage again"
+            f"{folder} holds row {about['row']}, seed {about['seed']}, not {row}, seed {seed}; "
+            "run its segment stage again"
         )
+    return Cell(row, seed, folder, about)
 
 
-def score_cell(folder: Path, real: Path) -> dict[str, Any]:
-    """Score a cell on val and, where there is one, on test; the test entry is None otherwise.
+def group_sums(cell: Cell, split: Split) -> np.ndarray:
+    """Return what scores are computed from, summed by group: float64 `[G, 4, C]`.
 
-    `real` holds the splits' pair sets; a cell scored on other pairs than theirs is refused.
+    A cell that was scored on other pairs than those of the split is refused.
     """
-    result: dict[str, Any] = {}
-    with np.load(folder / MATRICES) as arrays:
-        for split in SPLITS:
-            if not (real / split).is_dir():
-                result[split] = None
-                continue
-            pairs = PairSet(real / split)
-            if split not in arrays or arrays[f"{split}_ids"].tolist() != pairs.ids():
-                raise UserError(
-                    f"{folder} was not scored on the pairs of {pairs.path}; "
-                    "run its segment stage again"
-                )
-            total = arrays[split].astype(np.int64).sum(axis=0)
-            result[split] = score_matrix(total, pairs.classes)
-    if result["val"] is None:
-        raise UserError(f"{real / 'val'} is missing; run the ingest stage")
+    with np.load(cell.folder / MATRICES) as arrays:
+        ids = arrays[f"{split.name}_ids"].tolist() if split.name in arrays else None
+        if ids != split.pairs.ids():
+            raise UserError(
+                f"{cell.folder} was not scored on the pairs of {split.pairs.path}; "
+                "run its segment stage again"
+            )
+        matrices = arrays[split.name]
+    result = np.zeros((len(split.groups), 4, matrices.shape[-1]))
+    np.add.at(result, split.group, sums_of(matrices, split.eval_ids))
     return result
 
 
-def score_matrix(matrix: np.ndarray, classes: ClassTable) -> dict[str, Any]:
-    """Return mIoU, mIoU*, IoU by class name and the absent eval classes, in percent or None."""
-    found = scores(matrix, classes.eval_ids)
-    values = map(_finite, found.iou)
-    return {
-        "miou": _finite(found.miou),
-        "miou_star": _finite(found.miou_star),
-        "iou": dict(zip(classes.names, values, strict=True)),
-        "absent": [classes.names[index] for index in found.absent],
-    }
+def sums_of(matrices: np.ndarray, eval_ids: Sequence[int]) -> np.ndarray:
+    """Return hit, truth, union, union over all classes of matrices, `[..., C, C]` -> `[..., 4, C]`.
+
+    All four are sums over pixels, so those of several images are added up. The union of an eval
+    class leaves out pixels whose ground truth is no eval class.
+    """
+    evaluated = np.zeros(matrices.shape[-1], bool)
+    evaluated[list(eval_ids)] = True
+    hit = np.diagonal(matrices, axis1=-2, axis2=-1).astype(np.float64)
+    truth = matrices.sum(axis=-1, dtype=np.float64)
+    of_all = truth + matrices.sum(axis=-2, dtype=np.float64) - hit
+    of_eval = truth + matrices[..., evaluated, :].sum(axis=-2, dtype=np.float64) - hit
+    return np.stack([hit, truth, np.where(evaluated, of_eval, of_all), of_all], axis=-2)
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def values(sums: np.ndarray, eval_ids: Sequence[int]) -> np.ndarray:
+    """Return mIoU, mIoU* and the IoU of every class in percent: `[..., 4, C]` -> `[..., 2 + C]`.
+
+    The same numbers as `data.pairs.confusion.scores`; NaN for a class without ground truth.
+    """
+    hit, truth, union, of_all = np.moveaxis(sums, -2, 0)
+    iou = np.where(truth > 0, hit / np.maximum(union, 1), np.nan) * 100
+    star = (hit / np.maximum(of_all, 1)).mean(axis=-1) * 100
+    counted = truth[..., list(eval_ids)] > 0
+    total = np.where(counted, iou[..., list(eval_ids)], 0).sum(axis=-1)
+    number = counted.sum(axis=-1)
+    miou = np.where(number > 0, total / np.maximum(number, 1), np.nan)
+    return np.concatenate([np.stack([miou, star], axis=-1), iou], axis=-1)

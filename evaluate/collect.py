@@ -1,4 +1,4 @@
-"""Read what the report shows from the artifacts; cells come from the parameters, never a glob."""
+"""Curves, class fractions and mixtures, read from the artifacts for the report."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,74 +8,9 @@ from typing import Any
 import numpy as np
 
 from data.pairs.shards import PairSet
-from data.stage.errors import UserError
 from data.stage.outputs import read_json
-from evaluate.cells import CELL, cell_dir
 
 Json = dict[str, Any]
-BUDGET = ("arch", "iterations", "batch_size")  # of a cell: equal for every row of the table
-
-
-def read_scores(artifacts: Path, recipes: Sequence[str]) -> dict[str, Json]:
-    """Return the score file of every recipe; a missing one is named."""
-    found = {}
-    for recipe in recipes:
-        path = artifacts / "scores" / f"{recipe}.json"
-        if not path.is_file():
-            raise UserError(
-                f"scores of recipe {recipe} are missing: there is no {path}; "
-                "run its score stage, or take the recipe out of report.recipes"
-            )
-        found[recipe] = read_json(path)
-    return found
-
-
-def read_joints(artifacts: Path, names: Sequence[str]) -> dict[str, Json]:
-    """Return what the painter of every joint scores on real held-out layouts, before and after."""
-    found = {}
-    for name in names:
-        path = artifacts / "scores" / "joints" / f"{name}.json"
-        if not path.is_file():
-            raise UserError(
-                f"scores of joint {name} are missing: there is no {path}; run its stage"
-            )
-        found[name] = read_json(path)
-    return found
-
-
-def read_cells(
-    artifacts: Path, recipes: Sequence[str], seeds: Sequence[int]
-) -> dict[str, list[Json]]:
-    """Return the cell files of every recipe in the order of the seeds; a missing one is named."""
-    return {
-        recipe: [
-            read_json(cell_dir(artifacts / "segment" / recipe, recipe, seed) / CELL)
-            for seed in seeds
-        ]
-        for recipe in recipes
-    }
-
-
-def budget(cells: Mapping[str, list[Json]]) -> Json:
-    """Return {arch, iterations, batch_size}, which all cells share, or name one that differs.
-
-    Cells that were trained for longer, or otherwise, would make the comparison unfair.
-    """
-    found: dict[tuple[Any, ...], Json] = {}
-    for entry in (entry for entries in cells.values() for entry in entries):
-        found.setdefault(tuple(entry[key] for key in BUDGET), entry)
-    if len(found) > 1:
-        (first, one), (other, two) = list(found.items())[:2]
-        raise UserError(
-            f"cells were trained differently: recipe {one['recipe']}, seed {one['seed']} with "
-            f"{_described(first)}, recipe {two['recipe']}, seed {two['seed']} with "
-            f"{_described(other)}; run the segment stages again"
-        )
-    return dict(zip(BUDGET, next(iter(found)), strict=True))
-
-
-def _described(values: tuple[Any, ...]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in zip(BUDGET, values, strict=True))
 
 
 def read_curve(folder: Path) -> list[Json]:
@@ -86,38 +21,29 @@ def read_curve(folder: Path) -> list[Json]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def read_measures(artifacts: Path, methods: Sequence[str]) -> dict[str, Json]:
-    """Return what each layout method measured of itself while it was trained."""
-    found = {}
-    for method in methods:
-        path = artifacts / "layouts" / method / "method.json"
-        if not path.is_file():
-            raise UserError(f"layout method {method} is missing: there is no {path}; train it")
-        found[method] = read_json(path)["measures"]
-    return found
-
-
-def class_shares(train: PairSet) -> list[Json]:
-    """Return {name, color, eval, share, images} per class; shares of pixels and images, percent."""
+def class_fractions(train: PairSet) -> list[Json]:
+    """Return {name, color, eval, fraction, images} per class, of pixels and of images, percent."""
     palettes = train.column("palette").astype(np.float64)
-    share, images = palettes.mean(axis=0) * 100, (palettes > 0).mean(axis=0) * 100
+    fraction, images = palettes.mean(axis=0) * 100, (palettes > 0).mean(axis=0) * 100
     return [
-        entry | {"share": float(share[index]), "images": float(images[index])}
+        entry | {"fraction": float(fraction[index]), "images": float(images[index])}
         for index, entry in enumerate(train.classes.to_json())
     ]
 
 
-def val_curves(cells: dict[str, list[Json]]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Return (iterations [K], mIoU [seeds, K]) of every recipe while it was trained.
+def val_curves(
+    cells: Mapping[str, Sequence[Sequence[Sequence[float]]]],
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return (iterations [K], mIoU [seeds, K]) by row, from cells' [[iteration, mIoU, ...], ...].
 
-    Only iterations that every seed of the recipe was scored at are kept.
+    Only iterations that every seed of the row was scored at are kept.
     """
     curves = {}
-    for recipe, entries in cells.items():
-        rows = [{int(point[0]): float(point[1]) for point in e["val_curve"]} for e in entries]
-        common = sorted(set.intersection(*(set(row) for row in rows)))
-        values = [[row[iteration] for iteration in common] for row in rows]
-        curves[recipe] = (np.asarray(common), np.asarray(values, dtype=np.float64))
+    for row, entries in cells.items():
+        points = [{int(point[0]): float(point[1]) for point in entry} for entry in entries]
+        common = sorted(set.intersection(*map(set, points)))
+        values = [[scores[iteration] for iteration in common] for scores in points]
+        curves[row] = (np.asarray(common), np.asarray(values, dtype=np.float64))
     return curves
 
 
@@ -149,8 +75,8 @@ def read_aic(palette: Path) -> tuple[list[tuple[int, float]], int] | None:
     return (curve, int(content["components"])) if curve else None
 
 
-def read_curves(artifacts: Path, table: Mapping[str, Json]) -> dict[tuple[str, str], list[Json]]:
-    """Return the training curves by (kind, method) of every method that the recipes use."""
-    methods = [("layouts", row["layouts"]) for row in table.values()]
-    methods += [("painters", row["painter"]) for row in table.values()]
+def read_curves(artifacts: Path, sets: Mapping[str, Json]) -> dict[tuple[str, str], list[Json]]:
+    """Return the training curves by (kind, method) of every method that the sets use."""
+    methods = [("layouts", made["layouts"]) for made in sets.values()]
+    methods += [("painters", made["painter"]) for made in sets.values()]
     return {(kind, name): read_curve(artifacts / kind / name) for kind, name in methods}

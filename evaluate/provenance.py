@@ -18,6 +18,7 @@ PACKAGES = (
     "torch",
     "numpy",
     "scipy",
+    "pandas",
     "scikit-learn",
     "pyarrow",
     "pillow",
@@ -28,10 +29,10 @@ PACKAGES = (
     "prefect",
     "matplotlib",
 )
-# A run writes dvc.lock, a preset or experiment params.yaml (printed whole in the report), and
-# publishing evaluate/results: none of these changes the code that the revision stands for.
 OUTSIDE = "(outside the repository)"
 NO_PRESET = "default"  # what params.yaml says when no overlay was merged
+# A run writes dvc.lock, a preset or experiment params.yaml (printed whole in the report), and
+# publishing evaluate/results: none of these changes the code that the revision stands for.
 NOT_CODE = ("dvc.lock", "params.yaml", "evaluate/results")
 
 
@@ -62,28 +63,29 @@ def optional(section: str) -> Any:
     return None
 
 
-def used_params(recipes: Sequence[str]) -> Json:
+def used_params(rows: Sequence[str]) -> Json:
     """Return the parameters that this run depends on, without entries of methods it never uses."""
-    table = read_raw("recipes")
     dataset, segment = read_raw("dataset"), read_raw("segment")
-    arch = segment.get("arch")
+    table, sets, arch = read_raw("rows"), optional("sets") or {}, segment.get("arch")
+    made = list(sets.values())
     result = {
         "preset": preset(),
         "dataset": _without_others(dataset, dataset["source"]),
         "palette": optional("palette"),
-        "layouts": _of_methods("layouts", [table[name]["layouts"] for name in recipes]),
+        "layouts": _of_methods("layouts", [entry["layouts"] for entry in made]),
         "training": optional("training"),
-        "painters": _of_methods("painters", [table[name]["painter"] for name in recipes]),
-        "joints": _made_of("joints", table, recipes),
-        "adaptive": _made_of("adaptive", table, recipes),
+        "painters": _of_methods("painters", [entry["painter"] for entry in made]),
+        "joints": _made_of("joints", made),
+        "adaptive": _made_of("adaptive", made),
         "produce": optional("produce"),
-        "recipes": {name: table[name] for name in recipes},
-        "adapt": _of_methods("adapt", [table[name]["adapt"] for name in recipes]),
+        "trust": optional("trust"),
+        "adapt": _of_methods("adapt", [table[name].get("adapt", "none") for name in rows]),
         "segment": segment
         | {"archs": {key: v for key, v in segment.get("archs", {}).items() if key == arch}},
         "report": read_raw("report"),
     }
-    return _public({key: value for key, value in result.items() if value not in (None, {})})
+    used = {key: value for key, value in result.items() if value not in (None, {})}
+    return _public(used | {"sets": sets, "rows": {name: table[name] for name in rows}})
 
 
 def as_yaml(params: Mapping[str, Any]) -> str:
@@ -128,9 +130,9 @@ def _of_methods(section: str, methods: Sequence[str]) -> Json:
     return {name: entries[name] for name in dict.fromkeys(methods) if entries.get(name)}
 
 
-def _made_of(section: str, table: Mapping[str, Json], recipes: Sequence[str]) -> Json:
-    """Return what is behind the names of `joints` or `adaptive` in recipes, with its numbers."""
-    names = [table[name][key] for name in recipes for key in ("layouts", "painter")]
+def _made_of(section: str, made: Sequence[Json]) -> Json:
+    """Return what is behind the names of `joints` or `adaptive` in sets, with its numbers."""
+    names = [entry[key] for entry in made for key in ("layouts", "painter")]
     trained, numbers = optional(f"train.{section}") or {}, optional(section) or {}
     return {name: trained[name] | numbers[name] for name in dict.fromkeys(names) if name in trained}
 

@@ -1,67 +1,133 @@
-"""Mean, deviation and paired differences of cells; n = 1 has neither deviation nor interval."""
+"""Intervals of scores and of paired gains: over seeds and over groups of the scored images.
+
+Two intervals answer for two kinds of chance. A paired t interval over seeds knows how few seeds
+there are, but nothing of the images; a hierarchical bootstrap draws seeds and groups of images
+anew, but with three seeds it is too narrow (their deviation comes out sqrt(2/3) of what it is, and
+no t quantile makes up for it). An interval of a gain spans both, its p value is the larger one.
+"""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 
 LEVEL = 0.95
-METHOD = "paired t interval, 95 %"
-METHOD_SINGLE = "difference of one pair of cells, no interval"
-HELPS, HURTS, NO_EVIDENCE, ONE_SEED = "helps", "hurts", "no evidence", "one seed, no interval"
+RESAMPLES = 4000
+HELPS, HURTS, NO_EVIDENCE = "helps", "hurts", "no evidence"
 
 
-def summarize(cells: Mapping[str, float]) -> dict[str, Any]:
-    """Return mean, std (ddof = 1, None for one cell), n and the cells themselves by seed."""
-    values = list(cells.values())
-    if not values:
-        raise ValueError("no cells to summarize")
-    return {"mean": _mean(values), "std": _std(values), "n": len(values), "cells": dict(cells)}
+@dataclass(frozen=True)
+class Interval:
+    """A mean over n seeds with its 95 % interval and two-sided p value; None for one seed."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    p: float | None = None
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether zero lies outside; never for one seed."""
+        return self.low is not None and (self.low > 0 or self.high < 0)
 
 
-def paired_delta(cells: Mapping[str, float], baseline: Mapping[str, float]) -> dict[str, Any]:
-    """Return the difference to the baseline, paired by seed, with its 95 % interval.
+@dataclass(frozen=True)
+class Spread:
+    """A mean over n seeds and their standard deviation (ddof = 1), None for one seed."""
 
-    mean +- t(0.975, n - 1) * std / sqrt(n) over the per-seed differences, which is the interval
-    of a paired t test. With one seed `low` and `high` are None. ValueError when the seeds differ.
+    mean: float
+    std: float | None
+    n: int
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Summarize the scores of the seeds of one row."""
+    std = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Spread(math.fsum(values) / len(values), std, len(values))
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often each resample holds each group, `[B, G]`, and each seed, `[B, S]` fractions."""
+
+    groups: np.ndarray
+    seeds: np.ndarray
+
+
+def draw(num_groups: int, num_seeds: int, seed: int = 0) -> Draws:
+    """Draw groups and seeds with replacement; the same for every row, so that rows stay paired."""
+    rng = np.random.default_rng([seed, num_groups, num_seeds])
+    groups = rng.multinomial(num_groups, np.full(num_groups, 1 / num_groups), RESAMPLES)
+    seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), RESAMPLES)
+    return Draws(groups.astype(np.float64), seeds / num_seeds)
+
+
+def paired(
+    own: np.ndarray, base: np.ndarray, drawn: np.ndarray | None = None
+) -> list[Interval | None]:
+    """Return the interval of the mean difference of two rows for each of K scores.
+
+    `own` and `base` are `[S, K]`, paired by seed; `drawn` are the differences `[B, K]` of the
+    resamples. None where a score is NaN. One seed has no interval; without `drawn` it is that of
+    the paired t test alone.
     """
-    if set(cells) != set(baseline):
-        raise ValueError(f"seeds differ: {sorted(cells)} against {sorted(baseline)}")
-    differences = [cells[seed] - baseline[seed] for seed in cells]
-    mean, std, n = _mean(differences), _std(differences), len(differences)
-    if std is None:
-        return {"mean": mean, "low": None, "high": None, "method": METHOD_SINGLE}
-    half = half_width(std, n)
-    return {"mean": mean, "low": mean - half, "high": mean + half, "method": METHOD}
+    differences = own - base
+    result: list[Interval | None] = []
+    for k, column in enumerate(differences.T):
+        if not np.isfinite(column).all():
+            result.append(None)
+            continue
+        result.append(_interval(column, None if drawn is None else drawn[:, k]))
+    return result
 
 
-def half_width(std: float, n: int) -> float:
-    """Return half the width of the 95 % t interval of a mean of n values."""
+def _interval(differences: np.ndarray, drawn: np.ndarray | None) -> Interval:
+    mean, n = math.fsum(differences) / len(differences), len(differences)
+    if n == 1:
+        return Interval(mean, None, None, 1)
+    low, high, p = t_interval(differences)
+    if drawn is not None:
+        known = drawn[np.isfinite(drawn)]
+        tails = np.quantile(known, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2])
+        fewest = min((known <= 0).sum(), (known >= 0).sum())
+        low, high = min(low, float(tails[0])), max(high, float(tails[1]))
+        p = max(p, min(1.0, 2 * (int(fewest) + 1) / (len(known) + 1)))
+    return Interval(mean, low, high, n, p)
+
+
+def t_interval(differences: np.ndarray) -> tuple[float, float, float]:
+    """Return low, high and p of the paired t test of two or more differences against zero."""
     from scipy.stats import t
 
-    return float(t.ppf(0.5 + LEVEL / 2, n - 1)) * std / math.sqrt(n)
+    n, mean = len(differences), math.fsum(differences) / len(differences)
+    error = float(np.std(differences, ddof=1)) / math.sqrt(n)
+    half = float(t.ppf(0.5 + LEVEL / 2, n - 1)) * error
+    if error == 0:
+        return mean, mean, float(mean == 0)
+    return mean - half, mean + half, 2 * float(t.sf(abs(mean) / error, n - 1))
 
 
-def judgement(delta: Mapping[str, Any]) -> str:
-    """Return in words whether the interval of a difference excludes zero, and on which side."""
-    if delta["low"] is None:
-        return ONE_SEED
-    if delta["low"] > 0:
-        return HELPS
-    return HURTS if delta["high"] < 0 else NO_EVIDENCE
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return p values adjusted for their number (Holm, 1979); None stays and does not count."""
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    largest = 0.0
+    for rank, (p, index) in enumerate(known):
+        largest = max(largest, min(1.0, p * (len(known) - rank)))
+        adjusted[index] = largest
+    return adjusted
 
 
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
+def judgement(interval: Interval, adjusted: float | None) -> str:
+    """Say what a gain shows: its interval excludes zero, and so it does among all rows (Holm)."""
+    if not interval.excludes_zero or adjusted is None or adjusted >= 1 - LEVEL:
+        return NO_EVIDENCE
+    return HELPS if interval.mean > 0 else HURTS
 
 
-def _std(values: list[float]) -> float | None:
-    if len(values) < 2:
-        return None
-    mean = _mean(values)
-    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
-
-
-def spread(rows: Sequence[int], count: int) -> list[int]:
+def evenly(rows: Sequence[int], count: int) -> list[int]:
     """Return `count` of the rows, or all if there are fewer, evenly spaced over the set."""
     count = min(count, len(rows))
     return [int(rows[index * len(rows) // count]) for index in range(count)]

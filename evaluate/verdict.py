@@ -1,87 +1,110 @@
 """The verdict in words, computed from intervals and from nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from evaluate.config import BASELINE
-from evaluate.page.numbers import head_split, of_split
-from evaluate.statistics import HELPS, HURTS, LEVEL, NO_EVIDENCE, ONE_SEED, judgement
+from evaluate.config import BASELINE, MORE
+from evaluate.content import Content
+from evaluate.gains import BOTH, IOU, Gain
+from evaluate.statistics import HELPS, HURTS, LEVEL, NO_EVIDENCE, Interval, Spread
 
-CONDITIONAL = (
-    "All of this is conditional on one trained generator per method: the deviations contain the "
-    "segmenter's seed and the slice of pairs it reads, not the training of the generators."
-)
+Json = dict[str, Any]
+ONE_SEED = "one seed"
 
 
-def verdict(recipes: Mapping[str, dict[str, Any]], dataset: str) -> str:
-    """Return one paragraph saying which recipes help, hurt, or show no evidence of either."""
-    split = head_split(recipes)
-    base = of_split(recipes[BASELINE], split)["miou"]
-    others = [name for name in recipes if name != BASELINE]
-    spread = "" if base["std"] is None else f" ± {base['std']:.1f}"
-    sentences = [
-        headline({name: of_split(recipes[name], split)["delta"] for name in others}, split),
-        f"On {dataset} ({split} split, {seeds_in_words(base['n'])} per recipe) a segmenter trained "
-        f"on real pairs alone reaches {base['mean']:.1f}{spread} mIoU.",
+def headline(content: Content) -> str:
+    """Say in one sentence which rows help and hurt, against the better of the baselines."""
+    split = content.head
+    gains = [gain for row in content.rows if (gain := content.gains.of(row, split))]
+    judged = [gain for gain in gains if gain.interval.low is not None]
+    if not gains:
+        return "**No row has synthetic pairs**, so nothing is compared."
+    best = max(judged or gains, key=lambda gain: gain.interval.mean)
+    over = f"points of mIoU over `{best.baseline}` on {split}"
+    if not judged:
+        return (
+            f"**One seed: nothing can be said about chance**; highest is `{best.row}`, "
+            f"{interval(best.interval)} {over}."
+        )
+    helping, hurting = (_group(judged, word) for word in (HELPS, HURTS))
+    if helping:
+        return f"**{helping}**{f', {hurting}' if hurting else ''}: {over}."
+    return (
+        f"**No row helps**: the best is `{best.row}`, {interval(best.interval)} {over}"
+        f"{f'; {hurting}' if hurting else ''}."
+    )
+
+
+def levels(content: Content) -> str:
+    """Say what the baselines reach, and how large a gain would have been needed."""
+    split = content.head
+    n = content.spread(BASELINE, split).n
+    said = (
+        f"On {content.dataset} ({split} split, {seeds_in_words(n)}) a segmenter that learns from "
+        f"real pairs alone reaches {mean_std(content.spread(BASELINE, split))} mIoU (`{BASELINE}`)"
+    )
+    if content.equal_compute:
+        more = mean_std(content.spread(MORE, split))
+        return (
+            f"{said}, and {more} with as many pairs in a batch as rows with synthetic ones "
+            f"(`{MORE}`)."
+        )
+    return f"{said}. There is no row `{MORE}`: rows of equal compute were not compared."
+
+
+def power(content: Content) -> str:
+    """Say how large a difference would have been needed, from the intervals' half widths."""
+    gains = [content.gains.of(row, content.head) for row in content.rows]
+    halves = [
+        (gain.interval.high - gain.interval.low) / 2
+        for gain in gains
+        if gain is not None and gain.interval.low is not None
     ]
-    if others:
-        gains = [f"`{name}` {_gain(of_split(recipes[name], split)['delta'])}" for name in others]
-        sentences.append(f"Gains over it in points, with 95 % intervals: {', '.join(gains)}.")
-    if split == "test" and others:
-        gains = [f"`{name}` {_gain(recipes[name]['delta'])}" for name in others]
-        sentences.append(f"On val, for comparison: {', '.join(gains)}.")
-    sentences.append(_power([of_split(recipes[name], split)["delta"] for name in others]))
-    return " ".join(filter(None, [*sentences, CONDITIONAL if others else ""]))
+    if not halves:
+        return ""
+    low, high = f"{min(halves):.1f}", f"{max(halves):.1f}"
+    needed = low if low == high else f"{low} to {high}"
+    return f"Gains smaller than about {needed} points cannot be told from zero here."
 
 
-def headline(deltas: Mapping[str, Mapping[str, Any]], split: str) -> str:
-    """Say in one sentence which recipes fall on which side, by their 95 % intervals."""
-    groups: dict[str, list[str]] = {}
-    for name, delta in deltas.items():
-        groups.setdefault(judgement(delta), []).append(f"`{name}`")
-    if ONE_SEED in groups:
-        return "**One seed: nothing can be said about chance.**"
-    parts = []
-    for word in (HELPS, HURTS):
-        if word in groups:
-            verb = word if len(groups[word]) == 1 else word[:-1]
-            parts.append(f"{_listed(groups[word])} {verb}")
-    if NO_EVIDENCE in groups:
-        parts.append(f"no evidence that {_listed(groups[NO_EVIDENCE], 'or')} helps or hurts")
-    text = "; ".join(parts)
-    return f"**On {split}: {text}.**" if text else ""
-
-
-def class_verdict(recipes: Mapping[str, dict[str, Any]], classes: Sequence[dict[str, Any]]) -> str:
-    """Return a list of the classes that recipes help and hurt, and how many gains are noise.
-
-    `classes` are {name, eval, share}; those that are not in mIoU are left out. Empty for one seed.
-    """
-    split = head_split(recipes)
-    counted = [entry for entry in classes if entry["eval"]]
-    found: dict[str, dict[str, list[str]]] = {}
-    total = 0
-    for entry in sorted(counted, key=lambda entry: -entry["share"]):
-        for name in (name for name in recipes if name != BASELINE):
-            delta = of_split(recipes[name], split)["iou_delta"][entry["name"]]
-            if delta is None or judgement(delta) == ONE_SEED:
-                continue
-            total += 1
-            gains = found.setdefault(judgement(delta), {}).setdefault(entry["name"], [])
-            gains.append(f"`{name}` {signed(delta['mean'])}")
+def class_verdict(content: Content) -> list[str]:
+    """Return which classes rows help and hurt, and how many gains are noise; empty for one seed."""
+    counted = [entry["name"] for entry in content.classes if entry["eval"]]
+    gains = [
+        gain
+        for name in counted
+        for row in content.rows
+        if (gain := content.gains.of(row, content.head, BOTH, IOU, name))
+        and gain.interval.low is not None
+    ]
+    if not gains:
+        return []
     lines = []
     for label, word in (("Helped", HELPS), ("Hurt", HURTS)):
-        if word in found:
-            named = [f"{name} ({', '.join(gains)})" for name, gains in found[word].items()]
-            lines.append(f"* **{label}:** {', '.join(named)}.")
-    if total:
-        rest = sum(len(gains) for gains in found.get(NO_EVIDENCE, {}).values())
-        which = f"all {total}" if rest == total else f"the other {rest} of {total}"
-        lines.append(
-            f"* **Noise:** {which} gains; their intervals hold zero. By chance alone about "
-            f"{(1 - LEVEL) * total:.2g} of {total} intervals exclude it."
-        )
-    return "\n".join(lines)
+        of_class: dict[str, list[str]] = {}
+        for gain in gains:
+            if gain.says == word:
+                said = f"`{gain.row}` {signed(gain.interval.mean)}"
+                of_class.setdefault(gain.name or "", []).append(said)
+        named = [f"{name} ({', '.join(said)})" for name, said in of_class.items()]
+        lines += [f"**{label}:** {', '.join(named)}."] if named else []
+    noise = sum(gain.says == NO_EVIDENCE for gain in gains)
+    which = f"all {noise}" if noise == len(gains) else f"{noise} of {len(gains)}"
+    chance = f"{(1 - LEVEL) * len(gains):.2g}"
+    return [
+        *lines,
+        f"**Noise:** {which} gains, whose intervals hold zero. Classes are judged one by one: by "
+        f"chance alone about {chance} of {len(gains)} intervals exclude it.",
+    ]
+
+
+def says(gain: Gain) -> str:
+    """Return the verdict on a row as a word."""
+    if gain.interval.low is None:
+        return ONE_SEED
+    if gain.says == NO_EVIDENCE and gain.interval.excludes_zero:
+        return f"{NO_EVIDENCE} (Holm)"
+    return gain.says
 
 
 def seeds_in_words(n: int) -> str:
@@ -89,14 +112,19 @@ def seeds_in_words(n: int) -> str:
     return "one seed" if n == 1 else f"{n} seeds"
 
 
-def interval(delta: Mapping[str, Any]) -> str:
+def interval(found: Interval) -> str:
     """Return a difference with its interval as text, for example `+1.2 [+0.3, +2.1]`."""
-    if delta["low"] is None:
-        return signed(delta["mean"])
-    near_zero = min(abs(delta["low"]), abs(delta["high"])) < 0.05
+    if found.low is None or found.high is None:
+        return signed(found.mean)
+    near_zero = min(abs(found.low), abs(found.high)) < 0.05
     digits = 2 if near_zero else 1  # one digit would hide on which side of zero a bound lies
-    mean, low, high = (signed(delta[key], digits) for key in ("mean", "low", "high"))
+    mean, low, high = (signed(value, digits) for value in (found.mean, found.low, found.high))
     return f"{mean} [{low}, {high}]"
+
+
+def mean_std(found: Spread) -> str:
+    """Return mean and standard deviation as text; the mean alone for one seed."""
+    return f"{found.mean:.1f}" + ("" if found.std is None else f" ± {found.std:.1f}")
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -104,25 +132,13 @@ def signed(value: float, digits: int = 1) -> str:
     return f"{round(value, digits) + 0.0:+.{digits}f}"
 
 
-def _listed(names: list[str], word: str = "and") -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} {word} {names[-1]}"
+def listed(names: Sequence[str]) -> str:
+    """Return names as `a`, `a and b` or `a, b and c`."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _gain(delta: Mapping[str, Any]) -> str:
-    """Return a gain with what its interval says; one that holds zero is no evidence."""
-    found = judgement(delta)
-    word = f" ({found})" if found in (HELPS, HURTS, NO_EVIDENCE) else ""
-    return f"{interval(delta)}{word}"
-
-
-def _power(deltas: list[Mapping[str, Any]]) -> str:
-    """Say how large a difference would have been needed, from the intervals' half widths."""
-    halves = [(d["high"] - d["low"]) / 2 for d in deltas if d["low"] is not None]
-    if not halves:
-        return ""
-    low, high = f"{min(halves):.1f}", f"{max(halves):.1f}"
-    needed = low if low == high else f"{low} to {high}"
-    return (
-        f"A difference smaller than about {needed} points could not have been told from zero "
-        "with these seeds."
-    )
+def _group(gains: Sequence[Gain], word: str) -> str:
+    """Return all gains of one verdict, highest first, for example `a` (+1.2 [+0.3, +2.1]) helps."""
+    found = sorted((g for g in gains if g.says == word), key=lambda gain: -gain.interval.mean)
+    named = [f"`{gain.row}` ({interval(gain.interval)})" for gain in found]
+    return f"{listed(named)} {word if len(named) == 1 else word[:-1]}" if named else ""

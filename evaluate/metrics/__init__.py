@@ -1,1 +1,17 @@
-"""One file a metric."""
+"""Metrics of synthetic pairs: a metric is a file and a line here, the report loops over them.
+
+The order is that of the columns.
+"""
+
+from evaluate.metrics import alignment, copies, diversity, fid, frechet, fsd, kl
+from evaluate.metrics.metric import Metric
+
+METRICS: dict[str, Metric] = {
+    "alignment": alignment.METRIC,
+    "frechet": frechet.METRIC,
+    "fid": fid.METRIC,
+    "diversity": diversity.METRIC,
+    "copies": copies.METRIC,
+    "fsd": fsd.METRIC,
+    "kl": kl.METRIC,
+}

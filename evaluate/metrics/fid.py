@@ -1,108 +1,38 @@
-"""Genuine FID: features of the one Inception network that it is defined by, from a file at hand.
+"""Genuine FID (Heusel et al., NeurIPS 2017), where the weights that define it are at hand."""
 
-FID (Heusel et al., NeurIPS 2017) is the Frechet distance on the 2,048 pooled features of the
-Inception-v3 graph of 2015-12-05. The network is torch-fidelity's (extra `[fid]`), which follows
-that graph to the resize from any size to 299x299. Nothing is downloaded: `report.fid_weights` names
-the file, which is recognised by its hash, because with any other network the distance is not FID.
-"""
-
-import io
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from hashlib import file_digest
-from importlib import import_module
-from importlib.util import find_spec
-from pathlib import Path
-from pickle import UnpicklingError
-from types import ModuleType
-from typing import Any
-
-import numpy as np
-
-from data.stage.errors import UserError
-
-PACKAGE = "torch_fidelity"
-NAME = "weights-inception-2015-12-05-6726825d.pth"
-SHA256 = "6726825d"  # begins that of the file, as its published name says
-FEATURES = "2048"
-NAMED = "Inception-v3 of 2015-12-05, pooled"
+from evaluate.metrics.frechet import frechet
+from evaluate.metrics.judge import features
+from evaluate.metrics.metric import Found, Metric, Reference, Scored
+from evaluate.statistics import evenly
 
 
-@dataclass(frozen=True)
-class Inception:
-    """Describes images uint8 `[B, H, W, 3]` by float32 `[B, 2048]`; `sha256` is of the weights."""
-
-    describe: Callable[[np.ndarray], np.ndarray]
-    sha256: str
-
-
-def load_inception(path: Path) -> Inception:
-    """Load the network with the weights of a file.
-
-    Raises `UserError` for a file that is missing or another one, and without the extra `[fid]`.
-    """
-    if find_spec(PACKAGE) is None:
-        raise UserError(
-            "report.fid_weights wants torch-fidelity, which is not installed; run "
-            "`pip install -e '.[fid]'`, or set it to null for no FID"
-        )
-    digest = _digest(path)
-    if not digest.startswith(SHA256):
-        raise UserError(
-            f"report.fid_weights: {path} is not {NAME}, which FID is defined by (its sha256 begins "
-            f"with {digest[:8]}); give that file, or null for no FID"
-        )
-    network = _network(path)
-
-    def describe(images: np.ndarray) -> np.ndarray:
-        import torch
-
-        channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-        with torch.no_grad():
-            (features,) = network(channels_first)
-        return features.numpy()
-
-    return Inception(describe, digest)
+def of_set(scored: Scored) -> Found | None:
+    """Return the FID of the images against the real val images; None without the network."""
+    val = scored.reference.val.inception
+    if scored.inception is None or val is None or min(len(scored.rows), len(val)) < 2:
+        return None
+    describe = scored.inception.describe
+    own = features(scored.pairs, scored.rows, describe, batch_size=scored.batch_size)
+    return Found(frechet(own, val), facts={"sha256": scored.inception.sha256})
 
 
-def _digest(path: Path) -> str:
-    if not path.is_file():
-        raise UserError(f"report.fid_weights: {path} is no file; give {NAME}, or null for no FID")
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+def yardstick(reference: Reference, count: int) -> float | None:
+    """Return the FID of as many real training images against the val images."""
+    train, val = reference.train.inception, reference.val.inception
+    if train is None or val is None or min(len(train), len(val)) < 2:
+        return None
+    return frechet(train[evenly(range(len(train)), count)], val)
 
 
-def _network(path: Path) -> Any:
-    import torch
-
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError:
-        raise UserError(
-            f"report.fid_weights: {path} holds more than plain tensors, and nothing is unpickled "
-            f"here; give {NAME}"
-        ) from None
-    # the package would unpickle the file: it is given tensors that were read safely, written anew
-    plain = io.BytesIO()
-    torch.save(state, plain)
-    plain.seek(0)
-    inception = _module("feature_extractor_inceptionv3").FeatureExtractorInceptionV3
-    return inception("inception", [FEATURES], feature_extractor_weights_path=plain)
-
-
-def _module(name: str) -> ModuleType:
-    """Import a module of the package without the package itself.
-
-    Its other networks want torchvision, which cannot be imported beside a build of PyTorch from
-    another index; this one does not.
-    """
-    if PACKAGE in sys.modules:
-        return import_module(f"{PACKAGE}.{name}")
-    bare = ModuleType(PACKAGE)
-    bare.__path__ = list(find_spec(PACKAGE).submodule_search_locations)
-    sys.modules[PACKAGE] = bare
-    try:
-        return import_module(f"{PACKAGE}.{name}")
-    finally:
-        del sys.modules[PACKAGE]
+METRIC = Metric(
+    "fid",
+    header="FID",
+    digits=1,
+    better="lower",
+    in_words="The same distance on the 2,048 pooled features of the Inception network of "
+    "2015-12-05, images enlarged to 299x299. It compares with that of other reports only at equal "
+    "counts and sizes; Semantic Palette's code feeds another network images outside its range, so "
+    "the poster's FID is not this one.",
+    compute=of_set,
+    yardstick=yardstick,
+)

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from evaluate.metrics.metric import Found, Metric, Reference, Scored
+from evaluate.statistics import evenly
+
 
 def frechet(sample: np.ndarray, reference: np.ndarray) -> float:
     """Return the squared Frechet distance of the Gaussians fitted to two samples [N, D], [M, D].
@@ -40,3 +43,32 @@ def _factor(sample: np.ndarray) -> np.ndarray:
     if rows.ndim != 2 or len(rows) < 2:
         raise ValueError(f"a covariance needs two rows or more, this sample is {rows.shape}")
     return np.linalg.qr((rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1), mode="r")
+
+
+def of_set(scored: Scored) -> Found | None:
+    """Return the distance of the judge's features to those of the real val images."""
+    val = scored.reference.val.features
+    if min(len(scored.rows), len(val)) < 2:
+        return None  # no covariance
+    return Found(frechet(scored.features, val))
+
+
+def yardstick(reference: Reference, count: int) -> float | None:
+    """Return the distance of as many real training images to the val images."""
+    train, val = reference.train.features, reference.val.features
+    chosen = train[evenly(range(len(train)), count)]
+    return frechet(chosen, val) if min(len(chosen), len(val)) >= 2 else None
+
+
+METRIC = Metric(
+    "frechet",
+    header="Frechet",
+    digits=2,
+    better="lower",
+    in_words="Distance between the judge's features of these images and of the real val images. It "
+    "is not FID (`report.fid_weights` brings that), and no number of another report compares with "
+    "it. The yardstick is what as many real training images score: above 0, because the images are "
+    "few.",
+    compute=of_set,
+    yardstick=yardstick,
+)

@@ -1,112 +1,144 @@
 """Draw every figure of a report and say what each one shows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from data.pairs.shards import PairSet
-from evaluate.config import BASELINE
-from evaluate.metrics.layouts import asked_and_obtained
+from evaluate import collect
+from evaluate.content import Content, curves
+from evaluate.gains import BOTH, IOU
+from evaluate.metrics.kl import targets_and_palettes
 from evaluate.page import gallery, plots
+from evaluate.page.blocks import Figure
+from evaluate.page.results import by_gain, percent
+from evaluate.page.style import colors
 
 Json = dict[str, Any]
 
 KINDS = {"layouts": "layout method", "painters": "painter"}
+FIRST_SETS = 2  # shown on the first screen below real pairs
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A figure file; `pixels` is true when it shows images or label maps of the dataset."""
-
-    section: str
-    file: str
-    caption: str
-    pixels: bool = False
-
-    def to_json(self) -> Json:
-        """Return the record as plain JSON data."""
-        return asdict(self)
-
-
-def draw_scores(
-    folder: Path,
-    recipes: Mapping[str, Json],
-    classes: Sequence[Json],
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
-) -> list[Figure]:
-    """Draw cells and gains, gains by class, and the val curves."""
-    drawn = [
-        Figure(
-            "augmentation",
-            "augmentation.png",
-            "Every cell's mIoU with the mean of its recipe (tick), and the gain over `real` with "
-            "its 95 % interval: an interval that crosses the line is no evidence.",
-        )
+def draw_all(content: Content, artifacts: Path, folder: Path) -> list[Figure]:
+    """Draw the figures of a report into an empty folder, in its order."""
+    return [
+        *draw_gains(content, folder),
+        *draw_classes(content, folder),
+        *draw_curves(content, folder),
+        *draw_pairs(content, folder),
+        *draw_closest(content, folder),
+        *draw_palettes(content, folder, collect.read_aic(artifacts / "palette")),
+        *draw_training(folder, collect.read_curves(artifacts, content.sets)),
     ]
-    plots.augmentation(folder / "augmentation.png", recipes)
-    if len(recipes) > 1:
-        plots.class_gains(folder / "classes.png", recipes, classes)
-        caption = (
-            "Gain in IoU of every class, most frequent on top; thin lines are 95 % intervals, "
-            "the widest cut off at the frame."
-        )
-        drawn.append(Figure("classes", "classes.png", caption))
-    if all(len(iterations) for iterations, _ in curves.values()):
-        plots.val_curves(folder / "val_curves.png", curves)
-        caption = (
-            "mIoU on val while the segmenters train, mean over seeds of each recipe; the lowest "
-            "scores of the beginning are cut off."
-        )
-        drawn.append(Figure("curves", "val_curves.png", caption))
+
+
+def draw_gains(content: Content, folder: Path) -> list[Figure]:
+    """Draw the forest plot of every split, the one that the verdict rests on first."""
+    caption = (
+        "Gains over the better baseline with 95 % intervals, and those of single seeds (pale). "
+        "Grey: the interval holds zero, or there is none, which is no evidence."
+    )
+    drawn = []
+    for split in reversed(list(content.measured)):
+        measured, bars = content.measured[split], []
+        for row in by_gain(content, split, content.rows):
+            gain = content.gains.of(row, split)
+            if gain is not None:
+                base = measured.values(gain.baseline)[: len(measured.seeds[row]), 0]
+                differences = measured.values(row)[:, 0] - base
+                bars.append(plots.Bar(row, gain.interval, differences.tolist()))
+        if bars:
+            file, title = f"gains_{split}.png", f"gain in mIoU on {split} over {measured.better}"
+            plots.gains(folder / file, bars, f"{title}, points")
+            drawn.append(Figure("gains", file, caption))
     return drawn
 
 
-def draw_pairs(
-    folder: Path, sets: Mapping[str, PairSet], train: PairSet, sheet_rows: int
-) -> list[Figure]:
-    """Draw a contact sheet of the real pairs and one of every recipe's synthetic pairs."""
-    drawn = []
-    for recipe, pairs in sets.items():
-        file = f"pairs_{recipe}.png"
-        if recipe == BASELINE:
-            gallery.real_sheet(folder / file, train, sheet_rows)
-            caption = "Real training pairs."
-        else:
-            if not len(pairs.select(recipe)):
-                continue
-            gallery.synthetic_sheet(folder / file, pairs, recipe, sheet_rows)
-            caption = f"Pairs of `{recipe}`, evenly spaced over the set, not chosen."
+def draw_classes(content: Content, folder: Path) -> list[Figure]:
+    """Draw the gain of every class that is scored, most frequent class on top."""
+    ordered = sorted(content.classes, key=lambda entry: -entry["fraction"])
+    found = {
+        row: {
+            entry["name"]: gain.interval
+            for entry in ordered
+            if (gain := content.gains.of(row, content.head, BOTH, IOU, entry["name"]))
+        }
+        for row in content.rows
+    }
+    known = set.intersection(*(set(gains) for gains in found.values())) if found else set()
+    labels = {
+        entry["name"]: f"{entry['name']}  {percent(entry['fraction'])} %"
+        for entry in ordered
+        if entry["name"] in known
+    }
+    if not labels:
+        return []
+    title = f"gain in IoU on {content.head}, points; class and % of pixels"
+    plots.class_gains(folder / "classes.png", found, labels, colors(list(content.cells)), title)
+    caption = (
+        f"Gain in IoU over `{content.measured[content.head].better}`, most frequent class on top; "
+        "thin lines are 95 % intervals, the widest cut off at the frame."
+    )
+    return [Figure("classes", "classes.png", caption)]
+
+
+def draw_curves(content: Content, folder: Path) -> list[Figure]:
+    """Draw mIoU on val while the segmenters trained."""
+    found = curves(content)
+    if not all(len(iterations) for iterations, _ in found.values()):
+        return []
+    plots.val_curves(folder / "val_curves.png", found)
+    caption = (
+        "mIoU on val while the segmenters train: mean over seeds of each row, band from the lowest "
+        "to the highest; the lowest scores of the beginning are cut off."
+    )
+    return [Figure("curves", "val_curves.png", caption)]
+
+
+def draw_pairs(content: Content, folder: Path) -> list[Figure]:
+    """Draw a sheet of the first screen, one of the real pairs and one of every set."""
+    train, count = content.train, content.params.sheet_rows
+    there = {name: pairs for name, pairs in content.sources.items() if len(pairs.select(name))}
+    first = {name: there[name] for name in best_sets(content) if name in there}
+    gallery.first_sheet(folder / "pairs.png", train, first)
+    named = ", ".join(f"`{name}`" for name in first)
+    below = f", below pairs of {named}" if first else ""
+    drawn = [Figure("first", "pairs.png", f"Real training pairs{below}: not chosen.", pixels=True)]
+    gallery.real_sheet(folder / "pairs_real.png", train, count)
+    drawn.append(Figure("pairs", "pairs_real.png", "Real training pairs.", pixels=True))
+    for name, pairs in there.items():
+        file = f"pairs_{name}.png"
+        gallery.synthetic_sheet(folder / file, pairs, train, name, count)
+        caption = f"Pairs of `{name}`, evenly spaced over the set, not chosen."
         drawn.append(Figure("pairs", file, caption, pixels=True))
     return drawn
 
 
-def draw_closest(
-    folder: Path, sets: Mapping[str, PairSet], recipes: Mapping[str, Json]
-) -> list[Figure]:
+def best_sets(content: Content) -> list[str]:
+    """Return the sets of the first screen: those of the rows with the highest gains."""
+    rows = by_gain(content, content.head, content.rows)
+    sets = [name for row in rows for name in (content.used["rows"][row] or {}).get("with", [])]
+    return list(dict.fromkeys([*sets, *content.sets]))[:FIRST_SETS]
+
+
+def draw_closest(content: Content, folder: Path) -> list[Figure]:
     """Draw the synthetic images that come nearest to a real training image, beside it."""
     drawn = []
-    for recipe, numbers in recipes.items():
-        if not numbers["copies"]:
+    for name, scored in content.scored.items():
+        if "copies" not in scored["facts"]:
             continue
-        file = f"closest_{recipe}.png"
-        gallery.closest_sheet(folder / file, sets[recipe], numbers["copies"]["closest"])
-        caption = (
-            f"The images of `{recipe}` that are nearest to a real training image in the judge's "
-            "features, nearest first, beside that image; a pair's own parent is left out."
-        )
+        file, closest = f"closest_{name}.png", scored["facts"]["copies"]["closest"]
+        gallery.closest_sheet(folder / file, content.sources[name], content.train, closest)
+        caption = f"Images of `{name}` nearest to a real training image, which stands beside them."
         drawn.append(Figure("quality", file, caption, pixels=True))
     return drawn
 
 
 def draw_palettes(
-    folder: Path,
-    sets: Mapping[str, PairSet],
-    train: PairSet,
-    aic: tuple[Sequence[tuple[int, float]], int] | None,
-    num_classes: int,
+    content: Content, folder: Path, aic: tuple[Sequence[tuple[int, float]], int] | None
 ) -> list[Figure]:
     """Draw the AIC curve, and real palettes against those asked for and those obtained."""
     drawn = []
@@ -114,28 +146,30 @@ def draw_palettes(
         plots.aic(folder / "aic.png", *aic)
         caption = "AIC of the palette mixture by number of components, and the model that is used."
         drawn.append(Figure("palettes", "aic.png", caption))
-    for recipe, pairs in sets.items():
-        found = None
-        if recipe != BASELINE:
-            found = asked_and_obtained(pairs, pairs.select(recipe))
+    for name, pairs in content.sources.items():
+        found = _targets(pairs, name)
         if found is None:
             continue
-        real, (asked, obtained) = train.column("palette"), found
-        ids = frequent_and_rare(real.mean(axis=0), num_classes)
-        shares = {"real": real, "asked for": asked, "obtained": obtained}
+        real, (target, obtained) = content.train.column("palette"), found
+        ids = frequent_and_rare(real.mean(axis=0), content.params.palette_classes)
+        fractions = {"real": real, "asked for": target, "obtained": obtained}
         plots.palettes(
             folder / "palettes.png",
-            [train.classes.names[index] for index in ids],
-            {label: values[:, ids] for label, values in shares.items()},
+            [content.train.classes.names[index] for index in ids],
+            {label: values[:, ids] for label, values in fractions.items()},
         )
         caption = (
-            f"Class shares of the real training labels, of the palettes that `{recipe}` asked "
-            "for (sampled from the mixture) and of the layouts it obtained: the most frequent "
-            "and the rarest classes."
+            "Class fractions of the real training labels, of the palettes that were asked for "
+            f"(sampled from the mixture) and of the layouts of `{name}`: the most frequent and the "
+            "rarest classes."
         )
         drawn.append(Figure("palettes", "palettes.png", caption))
         break
     return drawn
+
+
+def _targets(pairs: PairSet, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+    return targets_and_palettes(pairs, pairs.select(name).tolist())
 
 
 def draw_training(folder: Path, curves: Mapping[tuple[str, str], list[Json]]) -> list[Figure]:
@@ -152,7 +186,7 @@ def draw_training(folder: Path, curves: Mapping[tuple[str, str], list[Json]]) ->
 
 
 def frequent_and_rare(mean: np.ndarray, count: int) -> np.ndarray:
-    """Return ids of the most frequent and the rarest classes that occur, largest share first."""
+    """Return ids of the most frequent and the rarest classes that occur, largest fraction first."""
     order = np.argsort(-mean, kind="stable")
     order = order[mean[order] > 0]
     if len(order) <= count:

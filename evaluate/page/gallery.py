@@ -13,7 +13,7 @@ from data.pairs.pair import Pair
 from data.pairs.shards import PairSet
 from data.stage.outputs import write_bytes
 from data.tools.sheets import GAP, INK, PAPER, contact_sheet
-from evaluate.statistics import spread
+from evaluate.statistics import evenly
 
 TEXT, FONT_SIZE, LEGEND_WIDTH = 20, 13, 150  # pixels
 CELL_WIDTH = 256  # pixels aimed at; images are enlarged by a whole factor
@@ -24,44 +24,56 @@ Row = list[np.ndarray]
 
 def real_sheet(path: Path, pairs: PairSet, count: int) -> None:
     """Draw real pairs, two in a row."""
-    found = list(pairs.pairs(spread(pairs.select("real"), 2 * count)))
+    found = list(pairs.pairs(evenly(pairs.select("real"), 2 * count)))
     flat = [cell for pair in found for cell in _image_and_layout(pair, pairs.classes)]
     rows = [flat[start : start + 4] for start in range(0, len(flat), 4)]
     _write(path, ["real image", "label", "real image", "label"], rows, pairs.classes, found)
 
 
-def synthetic_sheet(path: Path, pairs: PairSet, recipe: str, count: int) -> None:
-    """Draw synthetic pairs of a recipe, beside their real parent where they have one.
+def first_sheet(path: Path, train: PairSet, sets: Mapping[str, PairSet]) -> None:
+    """Draw two real pairs and below them two pairs of each set."""
+    found = [list(train.pairs(evenly(train.select("real"), 2)))]
+    found += [list(pairs.pairs(evenly(pairs.select(name), 2))) for name, pairs in sets.items()]
+    classes = train.classes
+    rows = [[cell for p in row for cell in _image_and_layout(p, classes)] for row in found]
+    names = ["real", *sets]
+    _write(path, ["image", "label"] * 2, rows, classes, [p for row in found for p in row], names)
+
+
+def synthetic_sheet(path: Path, pairs: PairSet, train: PairSet, name: str, count: int) -> None:
+    """Draw synthetic pairs of a set, beside their real parent where they have one.
 
     A pair with an edited band shows its parent's image and label, then its own label and image
     with the band outlined; a pair with a parent shows parent, layout and image; a pair without
     shows layout and image, two in a row.
     """
-    found = list(pairs.pairs(spread(pairs.select(recipe), count)))
+    found = list(pairs.pairs(evenly(pairs.select(name), count)))
     if not found:
         return
     classes = pairs.classes
     if found[0].parent is None:
-        found = list(pairs.pairs(spread(pairs.select(recipe), 2 * count)))
+        found = list(pairs.pairs(evenly(pairs.select(name), 2 * count)))
         flat = [cell for pair in found for cell in reversed(_image_and_layout(pair, classes))]
         rows = [flat[start : start + 4] for start in range(0, len(flat), 4)]
         titles = ["generated layout", "painted image"] * 2
     elif found[0].edited is None:
         rows = [
             [parent.image, classes.colorize(pair.label), pair.image]
-            for parent, pair in _with_parents(pairs, found)
+            for parent, pair in _with_parents(train, found)
         ]
         titles = ["real parent", "its label = layout", "painted image"]
     else:
-        rows = [_edited_row(parent, pair, classes) for parent, pair in _with_parents(pairs, found)]
+        rows = [_edited_row(parent, pair, classes) for parent, pair in _with_parents(train, found)]
         titles = ["real parent", "its label", "edited layout, band outlined", "painted image"]
     _write(path, titles, rows, classes, found)
 
 
-def closest_sheet(path: Path, pairs: PairSet, closest: Sequence[Mapping[str, Any]]) -> None:
+def closest_sheet(
+    path: Path, pairs: PairSet, train: PairSet, closest: Sequence[Mapping[str, Any]]
+) -> None:
     """Draw synthetic pairs beside the real one they are nearest to; `closest` are {id, real}."""
-    rows = {name: row for row, name in enumerate(pairs.ids())}
-    found = [(pairs[rows[entry["id"]]], pairs[rows[entry["real"]]]) for entry in closest]
+    own, real = (_row_of(source) for source in (pairs, train))
+    found = [(pairs[own[entry["id"]]], train[real[entry["real"]]]) for entry in closest]
     cells = [
         _image_and_layout(own, pairs.classes) + _image_and_layout(real, pairs.classes)
         for own, real in found
@@ -99,9 +111,13 @@ def _image_and_layout(pair: Pair, classes: ClassTable) -> Row:
     return [pair.image, classes.colorize(pair.label)]
 
 
-def _with_parents(pairs: PairSet, found: Sequence[Pair]) -> list[tuple[Pair, Pair]]:
-    rows = {name: row for row, name in enumerate(pairs.ids())}
-    return [(pairs[rows[pair.parent]], pair) for pair in found]
+def _with_parents(train: PairSet, found: Sequence[Pair]) -> list[tuple[Pair, Pair]]:
+    rows = _row_of(train)
+    return [(train[rows[pair.parent]], pair) for pair in found]
+
+
+def _row_of(pairs: PairSet) -> dict[str, int]:
+    return {name: row for row, name in enumerate(pairs.ids())}
 
 
 def _scale(width: int) -> int:
@@ -118,11 +134,12 @@ def _write(
     rows: Sequence[Row],
     classes: ClassTable,
     found: Sequence[Pair],
+    captions: Sequence[str] = (),
 ) -> None:
     scale = _scale(found[0].label.shape[1])
     width = found[0].label.shape[1] * scale
     enlarged = [[_enlarge(cell, width // cell.shape[1]) for cell in row] for row in rows]
-    body = contact_sheet(enlarged, [""] * len(rows))
+    body = contact_sheet(enlarged, captions or [""] * len(rows))
     legend = _legend(classes, found)
     per_line = max(1, body.width // LEGEND_WIDTH)
     lines = -(-len(legend) // per_line)

@@ -1,128 +1,115 @@
 """The report's figures of numbers; each function draws one PNG from plain data."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from evaluate.config import BASELINE
-from evaluate.page.numbers import head_split, of_split
-from evaluate.page.style import COLORS, GRID, INK, MUTED, colors, figure, label_ends
-from evaluate.page.tables import share_text
+from evaluate.page.style import COLORS, GRID, INK, MUTED, colors, figure
+from evaluate.statistics import Interval
 
 Json = dict[str, Any]
 
 
-def augmentation(path: Path, recipes: Mapping[str, Json]) -> None:
-    """Draw every cell's mIoU and, beside it, the gains over `real` with their intervals."""
-    splits = ["val", "test"] if head_split(recipes) == "test" else ["val"]
-    shade, names = colors(list(recipes)), list(recipes)
-    height = 0.9 + 0.42 * len(names)
-    with figure(path, 8.6, height * len(splits), len(splits), 2) as (_, axes):
-        for row, split in enumerate(splits):
-            cells, gains = axes[2 * row], axes[2 * row + 1]
-            for y, name in enumerate(names):
-                found = of_split(recipes[name], split)
-                values = list(found["miou"]["cells"].values())
-                cells.plot(values, [y] * len(values), "o", color=shade[name], alpha=0.45, ms=5)
-                cells.plot([found["miou"]["mean"]], [y], "|", color=shade[name], ms=17, mew=2.5)
-                if found["delta"]:
-                    _interval(gains, y, found["delta"], shade[name])
-            cells.set_title(f"mIoU on {split}: cells and mean, %")
-            cells.set_yticks(range(len(names)), names, color=INK)
-            gains.set_title(f"gain over {BASELINE} on {split}: mean, 95 % interval")
-            gains.axvline(0, color=MUTED, lw=1)
-            gains.set_yticks([])
-            for ax in (cells, gains):
-                ax.margins(x=0.08)
-                ax.set_ylim(len(names) - 0.5, -0.6)
-                ax.grid(axis="x")
-                ax.tick_params(axis="y", length=0)
+@dataclass(frozen=True)
+class Bar:
+    """A line of the forest plot: a row, its gain, and the differences of single seeds."""
+
+    name: str
+    gain: Interval
+    seeds: Sequence[float]
 
 
-def _interval(ax: Any, y: float, delta: Json, color: str) -> None:
-    ax.plot([delta["mean"]], [y], "o", color=color, ms=6)
-    if delta["low"] is not None:
-        ax.plot([delta["low"], delta["high"]], [y, y], "-", color=color, lw=2.2)
-    ax.annotate(
-        f"{delta['mean']:+.1f}",
-        (delta["mean"], y),
-        xytext=(0, 7),
-        textcoords="offset points",
-        ha="center",
-        fontsize=8.5,
-        color=color,
-    )
+def gains(path: Path, bars: Sequence[Bar], title: str) -> None:
+    """Draw a forest plot of gains, the first on top."""
+    with figure(path, 5.2, 0.75 + 0.36 * len(bars)) as (_, (ax,)):
+        for y, bar in enumerate(bars):
+            color = _side(bar.gain)
+            ax.plot(bar.seeds, [y] * len(bar.seeds), "o", color=color, alpha=0.25, ms=4)
+            ax.plot([bar.gain.mean], [y], "o", color=color, ms=7, zorder=3)
+            if bar.gain.low is not None:
+                ax.plot([bar.gain.low, bar.gain.high], [y, y], "-", color=color, lw=2.4)
+        ax.axvline(0, color=MUTED, lw=1)
+        ax.set_yticks(range(len(bars)), [bar.name for bar in bars], color=INK)
+        ax.set_ylim(len(bars) - 0.4, -0.6)
+        ax.margins(x=0.08)
+        ax.grid(axis="x")
+        ax.set_axisbelow(True)
+        ax.tick_params(axis="y", length=0)
+        ax.set_title(title)
 
 
-def class_gains(path: Path, recipes: Mapping[str, Json], classes: Sequence[Json]) -> None:
-    """Draw the gain of every class that is scored in the split, most frequent class on top."""
-    split, others = head_split(recipes), [name for name in recipes if name != BASELINE]
-    shade = colors(list(recipes))
-    found = {name: of_split(recipes[name], split)["iou_delta"] for name in others}
-    shown = [
-        entry
-        for entry in sorted(classes, key=lambda entry: -entry["share"])
-        if all(found[name][entry["name"]] for name in others)
-    ]
-    step = 1 / (len(others) + 0.8)
-    with figure(path, 8.6, 1.1 + len(shown) * (0.1 + 0.1 * len(others))) as (_, (ax,)):
-        for index, name in enumerate(others):
-            ys = np.arange(len(shown)) + (index - (len(others) - 1) / 2) * step
-            deltas = [found[name][entry["name"]] for entry in shown]
-            means = [delta["mean"] for delta in deltas]
-            ax.barh(ys, means, height=step * 0.92, color=shade[name], label=name)
-            for y, delta in zip(ys, deltas, strict=True):
-                if delta["low"] is not None:
-                    ax.plot([delta["low"], delta["high"]], [y, y], color=INK, lw=0.9, alpha=0.6)
-        ax.set_xlim(
-            _class_limits([found[name][entry["name"]] for name in others for entry in shown])
-        )
-        names = [f"{entry['name']}  {share_text(entry['share'])} %" for entry in shown]
-        ax.set_yticks(range(len(shown)), names, color=INK)
-        ax.set_ylim(len(shown) - 0.5, -0.5)
+def _side(gain: Interval) -> str:
+    if not gain.excludes_zero:
+        return COLORS[-1]
+    return COLORS[1] if gain.mean > 0 else COLORS[2]
+
+
+def class_gains(
+    path: Path,
+    rows: Mapping[str, Mapping[str, Interval]],
+    classes: Mapping[str, str],
+    shade: Mapping[str, str],
+    title: str,
+) -> None:
+    """Draw the gain of every class, in the order of `classes` (labels by name), by row."""
+    names, step = list(classes), 1 / (len(rows) + 0.8)
+    with figure(path, 6.3, 1.1 + len(names) * (0.1 + 0.1 * len(rows))) as (_, (ax,)):
+        for index, (row, found) in enumerate(rows.items()):
+            ys = np.arange(len(names)) + (index - (len(rows) - 1) / 2) * step
+            means = [found[name].mean for name in names]
+            ax.barh(ys, means, height=step * 0.92, color=shade[row], label=row)
+            for y, name in zip(ys, names, strict=True):
+                if found[name].low is not None:
+                    ends = [found[name].low, found[name].high]
+                    ax.plot(ends, [y, y], color=INK, lw=0.9, alpha=0.6)
+        every = [found[name] for found in rows.values() for name in names]
+        ax.set_xlim(_class_limits(every))
+        ax.set_yticks(range(len(names)), list(classes.values()), color=INK)
+        ax.set_ylim(len(names) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
         ax.axvline(0, color=INK, lw=0.9)
         ax.grid(axis="x")
         ax.set_axisbelow(True)
-        ax.set_title(f"gain in IoU on {split} over {BASELINE}, points; class and share of pixels")
-        ax.legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.35 / len(shown)), ncols=min(len(others), 5)
-        )
+        ax.set_title(title)
+        below = (0.5, -0.35 / len(names))
+        ax.legend(loc="upper center", bbox_to_anchor=below, ncols=min(len(rows), 4))
 
 
-def _class_limits(deltas: Sequence[Json]) -> tuple[float, float]:
+def _class_limits(gains: Sequence[Interval]) -> tuple[float, float]:
     """Return x limits that hold every bar; intervals of the rarest classes may reach beyond."""
-    means = [abs(delta["mean"]) for delta in deltas]
-    ends = [abs(delta[side]) for delta in deltas for side in ("low", "high") if delta[side]]
-    limit = max(1.15 * max(means), float(np.quantile(ends, 0.85)) if ends else 0, 1.0)
+    ends = [abs(end) for gain in gains for end in (gain.low, gain.high) if end is not None]
+    most = 1.15 * max(abs(gain.mean) for gain in gains)
+    limit = max(most, float(np.quantile(ends, 0.85)) if ends else 0, 1.0)
     return -limit, limit
 
 
 def val_curves(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
     """Draw mIoU on val while training: mean over seeds, band from the lowest to the highest."""
     shade = colors(list(curves))
-    with figure(path, 8.6, 4.2) as (fig, (ax,)):
-        ends = []
-        for name, (iterations, values) in curves.items():
+    last = max(float(iterations[-1]) for iterations, _ in curves.values())
+    late = [values[:, iterations >= 0.2 * last] for iterations, values in curves.values()]
+    low, high = min(v.min() for v in late), max(v.max() for v in late)
+    with figure(path, 6.3, 3.8) as (_, (ax,)):
+        for name, (iterations, values) in _highest_first(curves):
             mean = values.mean(axis=0)
-            ax.plot(iterations, mean, color=shade[name], lw=1.8)
+            ax.plot(iterations, mean, color=shade[name], lw=1.8, label=f"{name} {mean[-1]:.1f}")
             if len(values) > 1:
-                low, high = values.min(axis=0), values.max(axis=0)
-                ax.fill_between(iterations, low, high, color=shade[name], alpha=0.13, lw=0)
-            ends.append((f"{name} {mean[-1]:.1f}", float(mean[-1]), shade[name]))
+                band = values.min(axis=0), values.max(axis=0)
+                ax.fill_between(iterations, *band, color=shade[name], alpha=0.13, lw=0)
         ax.grid(axis="y")
         ax.set_xlabel("iterations")
-        ax.set_title("mIoU on val while training, %: mean over seeds, band from lowest to highest")
-        last = max(float(iterations[-1]) for iterations, _ in curves.values())
-        late = [values[:, iterations >= 0.2 * last] for iterations, values in curves.values()]
-        low, high = min(v.min() for v in late), max(v.max() for v in late)
+        ax.set_title("mIoU on val while training, %")
         pad = 0.06 * (high - low) or 1
         ax.set_ylim(low - pad, high + pad)  # the steep beginning would flatten all the rest
         ax.set_xlim(left=0, right=last)
-        fig.draw_without_rendering()
-        label_ends(ax, ends, last)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _highest_first(curves: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return sorted(curves.items(), key=lambda entry: -entry[1][1][:, -1].mean())
 
 
 def aic(path: Path, curve: Sequence[tuple[int, float]], chosen: int) -> None:
@@ -147,16 +134,16 @@ def aic(path: Path, curve: Sequence[tuple[int, float]], chosen: int) -> None:
         ax.grid(axis="y")
 
 
-def palettes(path: Path, names: Sequence[str], shares: Mapping[str, np.ndarray]) -> None:
-    """Draw class shares of several palette sets: mean with 10-90 % range, and how often present.
+def palettes(path: Path, names: Sequence[str], fractions: Mapping[str, np.ndarray]) -> None:
+    """Draw class fractions of several palette sets: mean with 10-90 % range, how often present.
 
-    `shares` are [N, C] fractions by the name of the set, C in the order of `names`. A class
-    counts as present above 0.1 % of an image, because a sampled share is hardly ever exactly 0.
+    `fractions` are [N, C] by the name of the set, C in the order of `names`. A class counts as
+    present above 0.1 % of an image, because a sampled fraction is hardly ever exactly 0.
     """
-    shade = colors(list(shares))
+    shade = colors(list(fractions))
     with figure(path, 8.6, 1.1 + 0.36 * len(names), 1, 2, width_ratios=[3, 2]) as (_, axes):
-        for index, (label, values) in enumerate(shares.items()):
-            ys = np.arange(len(names)) + (index - (len(shares) - 1) / 2) * 0.24
+        for index, (label, values) in enumerate(fractions.items()):
+            ys = np.arange(len(names)) + (index - (len(fractions) - 1) / 2) * 0.24
             low, high = np.quantile(values, [0.1, 0.9], axis=0) * 100
             floor = 0.01
             axes[0].hlines(
@@ -175,8 +162,8 @@ def palettes(path: Path, names: Sequence[str], shares: Mapping[str, np.ndarray])
         axes[0].set_xlim(0.01, 100)
         axes[0].set_xticks([0.01, 0.1, 1, 10, 100], ["≤0.01", "0.1", "1", "10", "100"])
         axes[0].set_yticks(range(len(names)), names, color=INK)
-        axes[0].set_title("share of pixels, %: mean and 10-90 % range")
-        axes[1].set_title("in images (share > 0.1 %), %")
+        axes[0].set_title("of pixels, %: mean and 10-90 % range")
+        axes[1].set_title("in images (> 0.1 %), %")
         axes[1].set_yticks([])
         axes[1].set_xlim(0, 100)
         for ax in axes:
@@ -185,7 +172,7 @@ def palettes(path: Path, names: Sequence[str], shares: Mapping[str, np.ndarray])
             ax.set_axisbelow(True)
             ax.tick_params(axis="y", length=0)
         axes[0].legend(
-            loc="upper center", bbox_to_anchor=(0.5, -0.7 / len(names)), ncols=len(shares)
+            loc="upper center", bbox_to_anchor=(0.5, -0.7 / len(names)), ncols=len(fractions)
         )
 
 

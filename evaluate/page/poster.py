@@ -1,4 +1,4 @@
-"""The numbers of the Semantic Palette poster (CVPR 2021), and which recipes stand for its rows.
+"""The numbers of the Semantic Palette poster (CVPR 2021), and what is made like its rows.
 
 Cityscapes and IDD at 128x256, DeepLabV3-R101, single runs. The poster's subscripts are gains over
 its real-only row, not deviations: 22 of its 24 entries equal the difference to that row, with the
@@ -7,17 +7,17 @@ plain method repeats the baseline's scores with another row's gain, so no gain c
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-Json = dict[str, Any]
 Miou = tuple[float, float]  # (mIoU*, mIoU), percent
 
 CAPTION = (
     "Cityscapes/IDD 128x256, DeepLabV3-R101, single runs; poster subscripts are gains over real, "
     "not deviations"
 )
-BENT = ("controls", "edits")  # keys of recipes that ask for other palettes than real ones
+PLAIN_SET = {"layouts", "painter", "num_pairs"}  # keys of a set that is made as the poster's are
+PLAIN_ROW = {"with", "adapt"}  # keys of a row that learns as the poster's do
 DATASETS = ("Cityscapes", "IDD")
 NOBODY = ("none",)
 GAUGAN = ("spade", "oasis")  # the poster's is SPADE; OASIS rows stand beside it, by their painter
@@ -25,11 +25,21 @@ PIX2PIXHD = ("pix2pixhd",)
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a set, or a row of one set, is made of; a joint becomes the methods behind it."""
+
+    layouts: str
+    painter: str
+    adapt: str = "none"
+    end_to_end: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
-    """A row of a poster table: its name there, what a recipe of it is made of, its numbers.
+    """A row of a poster table: its name there, what it is made of, its numbers.
 
     `end_to_end` None: the poster does not say whether those generators were tuned end to end. KL
-    in nats, FSD of shares in percent; numbers that the poster does not give are None.
+    in nats, FSD of fractions in percent; numbers that the poster does not give are None.
     """
 
     name: str
@@ -46,17 +56,13 @@ class Row:
     idd: Miou | None = None
     misprinted: Sequence[str] = ()
 
-    def made_like(self, recipe: Mapping[str, Any]) -> bool:
-        """Return whether a recipe, as `recipes_of` gives it, is made of what this row is made of.
-
-        One with `controls` or `edits` stands for no row: what it asks for was changed on purpose.
-        """
+    def made_like(self, made: Made) -> bool:
+        """Return whether something is made of what this row is made of."""
         return (
-            recipe["layouts"] == self.layouts
-            and recipe["painter"] in self.painters
-            and recipe["adapt"] == self.adapt
-            and self.end_to_end in (None, recipe["end_to_end"])
-            and not any(recipe.get(key) for key in BENT)
+            made.layouts == self.layouts
+            and made.painter in self.painters
+            and made.adapt == self.adapt
+            and self.end_to_end in (None, made.end_to_end)
         )
 
     def on(self, dataset: str) -> Miou | None:
@@ -137,55 +143,60 @@ AUGMENTATION = (
         idd=(35.3, 45.8),
     ),
 )
-# Rows that the default run has; beside its one table the poster's numbers are columns.
-DEFAULT = ("real", "CauGAN", "Sem. Palette", "Part. Sem. Palette", "Oracle (real pairs)")
 
 
-def recipes_of(params: Mapping[str, Any]) -> dict[str, Json]:
-    """Return the recipes of a report's parameters, each with `end_to_end`.
+def sets_of(params: Mapping[str, Any]) -> dict[str, Made]:
+    """Return what the sets of a report's parameters are made of.
 
-    Where layouts and painter are named by one joint, which tuned them end to end, they become
-    the methods behind it; half a joint keeps its name and so stands for no row.
+    Where layouts and painter are named by one joint, which tuned them end to end, they become the
+    methods behind it; half a joint keeps its name and so stands for no row. A set with another key
+    (`controls`, `edits`, `keep`, ...) stands for none and is left out.
     """
-    joints = params.get("joints", {})
-    found = {}
-    for name, recipe in params["recipes"].items():
-        joint = joints.get(recipe["layouts"]) if recipe["layouts"] == recipe["painter"] else None
-        methods = {key: joint[key] for key in ("layouts", "painter")} if joint else {}
-        found[name] = recipe | methods | {"end_to_end": joint is not None}
+    joints, found = params.get("joints", {}), {}
+    for name, made in params["sets"].items():
+        if {key for key, value in made.items() if value} - PLAIN_SET:
+            continue
+        joint = joints.get(made["layouts"]) if made["layouts"] == made["painter"] else None
+        methods = joint or made
+        found[name] = Made(methods["layouts"], methods["painter"], end_to_end=joint is not None)
     return found
 
 
-def row_of(recipe: Mapping[str, Any], table: Sequence[Row] = AUGMENTATION) -> Row | None:
-    """Return the row of a poster table that a recipe of `recipes_of` is made like, or None."""
-    return next((row for row in table if row.made_like(recipe)), None)
+def rows_of(params: Mapping[str, Any]) -> dict[str, Made]:
+    """Return what rows that learn from real pairs and one plain set are made of, and `real`."""
+    sets, found = sets_of(params), {}
+    for name, row in params["rows"].items():
+        learnt = dict(row or {})
+        if not learnt:
+            found[name] = Made("none", "none")
+        elif set(learnt) <= PLAIN_ROW and len(learnt.get("with", ())) == 1:
+            made = sets.get(learnt["with"][0])
+            if made is not None:
+                found[name] = replace(made, adapt=learnt.get("adapt", "none"))
+    return found
 
 
-def with_recipes(
-    table: Sequence[Row], recipes: Mapping[str, Mapping[str, Any]]
-) -> list[tuple[Row, str | None]]:
-    """Return (row, recipe name) for every recipe made like a row, (row, None) for one not run."""
-    lines: list[tuple[Row, str | None]] = []
-    for row in table:
-        found = [name for name, recipe in recipes.items() if row.made_like(recipe)]
-        lines += [(row, name) for name in found] or [(row, None)]
-    return lines
+def alone_of(params: Mapping[str, Any]) -> dict[str, str]:
+    """Return the row that learns from a set without any real pair (GAN-train), by set."""
+    return {
+        row["with"][0]: name
+        for name, row in params["rows"].items()
+        if row
+        and set(row) <= {"with", "real", "synthetic"}
+        and row.get("real") == 0
+        and len(row["with"]) == 1
+    }
 
 
-def has_more_than_default(recipes: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Return whether a recipe stands for a poster row that the default run does not have."""
-    rows = [
-        row_of(recipe, table)
-        for recipe in recipes.values()
-        for table in (CONDITIONAL, UNCONDITIONAL, AUGMENTATION)
-    ]
-    return any(row.name not in DEFAULT for row in rows if row is not None)
+def like(table: Sequence[Row], made: Mapping[str, Made]) -> list[tuple[Row, str]]:
+    """Return (row of a poster table, name) for everything that is made like it, in its order."""
+    return [(row, name) for row in table for name, entry in made.items() if row.made_like(entry)]
 
 
-def entry(row: Row | None, dataset: str, star: bool) -> str:
+def entry(row: Row, dataset: str, star: bool) -> str:
     """Return a cell of the augmentation table as text, for example `49.4 (+1.3)`; empty without."""
-    score = None if row is None else row.on(dataset)
-    if row is None or score is None:
+    score = row.on(dataset)
+    if score is None:
         return ""
     value, base = (scores[0 if star else 1] for scores in (score, REAL.on(dataset)))
     if row is REAL:

@@ -1,6 +1,7 @@
-"""Copy a report into evaluate/results: `python -m evaluate.stages.publish --name camvid_cpu`.
+"""Copy a report into evaluate/results: `python -m evaluate.stages.publish --name camvid-cpu`.
 
-Figures that show pixels of a dataset that may not be redistributed stay behind.
+Figures that show pixels of a dataset that may not be redistributed stay behind. So does
+report.html, which holds every figure once more: whoever has the artifacts renders it anew.
 """
 
 import re
@@ -11,12 +12,13 @@ from data.stage.cli import run
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, replacing, write_json, write_text
 from data.stage.progress import log
-from evaluate.page.figures import Figure
-from evaluate.page.page import image
+from evaluate.page import markdown
+from evaluate.page.blocks import Figure
 
 REPORT = Path("evaluate")
 RESULTS = Path("evaluate/results")
 NAME = re.compile(r"^[a-z0-9][a-z0-9_-]*$")  # never reaches a shell through DVC, so a dash is fine
+PLAIN = ("scores.parquet", "metrics.json")
 
 
 def publish(report: Path, results: Path, name: str) -> list[str]:
@@ -35,11 +37,13 @@ def publish(report: Path, results: Path, name: str) -> list[str]:
     kept = [figure for figure in figures if content["redistributable"] or not figure.pixels]
     left_out = [figure for figure in figures if figure not in kept]
     for figure in left_out:
-        text = text.replace(image(figure), _notice(figure, content["dataset"]))
+        text = text.replace(markdown.figure(figure), _notice(figure, content["dataset"]))
     with replacing(results / name) as folder:
         (folder / "figures").mkdir()
         for figure in kept:
             shutil.copyfile(report / "figures" / figure.file, folder / "figures" / figure.file)
+        for file in PLAIN:
+            shutil.copyfile(report / file, folder / file)
         content["figures"] = [figure.to_json() for figure in kept]
         write_json(folder / "report.json", content)
         write_text(folder / "report.md", text)

@@ -1,87 +1,70 @@
-"""STAGE: write the report of all recipes and seeds."""
+"""STAGE: write the report of all rows and seeds."""
 
-from collections.abc import Sequence
+import csv
+import io
 from pathlib import Path
-from typing import Any
 
-from data.pairs.shards import PairSet
 from data.stage.cli import run
-from data.stage.errors import UserError
-from data.stage.outputs import replacing, write_json, write_text
-from data.stage.params import read, read_raw
+from data.stage.outputs import read_json, replacing, write_json, write_text
 from data.stage.timings import timed
-from evaluate import collect, provenance
-from evaluate.config import BASELINE, ReportParams
-from evaluate.page import figures
-from evaluate.page.numbers import layout_numbers, recipe_numbers, with_cells
-from evaluate.page.page import page
-
-REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published report may show
+from evaluate import collect, provenance, scores
+from evaluate.content import Content, curves, gather, metrics_json, to_json
+from evaluate.page import html, markdown
+from evaluate.page.figures import draw_all
+from evaluate.page.page import compute_in_words, sections, title
 
 
 def main(*, artifacts: Path, out: Path) -> None:
-    """Write report.md, report.json and figures/ from the artifacts of all stages."""
-    params = read("report", ReportParams)
-    check_slices(params.seeds, read_raw("segment.num_slices"))
-    scores = collect.read_scores(artifacts, params.rows)
-    cells = collect.read_cells(artifacts, params.recipes, params.seeds)
-    train = PairSet(artifacts / "real" / "train")
-    sets = {name: PairSet(artifacts / "pairs" / name) for name in params.rows}
-    report = numbers(params, scores, train, artifacts) | {"budget": collect.budget(cells)}
-    curves = collect.val_curves(cells)
+    """Write report.md, .html and .json, scores.parquet, metrics.json, curves/ and figures/."""
+    content = gather(artifacts)
     with timed("report"), replacing(out / "figures") as folder:
-        drawn = [
-            *figures.draw_scores(folder, with_cells(report["recipes"]), report["classes"], curves),
-            *figures.draw_pairs(folder, sets, train, params.sheet_rows),
-            *figures.draw_closest(folder, sets, report["recipes"]),
-            *figures.draw_palettes(
-                folder, sets, train, collect.read_aic(artifacts / "palette"), params.palette_classes
-            ),
-            *figures.draw_training(
-                folder, collect.read_curves(artifacts, report["params"]["recipes"])
-            ),
-        ]
-        report["figures"] = [figure.to_json() for figure in drawn]
-        rises = {name: collect.late_rise(*curve) for name, curve in curves.items()}
-        timings = provenance.timings(artifacts / "timings.jsonl")
-        text = page(report, drawn, rises, timings)
-        write_json(out / "report.json", report)
-        write_text(out / "report.md", text)
-
-
-def check_slices(seeds: Sequence[int], num_slices: int) -> None:
-    """Refuse seeds that read the same synthetic pairs: their cells are not independent."""
-    if len({seed % num_slices for seed in seeds}) < len(seeds):
-        raise UserError(
-            f"report.seeds {list(seeds)} share slices of the synthetic pairs, because "
-            f"segment.num_slices is {num_slices}; raise it to the number of seeds or more "
-            "(and produce.num_pairs with it), so that every seed draws its own pairs"
+        drawn = draw_all(content, artifacts, folder)
+        found = curves(content)
+        page = sections(
+            content,
+            drawn,
+            {row: collect.late_rise(*curve) for row, curve in found.items()},
+            provenance.timings(artifacts / "timings.jsonl"),
+            _computed(content, artifacts),
         )
+        with replacing(out / "curves") as plotted:
+            for row, curve in found.items():
+                write_text(plotted / f"{row}.csv", _curve_csv(*curve))
+        scores.write(out / "scores.parquet", content.table)
+        write_json(out / "metrics.json", metrics_json(content))
+        write_json(out / "report.json", to_json(content, [figure.to_json() for figure in drawn]))
+        write_text(out / "report.md", markdown.render(title(content), page))
+        write_text(out / "report.html", html.render(title(content), page, folder))
 
 
-def numbers(
-    params: ReportParams, scores: dict[str, Any], train: PairSet, artifacts: Path
-) -> dict[str, Any]:
-    """Return the numbers of report.json and where they come from."""
-    used = provenance.used_params(params.rows)
-    source = used["dataset"]["source"]
-    methods = {used["recipes"][recipe]["layouts"] for recipe in params.rows}
-    measures = collect.read_measures(artifacts, sorted(methods))
-    return {
-        "revision": provenance.revision(),
-        "dataset": source,
-        "redistributable": source in REDISTRIBUTABLE,
-        "preset": provenance.preset(),
-        "size": list(train.size),
-        "seeds": list(params.seeds),
-        "recipes": recipe_numbers(scores, params.recipes, params.seeds, params.scored),
-        "layouts": layout_numbers(scores, params.rows, used["recipes"], measures),
-        "joints": collect.read_joints(artifacts, list(used.get("joints", {}))),
-        "judge": scores[BASELINE]["judge"],
-        "classes": collect.class_shares(train),
-        "params": used,
-        "versions": provenance.versions(),
-    }
+def _curve_csv(iterations, values) -> str:
+    """Return one line for each iteration: the mean mIoU over seeds, as `dvc plots` reads it."""
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["iteration", "val_miou"])
+    means = values.mean(axis=0) if len(iterations) else []
+    writer.writerows((int(i), f"{v:.3f}") for i, v in zip(iterations, means, strict=True))
+    return buffer.getvalue()
+
+
+def _computed(content: Content, artifacts: Path) -> list[str]:
+    """Return with which precision and threads segmenters and generators were computed."""
+    by_words: dict[str, list[str]] = {}
+    for entries in content.cells.values():
+        words = compute_in_words(entries[0].about.get("compute"))
+        if words:
+            by_words.setdefault(words, ["segmenters"])
+    names = [
+        (kind, made[kind[:-1] if kind == "painters" else kind])
+        for made in content.sets.values()
+        for kind in ("layouts", "painters")
+    ]
+    for kind, name in dict.fromkeys(names):
+        path = artifacts / kind / name / "method.json"
+        words = compute_in_words(read_json(path).get("compute")) if path.is_file() else ""
+        if words:
+            by_words.setdefault(words, []).append(f"`{name}`")
+    return [f"{', '.join(names)}: {words}" for words, names in by_words.items()]
 
 
 if __name__ == "__main__":

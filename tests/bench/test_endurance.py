@@ -23,6 +23,8 @@ stages:
     outs:
     - path: evaluate/report.md
       md5: {page}
+    - path: evaluate/report.html
+      md5: {page}
     - path: artifacts/pairs
       md5: {pairs}
 """

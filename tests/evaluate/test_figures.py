@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from data.pairs.shards import PairSet
-from evaluate.collect import class_shares, late_rise, val_curves
+from evaluate.collect import class_fractions, late_rise, val_curves
 from evaluate.page.figures import frequent_and_rare
 from evaluate.page.gallery import EDGE, outlined
 from evaluate.page.plots import running_mean
-from evaluate.page.style import spaced
 
 
 def test_the_outline_is_the_inner_border_of_the_band():
@@ -20,12 +19,6 @@ def test_the_outline_is_the_inner_border_of_the_band():
     expected[1:-1, 3:5] = False
     assert (marked == expected).all()
     assert not found[~marked].any()
-
-
-def test_labels_are_moved_apart_about_their_mean():
-    assert spaced([0.0, 10.0], 2) == [0.0, 10.0]
-    assert spaced([5.0, 5.0], 2) == [4.0, 6.0]
-    assert spaced([4.0, 5.0, 5.5], 2) == pytest.approx([2.833, 4.833, 6.833], abs=1e-3)
 
 
 def test_a_running_mean_is_cut_at_the_ends():
@@ -40,8 +33,8 @@ def test_frequent_and_rare_classes_that_occur():
 
 def test_curves_keep_the_iterations_that_all_seeds_share():
     cells = [
-        {"val_curve": [[10, 1.0, 0.0], [20, 2.0, 0.0], [30, 3.0, 0.0], [40, 4.0, 0.0]]},
-        {"val_curve": [[20, 4.0, 0.0], [30, 7.0, 0.0], [40, 9.0, 0.0]]},
+        [[10, 1.0, 0.0], [20, 2.0, 0.0], [30, 3.0, 0.0], [40, 4.0, 0.0]],
+        [[20, 4.0, 0.0], [30, 7.0, 0.0], [40, 9.0, 0.0]],
     ]
     iterations, values = val_curves({"real": cells})["real"]
     assert iterations.tolist() == [20, 30, 40]
@@ -50,10 +43,10 @@ def test_curves_keep_the_iterations_that_all_seeds_share():
     assert late_rise(iterations[:1], values[:, :1]) is None
 
 
-def test_class_shares_by_hand(make_project, tmp_path):
+def test_class_fractions_by_hand(make_project, tmp_path):
     train = PairSet(make_project(tmp_path) / "artifacts/real/train")
     labels = np.stack([pair.label for pair in train.pairs()])
-    found = {entry["name"]: entry for entry in class_shares(train)}
-    assert found["void"]["share"] == pytest.approx(100 / 16)
-    assert found["car"]["share"] == pytest.approx(100 * (labels == 2).mean(), rel=1e-5)
+    found = {entry["name"]: entry for entry in class_fractions(train)}
+    assert found["void"]["fraction"] == pytest.approx(100 / 16)
+    assert found["car"]["fraction"] == pytest.approx(100 * (labels == 2).mean(), rel=1e-5)
     assert found["car"]["images"] == 100

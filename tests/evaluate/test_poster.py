@@ -8,20 +8,11 @@ from ruamel.yaml import YAML
 
 from data.tools import preset
 from evaluate.page import poster
-from evaluate.page.poster import AUGMENTATION, CONDITIONAL, REAL, UNCONDITIONAL, entry, row_of
+from evaluate.page.poster import AUGMENTATION, CONDITIONAL, REAL, UNCONDITIONAL, Made, entry
 
 
-def made(layouts: str, painter: str = "spade", adapt: str = "none", **further) -> dict:
-    recipe = {"layouts": layouts, "painter": painter, "adapt": adapt}
-    return recipe | {"end_to_end": False} | further
-
-
-DEFAULT = {
-    "real": made("none", "none"),
-    "semi": made("real"),
-    "palette": made("semantic_palette"),
-    "partial": made("partial_palette"),
-}
+def named(made: Made, table) -> str | None:
+    return next((row.name for row, _ in poster.like(table, {"own": made})), None)
 
 
 def test_gains_are_the_differences_of_the_posters_scores():
@@ -37,64 +28,85 @@ def test_gains_are_the_differences_of_the_posters_scores():
     ]
     shown = [entry(row, "IDD", star=True) for row in AUGMENTATION]
     assert shown[1:4] == ["33.6 (-0.2)", "33.5 (-0.3)", "33.8 (?)"]
-    assert entry(None, "IDD", star=True) == ""
+    assert entry(CONDITIONAL[0], "IDD", star=True) == ""
+    assert entry(REAL, "IDD", star=True) == "33.8"
 
 
 @pytest.mark.parametrize(
-    ("recipe", "table", "name"),
+    ("made", "table", "name"),
     [
-        (made("none", "none"), AUGMENTATION, "real"),
-        (made("none", "none"), CONDITIONAL, "Oracle (real pairs)"),
-        (made("sbgan"), UNCONDITIONAL, "SB-GAN"),
-        (made("sbgan", "pix2pixhd"), UNCONDITIONAL, "PCGAN"),
-        (made("semantic_palette", "oasis"), AUGMENTATION, "Sem. Palette"),
-        (made("semantic_palette", adapt="advent"), AUGMENTATION, "Sem. Palette + DA"),
-        (made("semantic_palette", end_to_end=True), CONDITIONAL, "Sem. Palette, end to end"),
-        (made("semantic_palette"), CONDITIONAL, "Sem. Palette"),
-        (made("partial_palette", end_to_end=True), AUGMENTATION, "Part. Sem. Palette"),
-        (made("semantic_palette", adapt="advent"), CONDITIONAL, None),
-        (made("semantic_palette", "pix2pixhd"), AUGMENTATION, None),
-        (made("semantic_palette", controls={"absent": ["car"]}), AUGMENTATION, None),
-        (made("partial_palette", edits={"add": {"car": 0.1}}), AUGMENTATION, None),
+        (Made("none", "none"), AUGMENTATION, "real"),
+        (Made("sbgan", "spade"), UNCONDITIONAL, "SB-GAN"),
+        (Made("sbgan", "pix2pixhd"), UNCONDITIONAL, "PCGAN"),
+        (Made("semantic_palette", "oasis"), AUGMENTATION, "Sem. Palette"),
+        (Made("semantic_palette", "spade", "advent"), AUGMENTATION, "Sem. Palette + DA"),
+        (
+            Made("semantic_palette", "spade", end_to_end=True),
+            CONDITIONAL,
+            "Sem. Palette, end to end",
+        ),
+        (Made("semantic_palette", "spade"), CONDITIONAL, "Sem. Palette"),
+        (Made("partial_palette", "spade", end_to_end=True), AUGMENTATION, "Part. Sem. Palette"),
+        (Made("semantic_palette", "spade", "advent"), CONDITIONAL, None),
+        (Made("semantic_palette", "pix2pixhd"), AUGMENTATION, None),
     ],
 )
-def test_a_recipe_stands_for_the_row_it_is_made_like(recipe, table, name):
-    row = row_of(recipe, table)
-    assert (row and row.name) == name
+def test_what_is_made_like_a_row_stands_for_it(made, table, name):
+    assert named(made, table) == name
 
 
 def test_a_joint_stands_for_the_methods_that_it_tuned_and_half_of_one_for_nothing():
-    joints = {"tuned": {"layouts": "sbgan", "painter": "spade", "num_images": 8}}
-    recipes = {
-        "whole": {"layouts": "tuned", "painter": "tuned", "adapt": "none"},
-        "half": {"layouts": "tuned", "painter": "spade", "adapt": "none"},
-        "plain": {"layouts": "sbgan", "painter": "spade", "adapt": "none"},
+    params = {
+        "joints": {"tuned": {"layouts": "sbgan", "painter": "spade", "num_images": 8}},
+        "sets": {
+            "whole": {"layouts": "tuned", "painter": "tuned", "num_pairs": 4},
+            "half": {"layouts": "tuned", "painter": "spade", "num_pairs": 4},
+            "plain": {"layouts": "sbgan", "painter": "spade", "num_pairs": 4, "keep": False},
+        },
     }
-    found = poster.recipes_of({"recipes": recipes, "joints": joints})
-    assert found["whole"] == made("sbgan", end_to_end=True)
-    assert found["plain"] == made("sbgan")
-    names = [row and row.name for row in (row_of(r, UNCONDITIONAL) for r in found.values())]
+    found = poster.sets_of(params)
+    assert found["whole"] == Made("sbgan", "spade", end_to_end=True)
+    assert found["plain"] == Made("sbgan", "spade")
+    names = [named(made, UNCONDITIONAL) for made in found.values()]
     assert names == ["SB-GAN, end to end", None, "SB-GAN"]
-    assert poster.recipes_of({"recipes": recipes})["plain"] == made("sbgan")
 
 
-def test_every_recipe_of_a_row_has_a_line_and_so_has_a_row_without_one():
-    recipes = {"a": made("semantic_palette"), "b": made("semantic_palette", "oasis")}
-    lines = [(row.name, name) for row, name in poster.with_recipes(UNCONDITIONAL, recipes)]
-    assert lines[:4] == [
-        ("PCGAN", None),
-        ("SB-GAN", None),
-        ("Sem. Palette", "a"),
-        ("Sem. Palette", "b"),
-    ]
+@pytest.mark.parametrize("key", [{"controls": {"absent": ["car"]}}, {"edits": {}}, {"keep": True}])
+def test_a_set_that_asks_for_something_else_stands_for_nothing(key):
+    made = {"layouts": "semantic_palette", "painter": "spade", "num_pairs": 4} | key
+    plain = not any(key.values())
+    assert ("own" in poster.sets_of({"sets": {"own": made}})) == plain
 
 
-def test_the_tables_are_for_runs_with_more_than_the_default_rows():
-    assert row_of(DEFAULT["real"]) is REAL
-    assert not poster.has_more_than_default(DEFAULT)
-    assert not poster.has_more_than_default(DEFAULT | {"ours": made("real", "pix2pixhd")})
-    assert poster.has_more_than_default(DEFAULT | {"ours": made("cgan")})
-    assert poster.has_more_than_default(DEFAULT | {"ours": made("partial_palette", adapt="advent")})
+def test_rows_of_one_plain_set_stand_for_it_and_those_without_real_pairs_for_gan_train():
+    sets = {name: {"layouts": "real", "painter": "spade"} for name in ("a", "b")}
+    rows = {
+        "real": {},
+        "real_more": {"real": 8},
+        "a": {"with": ["a"]},
+        "a_da": {"with": ["a"], "adapt": "advent"},
+        "a_alone": {"with": ["a"], "real": 0},
+        "fewer": {"with": ["a"], "real": 2},
+        "mixed": {"with": ["a", "b"]},
+        "trusted": {"with": ["a"], "trust": True},
+    }
+    params = {"sets": sets, "rows": rows}
+    assert poster.rows_of(params) == {
+        "real": Made("none", "none"),
+        "a": Made("real", "spade"),
+        "a_da": Made("real", "spade", "advent"),
+    }
+    assert poster.alone_of(params) == {"a": "a_alone"}
+
+
+def test_everything_that_is_made_like_a_row_has_a_line_in_the_order_of_the_poster():
+    made = {
+        "plain": Made("semantic_palette", "spade"),
+        "oasis": Made("semantic_palette", "oasis"),
+        "first": Made("sbgan", "pix2pixhd"),
+    }
+    lines = [(row.name, name) for row, name in poster.like(UNCONDITIONAL, made)]
+    assert lines == [("PCGAN", "first"), ("Sem. Palette", "plain"), ("Sem. Palette", "oasis")]
 
 
 @pytest.mark.parametrize("name", ["poster", "camvid"])
@@ -103,17 +115,17 @@ def test_the_presets_report_every_row_of_the_poster(root, name):
     params = YAML(typ="safe", pure=True).load(
         preset.merged(base.read_text(), overlay.read_text(), name)
     )
-    report, joints = params["report"], params["train"]["joints"]
-    rows = {row: params["recipes"][row] for row in report["recipes"] + report["scored"]}
-    recipes = poster.recipes_of({"recipes": rows, "joints": joints})
-    for table in (CONDITIONAL, UNCONDITIONAL, AUGMENTATION):
-        absent = [row.name for row, found in poster.with_recipes(table, recipes) if found is None]
-        assert not absent
-    with_cells = {row: recipes[row] for row in report["recipes"]}
-    augmented = poster.with_recipes(AUGMENTATION, with_cells)
-    assert None not in [found for _, found in augmented], "each has a segmenter for every seed"
-    asked = {found for row, found in poster.with_recipes(CONDITIONAL, recipes) if row.gan_test}
-    assert asked <= set(report["gan_train"])
+    report = params["report"]
+    assert set(report["rows"] + report["once"]) <= set(params["rows"])
+    params["joints"] = params["train"]["joints"]
+    sets, rows = poster.sets_of(params), poster.rows_of(params)
+    for table, made in ((CONDITIONAL[:-1], sets), (UNCONDITIONAL, sets), (AUGMENTATION, rows)):
+        assert {row.name for row in table} == {row.name for row, _ in poster.like(table, made)}
+    augmented = {found for _, found in poster.like(AUGMENTATION, rows)}
+    assert augmented <= set(report["rows"]), "each has a segmenter for every seed"
+    asked = {name for row, name in poster.like(CONDITIONAL, sets) if row.gan_test}
+    alone = poster.alone_of(params)
+    assert asked <= {name for name, row in alone.items() if row in report["once"]}
 
 
 def test_make_poster_merges_the_preset_and_runs_two_stages_at_a_time(root):

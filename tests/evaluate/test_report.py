@@ -7,57 +7,27 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+from ruamel.yaml import YAML
 
-from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_json
 from evaluate import collect, provenance
-from evaluate.cells import cell_dir, score_cell
-from evaluate.metrics.images import Judge, scored_rows
-from evaluate.metrics.layouts import layout_fidelity
-from evaluate.metrics.quality import quality
+from evaluate.content import _check_slices
 from evaluate.stages import report
 from evaluate.stages.publish import publish
 
 ARTIFACTS, OUT = Path("artifacts"), Path("evaluate")
+YAML_FILE = YAML(typ="safe", pure=True)
 
 
-def judge_of(classes):
-    """Return a judge that reads the class off the colour of a pixel; never wrong here."""
-    colors = np.array([entry.color for entry in classes.classes])
-
-    def predict(images: np.ndarray) -> np.ndarray:
-        distance = np.abs(images[..., None, :].astype(int) - colors).sum(axis=-1)
-        return distance.argmin(axis=-1).astype(np.uint8)
-
-    return Judge(
-        predict, lambda images: images.mean(axis=(1, 2)), "mean colour", "0123456789abcdef"
-    )
-
-
-def score(judge, seeds=(0, 1, 2)) -> None:
-    """Write score files as the score stage does, with another judge than a trained segmenter."""
-    for recipe in ("real", "semi", "palette", "partial"):
-        pairs, real = PairSet(ARTIFACTS / "pairs" / recipe), ARTIFACTS / "real"
-        rows = pairs.select(recipe)
-        cells = {
-            str(seed): score_cell(cell_dir(ARTIFACTS / "segment" / recipe, recipe, seed), real)
-            for seed in seeds
-        }
-        found = quality(
-            pairs,
-            scored_rows(rows, 6 if recipe == "real" else 8),
-            PairSet(real / "val"),
-            judge,
-            batch_size=4,
-            repainted=PairSet(ARTIFACTS / "repainted" / recipe),
-        )
-        found |= {"cells": cells, "num_pairs": pairs.manifest["sources"], "gan_train": None}
-        found["layouts"] = None if recipe == "real" else layout_fidelity(pairs, rows)
-        about = {"seed": 0, "features": judge.features, "sha256": judge.sha256}
-        found["judge"] = about | score_cell(ARTIFACTS / "segment/real/0", real)["val"]
-        write_json(ARTIFACTS / "scores" / f"{recipe}.json", found)
+def change(**sections) -> None:
+    """Change keys of sections of params.yaml."""
+    params = YAML_FILE.load(Path("params.yaml"))
+    for name, keys in sections.items():
+        params.setdefault(name, {}).update(keys)
+    YAML_FILE.dump(params, Path("params.yaml"))
 
 
 def test_palettes_that_never_vary_have_no_aic_curve(tmp_path):
@@ -66,34 +36,40 @@ def test_palettes_that_never_vary_have_no_aic_curve(tmp_path):
 
 
 def test_seeds_that_read_the_same_synthetic_pairs_are_refused():
-    report.check_slices([0, 1, 2], 3)
+    _check_slices([0, 1, 2], 3)
     with pytest.raises(UserError, match=r"share slices.*num_slices is 3"):
-        report.check_slices([0, 1, 2, 3], 3)
+        _check_slices([0, 1, 2, 3], 3)
 
 
 @pytest.fixture
-def project(make_project, classes, tmp_path, monkeypatch):
+def project(make_project, score_project, tmp_path, monkeypatch):
     """A scored project in the working directory, to be spoiled."""
     make_project(tmp_path)
     monkeypatch.chdir(tmp_path)
-    score(judge_of(classes))
+    score_project()
     return tmp_path
 
 
 @pytest.fixture(scope="module")
-def reported(make_project, tmp_path_factory):
+def reported(make_project, score_project, tmp_path_factory):
     """A project with its report, to look at and to copy."""
     root = make_project(tmp_path_factory.mktemp("reported"))
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        score(judge_of(PairSet(ARTIFACTS / "pairs" / "real").classes))
+        score_project()
         report.main(artifacts=ARTIFACTS, out=OUT)
     return root
 
 
-def miou_by_hand(recipe: str, seed: int, split: str) -> float:
+@pytest.fixture
+def copied(reported, tmp_path, monkeypatch):
+    """A copy of that project in the working directory."""
+    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
+
+
+def miou_by_hand(row: str, seed: int, split: str) -> float:
     """mIoU over the three eval classes, pixel sums written out."""
-    with np.load(ARTIFACTS / "segment" / recipe / str(seed) / "confusion.npz") as arrays:
+    with np.load(ARTIFACTS / "segment" / row / str(seed) / "confusion.npz") as arrays:
         matrix = arrays[split].sum(axis=0)
     values = []
     for c in range(3):
@@ -106,37 +82,57 @@ def miou_by_hand(recipe: str, seed: int, split: str) -> float:
 def test_numbers_of_the_report_by_hand(reported, monkeypatch):
     monkeypatch.chdir(reported)
     found = read_json(OUT / "report.json")
-    assert {"revision", "dataset", "preset", "recipes", "layouts", "params", "versions"} <= set(
-        found
-    )
-    assert (found["dataset"], found["preset"]) == ("streets", None)
-    for recipe, split in itertools.product(("semi", "partial"), ("val", "test")):
-        own = [miou_by_hand(recipe, seed, split) for seed in range(3)]
-        base = [miou_by_hand("real", seed, split) for seed in range(3)]
-        entry = found["recipes"][recipe]
-        entry = entry if split == "val" else entry["test"]
-        assert entry["miou"]["cells"] == pytest.approx(dict(zip("012", own, strict=True)))
-        assert entry["miou"]["mean"] == pytest.approx(np.mean(own))
-        assert entry["miou"]["std"] == pytest.approx(np.std(own, ddof=1))
-        assert entry["miou"]["n"] == 3
-        gains = np.subtract(own, base)
+    assert (found["dataset"], found["preset"], found["size"]) == ("streets", None, [16, 32])
+    verdicts = {(v["row"], v["split"], v["against"]): v for v in found["verdicts"]}
+    rows, against = ("semi", "palette", "partial"), ("real", "real_more")
+    for row, split, base in itertools.product(rows, ("val", "test"), against):
+        own = [miou_by_hand(row, seed, split) for seed in range(3)]
+        entry = found["rows"][row][split]["miou"]
+        assert entry["mean"] == pytest.approx(np.mean(own))
+        assert (entry["std"], entry["n"]) == (pytest.approx(np.std(own, ddof=1)), 3)
+        gains = np.subtract(own, [miou_by_hand(base, seed, split) for seed in range(3)])
         half = 4.302653 * np.std(gains, ddof=1) / np.sqrt(3)
-        assert entry["delta"]["mean"] == pytest.approx(gains.mean())
-        assert entry["delta"]["low"] == pytest.approx(gains.mean() - half, abs=1e-4)
-        assert entry["delta"]["high"] == pytest.approx(gains.mean() + half, abs=1e-4)
-    assert found["recipes"]["semi"]["obedience"]["miou"] == 100
-    assert found["layouts"]["semantic_palette"]["kl"] == pytest.approx(0, abs=1e-4)
-    assert found["layouts"]["semantic_palette"]["kl_argmax"] == 0.25
-    assert found["layouts"]["partial_palette"]["kl"] is None
-    assert found["recipes"]["semi"]["gan_test"] == {"miou": 100, "miou_star": 100, "num_pairs": 8}
-    assert found["recipes"]["real"]["gan_test"] is None
-    keys = {"gan_test", "gan_train", "frechet", "diversity", "copies"}
-    assert all(keys <= set(entry) for entry in found["recipes"].values())
-    counts = {name: entry["frechet"]["num_pairs"] for name, entry in found["recipes"].items()}
-    assert counts == {"real": 6, "semi": 8, "palette": 8, "partial": 8}
-    assert found["layouts"]["none"]["num_held_out"] == 6
-    assert all(entry["fsd"] > 0 for entry in found["layouts"].values())
-    assert (found["size"], found["judge"]["sha256"]) == ([16, 32], "0123456789abcdef")
+        entry = verdicts[row, split, base]
+        assert entry["mean"] == pytest.approx(gains.mean())
+        assert entry["low"] <= gains.mean() - half + 1e-4, "at least as wide as the t interval"
+        assert entry["high"] >= gains.mean() + half - 1e-4
+        assert (entry["n"], entry["baseline"]) == (3, base)
+    means = {base: found["rows"][base]["test"]["miou"]["mean"] for base in against}
+    better = max(means, key=means.get)
+    assert verdicts["semi", "test", "both"] == verdicts["semi", "test", better] | {
+        "against": "both"
+    }
+    assert verdicts["partial", "test", "both"]["says"] == "helps"
+    assert verdicts["semi", "test", "both"]["says"] == "hurts"
+    assert ("real_more", "val", "real") in verdicts and ("real", "val", "both") not in verdicts
+    assert found["sets"]["semi"]["alignment"] == 100 and "kl" not in found["sets"]["semi"]
+    assert found["sets"]["palette"]["kl_argmax"] == 0.25
+    assert found["judge"]["sha256"] == "0123456789abcdef"
+
+
+def test_every_score_is_a_row_of_one_table(reported, monkeypatch):
+    monkeypatch.chdir(reported)
+    table = pd.read_parquet(OUT / "scores.parquet")
+    assert list(table) == ["row", "seed", "split", "group", "class", "metric", "value"]
+    cells = table[(table["metric"] == "miou") & table["group"].isna()]
+    shown = cells.pivot_table(index=["row", "split"], columns="seed", values="value")
+    assert shown.shape == (10, 3)
+    assert shown.loc[("semi", "test"), 1] == pytest.approx(miou_by_hand("semi", 1, "test"))
+    sets = table[table["seed"].isna()]
+    assert set(sets["row"]) == {"real pairs", "semi", "palette", "partial"}
+    assert sets.loc[sets["metric"] == "alignment", "class"].nunique() == 4
+    assert not table.duplicated(["row", "seed", "split", "group", "class", "metric"]).any()
+    summary, full = read_json(OUT / "metrics.json"), read_json(OUT / "report.json")
+    gain = next(
+        v["mean"]
+        for v in full["verdicts"]
+        if (v["row"], v["split"], v["against"]) == ("partial", "test", "both")
+    )
+    assert summary["rows"]["partial"]["test_gain"] == pytest.approx(gain, abs=1e-3)
+    assert "test_gain" not in summary["rows"]["real"]
+    assert summary["sets"]["palette"]["kl"] == pytest.approx(0, abs=1e-4)
+    lines = (OUT / "curves/real.csv").read_text().splitlines()
+    assert lines[:2] == ["iteration,val_miou", "10,11.000"] and len(lines) == 9
 
 
 def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatch):
@@ -145,13 +141,21 @@ def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatc
     shown = set(re.findall(r"\]\(figures/([\w.]+)\)", text))
     assert shown == {path.name for path in (OUT / "figures").iterdir()}
     assert {"pairs_partial.png", "palettes.png", "training_painters_oasis.png"} <= shown
-    assert "**On test: `partial` helps; `semi` hurts" in text
-    assert "49.4 (+1.3)" in text
-    row = next(line for line in text.splitlines() if line.startswith("| `semi` | 100.0 |"))
-    entry = read_json(OUT / "report.json")["recipes"]["semi"]
-    numbers = [f"{entry['frechet']['value']:.2f}", f"{entry['diversity']['percent']:.1f}"]
-    assert row.split(" | ")[4:7] == [*numbers, f"{entry['copies']['share']:.1f}"]
-    assert "(weights `0123456789ab`); its features: mean colour. Images are 16x32" in text
+    first, more = text.split("## More")
+    verdict = first.splitlines()[2]
+    assert verdict.startswith("**`partial` (+") and "helps**" in verdict and "`semi` (-" in verdict
+    assert "hurts: points of mIoU over `real_more` on test." in verdict
+    rows = re.findall(r"^\| \**`(\w+)`", first, re.M)
+    assert rows == ["partial", "palette", "real_more", "real", "semi"], "sorted by gain"
+    assert first.count("](figures/") == 2 and "<details>" not in first
+    assert more.count("<details>") == more.count("</details>") > 8
+    assert "Synthetic pairs were shown more than once in `semi`, `palette`, `partial`" in more
+    assert "| `semi` | 80 | 2 | 2 | 50 | 40 |" in more
+    assert "Computed with: segmenters: fp32, channels last, 2 threads; `oasis`: bf16, 1 thr" in more
+    assert "The verdict rests on test, which nothing was chosen on;" in more
+    assert "blocks of neighbouring images, because the dataset names no videos" in more
+    assert "(weights `0123456789ab`). Its 3 features (mean colour) of the 6 real val" in more
+    assert "| FID |" not in text and "– |" not in text  # noqa: RUF001
     assert "/home/someone" not in text
     assert "spade" not in text
     params = read_json(OUT / "report.json")["params"]
@@ -159,92 +163,105 @@ def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatc
     assert set(params["segment"]["archs"]) == {"resnet18_mlp"}
 
 
-def test_a_row_beyond_the_default_ones_brings_the_posters_tables(reported, tmp_path, monkeypatch):
-    text = (reported / OUT / "report.md").read_text()
-    assert "poster: IDD" in text and "## Beside the Semantic Palette poster" not in text
-    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
-    params = Path("params.yaml")
-    plain = "partial: {layouts: partial_palette, painter: oasis, adapt: none}"
-    assert plain in params.read_text()
-    params.write_text(params.read_text().replace(plain, plain.replace("none", "advent")))
+def test_the_web_page_is_one_file_with_all_of_it(reported, monkeypatch):
+    monkeypatch.chdir(reported)
+    text, page = (OUT / "report.html").read_text(), (OUT / "report.md").read_text()
+    assert not re.findall(r"(?:src|href)=\"(?!data:)", text), "nothing comes from elsewhere"
+    assert "http" not in re.sub(r"<pre>.*?</pre>", "", text, flags=re.S)
+    figures = len(list((OUT / "figures").iterdir()))
+    assert text.count("data:image/png;base64,") == figures
+    assert text.count("<table>") == len(re.findall(r"^\| ---", page, re.M))
+    assert text.count("<details>") == page.count("<details>")
+    assert "prefers-color-scheme: dark" in text and "width=device-width" in text
+
+
+def test_without_real_more_equal_compute_is_said_not_to_be_compared(copied):
+    change(report={"rows": ["real", "semi", "partial"]})
     report.main(artifacts=ARTIFACTS, out=OUT)
-    before, after = (OUT / "report.md").read_text().split("## Beside the Semantic Palette poster")
-    assert "poster: IDD" not in before
-    assert "| Part. Sem. Palette | not run |" in after
-    shown = read_json(OUT / "report.json")["recipes"]["partial"]["test"]["miou"]
-    cell = f"| partial_palette → oasis, advent | {shown['mean']:.1f} ± {shown['std']:.1f} / "
-    assert f"| Part. Sem. Palette + DA | `partial` {cell}" in after
+    found, text = read_json(OUT / "report.json"), (OUT / "report.md").read_text()
+    both = [v for v in found["verdicts"] if v["against"] == "both"]
+    assert {v["baseline"] for v in both} == {"real"}
+    assert not [v for v in found["verdicts"] if v["against"] == "real_more"]
+    assert "There is no row `real_more`: rows of equal compute were not compared." in text
+    assert "over `real_more`" not in text
 
 
-@pytest.mark.parametrize("split", ["val", "test"])
-def test_a_scored_row_has_scores_but_no_part_in_the_verdict(
-    make_project, classes, tmp_path, monkeypatch, split
-):
-    monkeypatch.chdir(make_project(tmp_path, test=split == "test"))
-    score(judge_of(classes))
-    file, scores = Path("params.yaml"), ARTIFACTS / "scores" / "partial.json"
-    text = file.read_text().replace("scored: []", "scored: [partial]")
-    text = text.replace(
-        "  recipes: [real, semi, palette, partial]", "  recipes: [real, semi, palette]"
+def test_a_row_that_is_trained_once_has_no_interval_and_one_without_real_pairs_no_verdict(copied):
+    more = {"semi_da": {"with": ["semi"], "adapt": "advent"}}
+    alone = {"semi_alone": {"with": ["semi"], "real": 0}}
+    change(rows=more | alone, report={"once": ["semi_da", "semi_alone"]}, adapt={"advent": {}})
+    for row, real in (("semi_da", 2), ("semi_alone", 0)):
+        folder = shutil.copytree(ARTIFACTS / "segment/semi/0", ARTIFACTS / "segment" / row / "0")
+        about = read_json(folder / "cell.json")
+        write_json(folder / "cell.json", about | {"row": row, "real": real})
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    found, text = read_json(OUT / "report.json"), (OUT / "report.md").read_text()
+    verdicts = {(v["row"], v["split"], v["against"]): v for v in found["verdicts"]}
+    once = verdicts["semi_da", "test", "both"]
+    assert (once["low"], once["n"], once["says"]) == (None, 1, "no evidence")
+    first, more = text.split("## More")
+    number = r"-?\d+\.\d"
+    assert re.search(
+        rf"`semi_da` \| one seed(?: \| {number}){{3}} \| 2 real \+ 2 `semi`, ad", first
     )
-    file.write_text(text.replace("gan_train: []", "gan_train: [partial]"))
-    alone = score_cell(ARTIFACTS / "segment/partial/0", ARTIFACTS / "real")
-    write_json(scores, read_json(scores) | {"cells": {}, "gan_train": alone["val"] | alone})
-    for seed in range(3):
-        shutil.rmtree(ARTIFACTS / "segment" / "partial" / str(seed))
-    report.main(artifacts=ARTIFACTS, out=OUT)
+    assert "semi_alone" not in first
+    assert re.search(rf"\| `semi_alone` \| 2 `semi` \| {number}", more.split("(GAN-train), ")[1])
+
+
+def test_sets_that_are_made_like_the_posters_stand_beside_it(reported, monkeypatch):
+    monkeypatch.chdir(reported)
+    text = (OUT / "report.md").read_text()
+    beside = text.split("<summary>Beside the Semantic Palette poster</summary>")[1]
+    beside = beside.split("</details>")[0]
     found = read_json(OUT / "report.json")
-    entry = found["recipes"]["partial"]
-    assert (entry["miou"], entry["delta"]) == (None, None)
-    assert ("test" in entry) == (split == "test") and entry["gan_test"]["miou"] == 100
-    assert entry["frechet"]["num_pairs"] == 8 and found["layouts"]["partial_palette"]["fsd"] > 0
-    page = (OUT / "report.md").read_text()
-    before, after = page.split("## Do layouts keep")
-    assert "`semi`" in before and "`partial`" not in before
-    assert "| `partial` | 100.0 |" in after and "2 recipes are compared with the baseline" in after
+    semi, means = found["rows"]["semi"]["test"], found["sets"]["palette"]
+    scores = [f"{semi[key]['mean']:.1f} ± {semi[key]['std']:.1f}" for key in ("miou", "miou_star")]
+    assert f"| CauGAN | `semi` | semi | {' / '.join(scores)} | -" in beside
+    assert "| 49.4 (+1.3) / 38.0 (+1.1) | 43.8 (?) / 33.8 (?) |" in beside
+    frechet, fsd = f"{means['frechet']:.2f}", f"{means['fsd']:.1f}"
+    made = "| Sem. Palette | `palette` | semantic_palette → oasis |"
+    assert f"{made} 0.25 | 0.07 | {frechet} | 60.7 | 100.0 / 100.0 | 45.7 / 34.6 |" in beside
+    assert f"{made} {fsd} | 25.3 | {frechet} | 60.7 |" in beside
+    assert "Baseline 1" not in beside, "what nothing is made like is left out"
+    assert "| Oracle (real pairs) | real pairs |" in beside
 
 
-@pytest.mark.parametrize(
-    ("scored", "gan_train", "said"),
-    [
-        ("cgan", "", "scored names 'cgan', for which no segmenter is trained"),
-        ("semi", "semi", "scored names 'semi', which is one of `recipes`"),
-    ],
-)
-def test_scored_rows_that_make_no_sense_are_refused(project, scored, gan_train, said):
-    file = Path("params.yaml")
-    text = file.read_text().replace("scored: []", f"scored: [{scored}]")
-    file.write_text(text.replace("gan_train: []", f"gan_train: [{gan_train}]"))
-    with pytest.raises(UserError, match=said):
-        report.main(artifacts=ARTIFACTS, out=OUT)
+def test_a_set_that_keeps_real_pixels_is_said_to_be_flattered(copied):
+    sets = YAML_FILE.load(Path("params.yaml"))["sets"]
+    change(sets={"partial": sets["partial"] | {"keep": True}})
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    text = (OUT / "report.md").read_text()
+    assert "Images of `partial` keep real pixels outside their edits" in text
+    assert "Part. Sem. Palette" not in text, "the poster's set keeps none"
 
 
-def test_a_joint_shows_its_painter_before_and_after(reported, tmp_path, monkeypatch):
-    assert "tuned end to end" not in (reported / OUT / "report.md").read_text()
-    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
-    file = Path("params.yaml")
-    text = file.read_text().replace(
-        "partial: {layouts: partial_palette, painter: oasis", "partial: {layouts: e2e, painter: e2e"
+def test_a_joint_shows_its_painter_before_and_after(copied):
+    assert "tuned end to end" not in (OUT / "report.md").read_text()
+    change(
+        sets={"partial": {"layouts": "e2e", "painter": "e2e", "num_pairs": 12}},
+        train={"joints": {"e2e": {"layouts": "partial_palette", "painter": "oasis"}}},
+        joints={"e2e": {"num_images": 8}, "other": {"num_images": 9}},
     )
-    text += "train: {joints: {e2e: {layouts: partial_palette, painter: oasis}}}\n"
-    file.write_text(text + "joints: {e2e: {num_images: 8}, other: {num_images: 9}}\n")
     shutil.copytree(ARTIFACTS / "layouts/partial_palette", ARTIFACTS / "layouts/e2e")
     with pytest.raises(UserError, match=r"joint e2e are missing.*joints/e2e\.json"):
         report.main(artifacts=ARTIFACTS, out=OUT)
-    scores = [
-        {"frechet": {"value": value}, "obedience": {"miou": 10 * value}} for value in (1.25, 2.5)
-    ]
-    joint = {"joint": "e2e", "before": scores[0], "after": scores[1]}
-    write_json(ARTIFACTS / "scores" / "joints" / "e2e.json", joint)
+    joint = {
+        when: {
+            "values": [
+                {"metric": "frechet", "value": value},
+                {"metric": "alignment", "value": 10 * value},
+            ]
+        }
+        for when, value in (("before", 1.25), ("after", 2.5))
+    }
+    write_json(ARTIFACTS / "scores" / "joints" / "e2e.json", {"joint": "e2e"} | joint)
     report.main(artifacts=ARTIFACTS, out=OUT)
     shown = "| `e2e` | partial_palette → oasis | 1.25 | 2.50 | 12.5 | 25.0 |"
     assert shown in (OUT / "report.md").read_text()
-    found = read_json(OUT / "report.json")
-    assert found["joints"] == {"e2e": joint} and "other" not in found["params"]["joints"]
+    assert "other" not in read_json(OUT / "report.json")["params"]["joints"]
 
 
-def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(reported, tmp_path, monkeypatch):
-    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
+def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(copied):
     before = {path: path.read_bytes() for path in OUT.rglob("*") if path.is_file()}
     shutil.copytree(ARTIFACTS / "segment/semi/0", ARTIFACTS / "segment/semi/7")
     (ARTIFACTS / "segment/semi/7/cell.json").write_text("not even a cell")
@@ -253,8 +270,11 @@ def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(reported, tmp_path
     assert after == before
 
 
-@pytest.mark.parametrize("missing", ["segment/palette/1/cell.json", "scores/palette.json"])
-def test_a_missing_cell_is_named_and_nothing_is_written(project, missing):
+@pytest.mark.parametrize(
+    "missing",
+    ["segment/palette/1/cell.json", "scores/palette.json", "layouts/semantic_palette/method.json"],
+)
+def test_what_is_missing_is_named_and_nothing_is_written(project, missing):
     (ARTIFACTS / missing).unlink()
     with pytest.raises(UserError, match="palette"):
         report.main(artifacts=ARTIFACTS, out=OUT)
@@ -264,42 +284,66 @@ def test_a_missing_cell_is_named_and_nothing_is_written(project, missing):
 def test_cells_with_unequal_training_are_not_compared(project):
     file = ARTIFACTS / "segment" / "partial" / "2" / "cell.json"
     write_json(file, read_json(file) | {"iterations": 160})
-    with pytest.raises(UserError, match=r"recipe partial, seed 2 with arch .*, iterations 160"):
+    with pytest.raises(UserError, match=r"row partial, seed 2 with arch .*, iterations 160"):
         report.main(artifacts=ARTIFACTS, out=OUT)
 
 
-def test_one_seed_without_test_split(make_project, classes, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"rows": ["semi"]}, "`real` is missing"),
+        ({"once": ["semi"]}, "name 'semi' twice"),
+        ({"rows": ["real"], "once": ["real_more"]}, "`real_more` is a baseline"),
+        ({"seeds": [1, 1]}, "seeds must be distinct"),
+        ({"rows": ["real", "a b"]}, "name 'a b' is not allowed"),
+    ],
+)
+def test_rows_that_make_no_sense_are_refused(make_project, tmp_path, monkeypatch, keys, said):
+    monkeypatch.chdir(make_project(tmp_path))
+    change(report=keys)
+    with pytest.raises(UserError, match=said):
+        report.main(artifacts=ARTIFACTS, out=OUT)
+
+
+def test_one_seed_without_test_split(make_project, score_project, tmp_path, monkeypatch):
     make_project(tmp_path, test=False, seeds="[1]")
     monkeypatch.chdir(tmp_path)
-    score(judge_of(classes), seeds=(1,))
+    score_project()
     report.main(artifacts=ARTIFACTS, out=OUT)
-    entry = read_json(OUT / "report.json")["recipes"]["semi"]
-    assert entry["miou"]["std"] is None
-    assert (entry["delta"]["low"], entry["delta"]["high"]) == (None, None)
-    assert "test" not in entry
+    found, text = read_json(OUT / "report.json"), (OUT / "report.md").read_text()
+    assert set(found["rows"]["semi"]) == {"val"}
+    assert found["rows"]["semi"]["val"]["miou"]["std"] is None
+    assert {v["says"] for v in found["verdicts"]} == {"no evidence"}
+    assert "**One seed: nothing can be said about chance**; highest is `partial`" in text
+    assert "±" not in text and "[+" not in text and "cannot be told from zero" not in text
+
+
+def test_a_report_of_the_baseline_alone(copied):
+    change(report={"rows": ["real"]})
+    report.main(artifacts=ARTIFACTS, out=OUT)
     text = (OUT / "report.md").read_text()
-    assert "One seed: nothing can be said about chance" in text
-    assert "±" not in text
+    assert "**No row has synthetic pairs**, so nothing is compared." in text
+    assert "Which classes gain?" not in text and "gains_test.png" not in text
 
 
 @pytest.mark.parametrize(("dataset", "shown"), [("streets", True), ("camvid", False)])
-def test_publishing_leaves_out_pixels(reported, tmp_path, monkeypatch, dataset, shown):
-    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
+def test_publishing_leaves_out_pixels(copied, dataset, shown):
     if dataset != "streets":
-        params = Path("params.yaml")
-        params.write_text(params.read_text().replace("source: streets", f"source: {dataset}"))
+        change(dataset={"source": dataset})
         report.main(artifacts=ARTIFACTS, out=OUT)
     (OUT / "figures" / "unlisted.png").write_bytes(b"who knows what this shows")
     left_out = publish(OUT, OUT / "results", "camvid-cpu")
     target = OUT / "results" / "camvid-cpu"
     files = {path.name for path in (target / "figures").iterdir()}
     pixels = {f"pairs_{name}.png" for name in ("real", "semi", "palette", "partial")}
-    pixels |= {f"closest_{name}.png" for name in ("semi", "palette", "partial")}
+    pixels |= {f"closest_{name}.png" for name in ("semi", "palette", "partial")} | {"pairs.png"}
     assert (pixels <= files) == shown
     assert set(left_out) == (set() if shown else pixels)
     assert bool(files & pixels) == shown
-    assert {"augmentation.png", "val_curves.png", "palettes.png"} <= files
+    assert {"gains_test.png", "val_curves.png", "palettes.png"} <= files
     assert "unlisted.png" not in files
+    names = {path.name for path in target.iterdir()}
+    assert names == {"figures", "report.md", "report.json", "scores.parquet", "metrics.json"}
     text = (target / "report.md").read_text()
     assert set(re.findall(r"\]\(figures/([\w.]+)\)", text)) == files
     assert ("may not be redistributed" in text) == (not shown)

@@ -1,7 +1,6 @@
-"""The score stage with a trained segmenter as the judge."""
+"""The stages judge, score and joint_score with a trained segmenter as the judge."""
 
 import hashlib
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,35 +10,103 @@ import pytest
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
-from data.stage.params import read_raw
-from evaluate.cells import score_cell, score_matrix
-from evaluate.config import ReportParams
+from evaluate import reference
+from evaluate.cells import group_sums, read_cell, read_splits, values
+from evaluate.metrics import judge as judges
 from evaluate.metrics.frechet import frechet
-from evaluate.stages import joints, score
+from evaluate.stages import joints, judge, score
 from segment import predict
-from segment.stages import train
 
 ARTIFACTS = Path("artifacts")
+CELL, JUDGE = ARTIFACTS / "segment/real/0", ARTIFACTS / "judge"
 
 
-def run(recipe: str) -> dict:
-    out = ARTIFACTS / "scores" / f"{recipe}.json"
+def save_segmenter(folder: Path, num_classes: int, size: tuple[int, int]) -> None:
+    """Write weights as the segment stage does: of a small segmenter, as they were drawn."""
+    import torch
+
+    from segment import archs, mm
+    from segment.cell import save_model
+
+    torch.manual_seed(0)
+    config = archs.complete(archs.resnet18_mlp(num_classes, width=8, channels=16), size)
+    save_model(folder, mm.build_model(config), config, "made of nothing")
+
+
+def scored(name: str) -> dict:
+    out = ARTIFACTS / "scores" / f"{name}.json"
     score.main(
-        recipe=recipe,
-        pairs=ARTIFACTS / "pairs" / recipe,
-        repainted=ARTIFACTS / "repainted" / recipe,
-        cells=ARTIFACTS / "segment" / recipe,
-        judge=ARTIFACTS / "segment" / "real",
-        real=ARTIFACTS / "real",
+        set=name,
+        pairs=ARTIFACTS / "pairs" / name,
+        repainted=ARTIFACTS / "repainted" / name,
+        judge=JUDGE,
         out=out,
     )
     return read_json(out)
 
 
-def check_joint_scores(expected: dict) -> None:
-    """A painter that paints the real images scores as they do, one that paints nothing does not."""
-    held_out, painted = ARTIFACTS / "real/val", ARTIFACTS / "painted/e2e"
-    real = PairSet(held_out)
+@pytest.fixture(scope="module")
+def judged(make_project, classes, tmp_path_factory):
+    """A project with its judge."""
+    root = make_project(tmp_path_factory.mktemp("judged"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        save_segmenter(CELL, classes.num_classes, (16, 32))
+        judge.main(cell=CELL, real=ARTIFACTS / "real", out=JUDGE)
+        yield root
+
+
+def described(pairs: PairSet, rows) -> np.ndarray:
+    images = np.stack([pair.image for pair in pairs.pairs(rows)])
+    return predict.load_features(CELL)(images)
+
+
+def test_the_judge_describes_real_pairs_once(judged):
+    about, real = read_json(JUDGE / "judge.json"), ARTIFACTS / "real"
+    weights = (CELL / "model.safetensors").read_bytes()
+    assert about["sha256"] == hashlib.sha256(weights).hexdigest()
+    assert about["features"] == "resnet18_mlp backbone, last stage, averaged over the image"
+    assert (about["seed"], about["num_features"], about["num_val"]) == (0, 64, 6)
+    val = read_splits(real)[0]
+    miou = values(group_sums(read_cell(CELL, "real", 0), val).sum(axis=0), val.eval_ids)[0]
+    assert about["val_miou"] == pytest.approx(miou)
+    train, held_out = PairSet(real / "train"), PairSet(real / "val")
+    yardstick = {entry["metric"]: entry["value"] for entry in about["values"]}
+    expected = frechet(described(train, range(6)), described(held_out, range(6)))
+    assert yardstick["frechet"] == pytest.approx(expected, rel=1e-4)
+    assert yardstick["alignment"] == pytest.approx(miou)
+
+
+def test_a_set_is_scored_without_another_look_at_real_pairs(judged, monkeypatch):
+    looked = []
+    monkeypatch.setattr(judges, "_batches", _noting(judges._batches, looked))
+    found = scored("palette")
+    assert looked and not [path for path in looked if "real" in path.parts]
+    values_of = {v["metric"]: v["value"] for v in found["values"] if "class" not in v}
+    pairs, val = PairSet(ARTIFACTS / "pairs/palette"), PairSet(ARTIFACTS / "real/val")
+    rows = [0, 1, 3, 4, 6, 7, 9, 10]
+    expected = frechet(described(pairs, rows), described(val, range(6)))
+    assert values_of["frechet"] == pytest.approx(expected, rel=1e-4)
+    assert values_of["kl"] == pytest.approx(0, abs=1e-4)
+    assert set(values_of) >= {"alignment", "alignment_star", "diversity", "copies", "fsd"}
+    assert (found["set"], found["num_pairs"], found["num_scored"]) == ("palette", 12, 8)
+    assert len(found["facts"]["copies"]["closest"]) == 4
+    before = (ARTIFACTS / "scores/palette.json").read_bytes()
+    scored("palette")
+    assert (ARTIFACTS / "scores/palette.json").read_bytes() == before, "same seeds, same numbers"
+
+
+def _noting(batches, looked):
+    def noting(pairs, *arguments):
+        looked.append(pairs.path)
+        return batches(pairs, *arguments)
+
+    return noting
+
+
+def test_a_painter_is_scored_before_and_after_a_joint(judged):
+    """One that paints the real images has distance 0, one that paints nothing has not."""
+    real, painted = PairSet(ARTIFACTS / "real/val"), ARTIFACTS / "painted/e2e"
     with ShardWriter(painted, classes=real.classes, size=real.size, fingerprint="x") as writer:
         for pair in real.pairs():
             writer.write(replace(pair, id=f"a-{pair.id}", source="before"))
@@ -47,83 +114,38 @@ def check_joint_scores(expected: dict) -> None:
             blank = np.zeros_like(pair.image)
             writer.write(replace(pair, id=f"b-{pair.id}", source="after", image=blank))
     out = ARTIFACTS / "scores/joints/e2e.json"
-    judge = ARTIFACTS / "segment" / "real"
-    joints.main(name="e2e", painted=painted, held_out=held_out, judge=judge, out=out)
-    found = read_json(out)
-    assert found["before"]["obedience"] == expected
-    assert found["before"]["frechet"]["value"] == pytest.approx(0, abs=1e-6)
-    assert found["after"]["obedience"]["miou"] < expected["miou"]
-    assert found["after"]["frechet"]["value"] > 0.01
+    joints.main(name="e2e", painted=painted, judge=JUDGE, out=out)
+    before, after = (
+        {v["metric"]: v["value"] for v in read_json(out)[when]["values"] if "class" not in v}
+        for when in ("before", "after")
+    )
+    assert before["frechet"] == pytest.approx(0, abs=1e-6) and after["frechet"] > 0.001
+    assert set(before) == {"alignment", "alignment_star", "frechet"}
 
 
-def test_layouts_cells_and_obedience(make_project, tmp_path, monkeypatch):
+def test_what_is_missing_is_named_before_work_starts(make_project, tmp_path, monkeypatch):
     monkeypatch.chdir(make_project(tmp_path))
-    cell = ARTIFACTS / "segment" / "real" / "0"
-    shutil.rmtree(cell)
-    pairs = ARTIFACTS / "pairs" / "real"
-    train.main(recipe="real", seed=0, pairs=pairs, real=ARTIFACTS / "real", out=cell)
-
-    real, palette = run("real"), run("palette")
-    with np.load(cell / "confusion.npz") as arrays:
-        total = arrays["val"].astype(np.int64).sum(axis=0)
-    expected = score_matrix(total, PairSet(pairs).classes)
-    weights = (cell / "model.safetensors").read_bytes()
-    about = {"seed": 0, "sha256": hashlib.sha256(weights).hexdigest()}
-    about["features"] = "resnet18_mlp backbone, last stage, averaged over the image"
-    assert real["judge"] == palette["judge"] == about | expected
-    assert real["cells"]["0"]["val"] == expected
-    assert real["layouts"] is None
-    assert real["obedience"]["num_pairs"] == 6, "the real training pairs, the others' yardstick"
-
-    assert set(palette["cells"]) == {"0", "1", "2"}
-    assert palette["num_pairs"] == {"real": 6, "palette": 12}
-    assert palette["layouts"]["kl"] == pytest.approx(0, abs=1e-4)
-    assert palette["obedience"]["num_pairs"] == 8
-    # images here are drawn like real ones, so the judge reads both about equally well
-    assert palette["obedience"]["miou"] > 25
-    assert palette["obedience"]["miou"] == pytest.approx(expected["miou"], abs=15)
-    assert real["gan_train"] is None and palette["gan_train"] is None
-
-    described = predict.load_features(cell)
-    val = described(np.stack([pair.image for pair in PairSet(ARTIFACTS / "real/val").pairs()]))
-    fitted = described(np.stack([pair.image for pair in PairSet(pairs).pairs()]))
-    assert real["frechet"]["value"] == pytest.approx(frechet(fitted, val), rel=1e-4)
-    assert real["frechet"]["num_features"] == 64
-    assert palette["copies"]["num_train"] == 6
-    assert palette["diversity"]["num_layouts"] == 3
-    check_joint_scores(expected)
-    before = (ARTIFACTS / "scores/palette.json").read_bytes()
-    run("palette")
-    assert (ARTIFACTS / "scores/palette.json").read_bytes() == before, "same seeds, same numbers"
-
-
-def test_gan_train_is_the_score_of_the_cell_without_real_pairs(make_project, tmp_path, monkeypatch):
-    monkeypatch.chdir(make_project(tmp_path))
-    params = ReportParams(**read_raw("report") | {"gan_train": ["semi"]})
-    cells, real = ARTIFACTS / "segment" / "semi", ARTIFACTS / "real"
-    with pytest.raises(
-        UserError, match=r"semi/gan_train has no cell\.json.*report\.gan_train asks"
-    ):
-        score.gan_train("semi", params, cells, real, 12)
-    shutil.copytree(cells / "0", cells / "gan_train")
-    found = score.gan_train("semi", params, cells, real, 12)
-    expected = score_cell(cells / "0", real)
-    assert found == {"seed": 0, "num_pairs": 12} | expected["val"] | {"test": expected["test"]}
-    assert score.gan_train("palette", params, cells, real, 12) is None
-
-
-@pytest.mark.parametrize("name", ["real", "unknown"])
-def test_gan_train_takes_recipes_that_make_pairs(make_project, tmp_path, monkeypatch, name):
-    monkeypatch.chdir(make_project(tmp_path))
-    file = Path("params.yaml")
-    file.write_text(file.read_text().replace("gan_train: []", f"gan_train: [{name}]"))
-    with pytest.raises(UserError, match=f"gan_train names '{name}'.*: semi, palette, partial"):
-        run("semi")
-
-
-def test_a_missing_cell_is_named_before_work_starts(make_project, tmp_path, monkeypatch):
-    monkeypatch.chdir(make_project(tmp_path))
-    shutil.rmtree(ARTIFACTS / "segment" / "semi" / "1")
-    with pytest.raises(UserError, match="cell semi, seed 1 is missing"):
-        run("semi")
+    with pytest.raises(UserError, match=r"judge is missing: there is no .*judge\.json"):
+        scored("semi")
     assert not (ARTIFACTS / "scores").exists()
+    with pytest.raises(UserError, match="cell real, seed 0 is missing"):
+        judge.main(cell=ARTIFACTS / "nowhere", real=ARTIFACTS / "real", out=JUDGE)
+    assert not JUDGE.exists()
+
+
+def test_a_reference_is_read_as_it_was_written(judged, colour_judge, monkeypatch, tmp_path):
+    from data.stage.params import read
+    from evaluate.config import ReportParams
+
+    params, cell = read("report", ReportParams), read_cell(CELL, "real", 0)
+    written = reference.describe(ARTIFACTS / "real", cell, colour_judge, params, None)
+    reference.write(tmp_path, written, cell, {})
+    monkeypatch.setattr(reference, "load_judge", lambda path, threads: path)
+    path, found = reference.load(tmp_path, params)
+    assert path == tmp_path / "cell" and (path / "model.safetensors").is_file()
+    assert found.val_miou == written.val_miou
+    for split in ("train", "val"):
+        own, other = getattr(found, split), getattr(written, split)
+        assert own.ids == other.ids and own.inception is None
+        np.testing.assert_array_equal(own.features, other.features)
+        np.testing.assert_array_equal(own.palettes, other.palettes)

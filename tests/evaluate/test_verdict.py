@@ -1,111 +1,134 @@
 """Words that follow from intervals."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from evaluate.statistics import paired_delta, summarize
-from evaluate.verdict import class_verdict, interval, verdict
+from evaluate import verdict
+from evaluate.gains import BOTH, IOU, MIOU, Gain, Gains
+from evaluate.page.beside import order
+from evaluate.page.page import compute_in_words
+from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, Interval
+
+ONE = (None, None)
 
 
-def recipe(own: list[float], base: list[float]) -> dict:
-    cells, other = ({str(s): v for s, v in enumerate(values)} for values in (own, base))
-    return {"miou": summarize(cells), "delta": paired_delta(cells, other)}
+def content(gains: dict[str, tuple[float, tuple, str]], **further) -> SimpleNamespace:
+    """What the words are made of: gains (mean, (low, high), what is said) of rows on test."""
+    of_rows = [gain(row, MIOU, None, *entry) for row, entry in gains.items()]
+    found = {"head": "test", "rows": list(gains), "gains": Gains(of_rows)}
+    return SimpleNamespace(**found | further)
 
 
-def on_test(val: dict, test: dict) -> dict:
-    return val | {"test": test}
+def gain(row, metric, name, mean, bounds, said) -> Gain:
+    seeds = 1 if bounds == ONE else 3
+    found = Interval(mean, *bounds, seeds, None if bounds == ONE else 0.01)
+    return Gain(row, "test", BOTH, "real_more", metric, name, found, found.p, said)
 
 
-def test_each_recipe_is_said_to_be_what_its_interval_says():
-    base = [40.0, 42.0, 41.0]
-    recipes = {
-        "real": recipe(base, base),
-        "better": recipe([45.0, 47.1, 46.0], base),
-        "worse": recipe([35.0, 37.1, 36.0], base),
-        "unclear": recipe([39.0, 44.0, 41.5], base),
-        "unclear_too": recipe([41.0, 40.0, 41.5], base),
-    }
-    text = verdict(recipes, "streets")
-    assert text.startswith(
-        "**On val: `better` helps; `worse` hurts; "
-        "no evidence that `unclear` or `unclear_too` helps or hurts.**"
+def test_each_row_is_said_to_do_what_its_interval_says():
+    found = content(
+        {
+            "worse": (-5.0, (-6.0, -4.0), HURTS),
+            "good": (2.0, (1.0, 3.0), HELPS),
+            "best": (5.0, (4.5, 5.5), HELPS),
+            "unclear": (0.5, (-1.0, 2.0), NO_EVIDENCE),
+            "once": (9.0, ONE, NO_EVIDENCE),
+        }
     )
-    assert "3 seeds per recipe" in text
-    assert "41.0 ± 1.0 mIoU" in text
-    assert "conditional on one trained generator" in text
+    assert verdict.headline(found) == (
+        "**`best` (+5.0 [+4.5, +5.5]) and `good` (+2.0 [+1.0, +3.0]) help**, `worse` (-5.0 "
+        "[-6.0, -4.0]) hurts: points of mIoU over `real_more` on test."
+    )
+    assert verdict.power(found).startswith("Gains smaller than about 0.5 to 1.5 points cannot")
 
 
-def test_the_verdict_rests_on_test_where_there_is_one():
-    base, better, same = [40.0, 42.0, 41.0], [45.0, 47.1, 46.0], [40.0, 42.1, 40.8]
-    recipes = {
-        "real": on_test(recipe(base, base), recipe(base, base)),
-        "semi": on_test(recipe(better, base), recipe(same, base)),
-    }
-    text = verdict(recipes, "streets")
-    assert text.startswith("**On test: no evidence that `semi` helps or hurts.**")
-    assert "On val, for comparison: `semi` +5.0 [+4.9, +5.2] (helps)" in text
+def test_no_row_helps_names_the_best_of_those_with_an_interval():
+    rows = {"a": (0.5, (-1.0, 2.0), NO_EVIDENCE), "b": (-0.5, (-2.0, 1.0), NO_EVIDENCE)}
+    said = "**No row helps**: the best is `a`, +0.5 [-1.0, +2.0] points of mIoU over `real_more` on"
+    assert verdict.headline(content(rows)) == f"{said} test."
+    rows |= {"once": (3.0, ONE, NO_EVIDENCE), "worse": (-5.0, (-6.0, -4.0), HURTS)}
+    assert verdict.headline(content(rows)) == f"{said} test; `worse` (-5.0 [-6.0, -4.0]) hurts."
 
 
 def test_one_seed_says_nothing_about_chance():
-    recipes = {"real": recipe([40.0], [40.0]), "semi": recipe([50.0], [40.0])}
-    text = verdict(recipes, "streets")
-    assert "**One seed: nothing can be said about chance.**" in text
-    assert "helps" not in text
-    assert "±" not in text
+    found = content({"semi": (2.0, ONE, NO_EVIDENCE)})
+    text = verdict.headline(found)
+    assert text.startswith("**One seed: nothing can be said about chance**; highest is `semi`")
+    assert "help" not in text and verdict.power(found) == ""
+    assert verdict.says(found.gains.of("semi", "test")) == "one seed"
+
+
+def test_an_interval_that_only_many_rows_make_doubtful_is_marked():
+    lonely = content({"a": (1.0, (0.1, 1.9), NO_EVIDENCE)}).gains.of("a", "test")
+    assert verdict.says(lonely) == "no evidence (Holm)"
 
 
 @pytest.mark.parametrize(
-    ("delta", "text"),
+    ("found", "text"),
     [
         ((-1.05, -2.131, 0.031), "-1.05 [-2.13, +0.03]"),
         ((-0.9, -2.1, 0.3), "-0.9 [-2.1, +0.3]"),
         ((-0.001, None, None), "+0.0"),
     ],
 )
-def test_a_bound_near_zero_keeps_its_side(delta, text):
-    assert interval(dict(zip(("mean", "low", "high"), delta, strict=True))) == text
-
-
-def by_class(deltas: dict[str, tuple[float, float, float] | None]) -> dict:
-    """Entry of a recipe whose classes gain (mean, low, high); None is a class without an IoU."""
-    keys = ("mean", "low", "high")
-    gains = {name: delta and dict(zip(keys, delta, strict=True)) for name, delta in deltas.items()}
-    return {"delta": {}, "iou_delta": gains}
+def test_a_bound_near_zero_keeps_its_side(found, text):
+    assert verdict.interval(Interval(*found, 3)) == text
 
 
 CLASSES = [
-    {"name": "void", "share": 9.0, "eval": False},
-    {"name": "bike", "share": 1.0, "eval": True},
-    {"name": "road", "share": 60.0, "eval": True},
-    {"name": "pole", "share": 0.5, "eval": True},
+    {"name": "road", "eval": True},
+    {"name": "void", "eval": False},
+    {"name": "bike", "eval": True},
+    {"name": "pole", "eval": True},
 ]
 
 
 def test_classes_are_said_to_be_helped_hurt_or_noise():
-    noise = (0.5, -1.0, 2.0)
-    recipes = {
-        "real": {"delta": None, "iou_delta": {}},
-        "palette": by_class({"void": (9, 8, 10), "bike": (6, 2, 10), "road": noise, "pole": None}),
-        "partial": by_class(
-            {"void": noise, "bike": (9.94, 9, 11), "road": (-2, -3, -1), "pole": noise}
+    noise = (0.5, (-1.0, 2.0), NO_EVIDENCE)
+    found = content({}, classes=CLASSES)
+    found.rows, found.gains = (
+        ["palette", "partial"],
+        Gains(
+            [
+                gain("palette", IOU, "void", 9.0, (8.0, 10.0), HELPS),
+                gain("palette", IOU, "bike", 6.0, (2.0, 10.0), HELPS),
+                gain("partial", IOU, "bike", 9.94, (9.0, 11.0), HELPS),
+                gain("palette", IOU, "road", *noise),
+                gain("partial", IOU, "road", -2.0, (-3.0, -1.0), HURTS),
+                gain("partial", IOU, "pole", *noise),
+                gain("palette", IOU, "pole", 3.0, ONE, NO_EVIDENCE),
+            ]
         ),
-    }
-    assert class_verdict(recipes, CLASSES) == (
-        "* **Helped:** bike (`palette` +6.0, `partial` +9.9).\n"
-        "* **Hurt:** road (`partial` -2.0).\n"
-        "* **Noise:** the other 2 of 5 gains; their intervals hold zero. "
-        "By chance alone about 0.25 of 5 intervals exclude it."
     )
+    assert verdict.class_verdict(found) == [
+        "**Helped:** bike (`palette` +6.0, `partial` +9.9).",
+        "**Hurt:** road (`partial` -2.0).",
+        "**Noise:** 2 of 5 gains, whose intervals hold zero. Classes are judged one by one: by "
+        "chance alone about 0.25 of 5 intervals exclude it.",
+    ]
+    found.gains = Gains([gain("palette", IOU, "bike", 1.0, ONE, NO_EVIDENCE)])
+    assert verdict.class_verdict(found) == []
 
 
-def test_no_class_stands_out():
-    recipes = {
-        "real": {"delta": None, "iou_delta": {}},
-        "palette": by_class({"void": None, "bike": (1, -1, 3), "road": (1, -1, 3), "pole": None}),
-    }
-    assert class_verdict(recipes, CLASSES).startswith("* **Noise:** all 2 gains; their")
+def test_an_order_is_compared_with_the_posters():
+    lines = [("palette", 0.5, 0.07), ("cgan", 0.25, 1.17), ("none", None, 3.0)]
+    assert order(lines, "KL") == (
+        "By KL, lowest first: `cgan` 0.25, `palette` 0.50: **not** the poster's order."
+    )
+    assert order(lines[::2], "KL") == ""
 
 
-def test_classes_of_one_seed_are_not_judged():
-    gains = {"bike": {"mean": 1.0, "low": None, "high": None}}
-    recipes = {"real": {"delta": None}, "palette": {"delta": {}, "iou_delta": gains}}
-    assert class_verdict(recipes, CLASSES[1:2]) == ""
+@pytest.mark.parametrize(
+    ("compute", "words"),
+    [
+        (None, ""),
+        ({"precision": "bf16", "channels_last": False, "threads": 1}, "bf16, 1 thread"),
+        (
+            {"precision": "fp32", "channels_last": True, "threads": 2},
+            "fp32, channels last, 2 threads",
+        ),
+    ],
+)
+def test_what_computed_it_in_words(compute, words):
+    assert compute_in_words(compute) == words

@@ -66,21 +66,25 @@ def test_names_of_experiments() -> None:
 
 
 def test_a_page_shows_what_there_is() -> None:
-    delta = {"mean": -1.25, "low": -2.0, "high": -0.5}
-    several = {"miou": {"mean": 40.0, "std": 0.5}, "delta": delta}
-    one = {
-        "miou": {"mean": 41.0, "std": None},
-        "delta": {"mean": 1.0, "low": None, "high": None},
-        "test": None,
-    }
+    splits = ("val", "test")
+    several = {"miou": {"mean": 40.0, "std": 0.5, "n": 3}}
+    gain = {"row": "semi", "mean": -1.25, "low": -2.0, "high": -0.5}
+    over = [gain | {"split": s, "against": a} for s in splits for a in ("real", "both")]
+    over[0] |= {"mean": 9.0}  # against `real`: not what is shown
+    one = {"miou": {"mean": 41.0, "std": None, "n": 1}}
+    alone = {"row": "semi", "split": "val", "against": "both"}
     reports = {
-        "as it is": {"recipes": {"semi": {**several, "test": several}}},
-        "wide": {"recipes": {"semi": one}},
+        "as it is": {"rows": {"semi": dict.fromkeys(splits, several)}, "verdicts": over},
+        "wide": {
+            "rows": {"semi": {"val": one}, "real": {"val": one}},
+            "verdicts": [alone | {"mean": 1.0, "low": None, "high": None}],
+        },
     }
     changes = {"as it is": [], "wide": ["a.width=16"], "tall": ["a.height=16"]}
     text = page(reports, changes, {"tall": "failed: ingest"})
     score = "40.0 ± 0.5 | -1.2 [-2.0, -0.5]"
     assert f"| as it is | `semi` | {score} | {score} |" in text
     assert "| wide | `semi` | 41.0 | +1.0 |  |  |" in text
+    assert "| wide | `real` | 41.0 |  |  |  |" in text
     assert "* wide: `a.width=16`" in text
     assert "* tall failed: failed: ingest" in text

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas
 import psutil
 import pytest
 from ruamel.yaml import YAML
@@ -32,7 +33,8 @@ def before_the_report(lock: dict[str, Any]) -> list[str]:
 
 def test_a_clean_clone_gets_a_report_and_the_second_run_does_nothing(finished: Any) -> None:
     report = json.loads((finished.root / "evaluate" / "report.json").read_text())
-    assert set(report["recipes"]) == {"real", "semi", "palette", "partial"}
+    assert set(report["rows"]) == {"real", "real_more", "semi", "palette", "partial"}
+    assert {entry["against"] for entry in report["verdicts"]} == {"real", "real_more", "both"}
     assert report["preset"] == "tiny"
     assert (finished.root / "evaluate" / "report.md").stat().st_size > 1000
     output = finished.dvc("repro")
@@ -139,14 +141,15 @@ def test_another_seed_runs_only_its_cells_and_the_report_follows_the_list(
     finished: Any, copy: Callable
 ) -> None:
     project = copy(finished)
-    project.set(report__seeds=[0, 2], report__recipes=["real"])
+    project.set(report__seeds=[0, 2], report__rows=["real"])
     output = project.dvc("repro", "report")
-    assert set(ran(output)) == {"segment@real-2", "score@real", "report"}
-    # Cells of seed 1 and of other recipes still lie there.
+    assert set(ran(output)) == {"segment@real-2", "judge", "report"}
+    # Cells of seed 1 and of other rows still lie there.
     assert (project.root / "artifacts" / "segment" / "real" / "1" / "cell.json").exists()
     report = json.loads((project.root / "evaluate" / "report.json").read_text())
-    assert set(report["recipes"]) == {"real"}
-    assert set(report["recipes"]["real"]["miou"]["cells"]) == {"0", "2"}
+    assert set(report["rows"]) == {"real"}
+    scores = pandas.read_parquet(project.root / "evaluate" / "scores.parquet")
+    assert set(scores.loc[scores["row"] == "real", "seed"]) == {0, 2}
 
 
 def test_a_missing_cell_is_named(finished: Any, copy: Callable) -> None:

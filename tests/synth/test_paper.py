@@ -207,6 +207,29 @@ def test_every_set_of_the_tables_is_made(name):
     assert {row.num_pairs for row in made.values()} == {30 * TRAIN[name]}
 
 
+def test_every_row_of_the_tables_is_there(name):
+    rows = {"real", "semi", "palette", "partial", "cgan", "palette_recovery", "sbgan", "pcgan"}
+    rows |= {"palette_da", "partial_da", "palette_e2e", "partial_e2e", "sbgan_e2e"}
+    reported = read("report", ReportParams)
+    params = {
+        "joints": read_raw("train.joints"),
+        "sets": read_raw("sets"),
+        "rows": read_raw("rows"),
+    }
+    assert rows <= {*params["sets"], *reported.rows}
+    assert {row.removesuffix("_alone") for row in reported.every} <= rows | {
+        *("real_more", "sbgan_e2e_palette")
+    }
+    of_sets, of_rows = poster.sets_of(params), poster.rows_of(params)
+    for table, made in (
+        (poster.CONDITIONAL[:-1], of_sets),  # the last is the oracle, which learns from real pairs
+        (poster.UNCONDITIONAL, of_sets),
+        (poster.AUGMENTATION, {name: of_rows[name] for name in reported.rows if name in of_rows}),
+    ):
+        there = [row.name for row, _ in poster.like(table, made)]
+        assert {row.name for row in table} == set(there), "in the poster, and nothing is like it"
+
+
 @pytest.mark.parametrize(("painter", "published"), [("spade", 70), ("pix2pixhd", 30.6)])
 def test_multiply_adds_are_those_of_the_released_networks(
     root, tmp_path, monkeypatch, painter, published

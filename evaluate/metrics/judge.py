@@ -1,4 +1,4 @@
-"""What a segmenter trained on real pairs, the judge, sees in images: labels and features."""
+"""The judge, a segmenter trained on real pairs: what it sees in images, labels and features."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from data.stage.errors import UserError
 from data.stage.outputs import read_json
 from data.stage.progress import progress
 from evaluate.cells import CELL
-from evaluate.statistics import spread
+from evaluate.statistics import evenly
 
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> uint8 [B, H, W]
 Describe = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> float [B, D]
@@ -49,17 +49,17 @@ def load_judge(cell: Path, *, threads: int) -> Judge:
 
 
 def scored_rows(rows: Sequence[int], num_scored: int) -> list[int]:
-    """Return the synthetic rows that the judge labels; `UserError` when there are too few."""
+    """Return the synthetic rows that the judge looks at; `UserError` when there are too few."""
     if len(rows) < num_scored:
         raise UserError(
-            f"{len(rows)} synthetic pairs but report.num_scored is {num_scored}; every row of the "
-            "table is scored on the same number of pairs: lower report.num_scored or raise "
-            "produce.num_pairs"
+            f"{len(rows)} synthetic pairs but report.num_scored is {num_scored}; every set is "
+            "scored on the same number of pairs: lower report.num_scored or raise num_pairs of "
+            "the set"
         )
-    return spread(rows, num_scored)
+    return evenly(rows, num_scored)
 
 
-def obedience(
+def labelled(
     pairs: PairSet, rows: Sequence[int], predict: Predict, *, batch_size: int
 ) -> np.ndarray:
     """Return the judge's int64 [C, C] confusion matrix; the layouts are the ground truth."""

@@ -1,0 +1,116 @@
+"""What a metric is, and what it looks at: a set of synthetic pairs beside the real ones."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+
+from data.pairs.shards import PairSet
+from evaluate.metrics.inception import Inception
+from evaluate.metrics.judge import Judge, features
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RealPairs:
+    """The real pairs of a split as the judge sees them, computed once.
+
+    `palettes` is `[N, C]`, `features` the judge's `[N, D]`, `inception` `[N, 2048]` or None.
+    """
+
+    ids: tuple[str, ...]
+    palettes: np.ndarray
+    features: np.ndarray
+    inception: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What synthetic pairs are compared with; `val_miou` is the judge's score on real val pairs."""
+
+    train: RealPairs
+    val: RealPairs
+    val_miou: float
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A set of synthetic pairs: all of them, the `rows` that are looked at, and who looks.
+
+    `repainted` holds images of few layouts, each painted several times; without `inception` there
+    is no FID.
+    """
+
+    pairs: PairSet
+    every: Sequence[int]  # rows of the set's own pairs
+    rows: Sequence[int]  # those of them that images are looked at of, evenly spaced
+    judge: Judge
+    reference: Reference
+    batch_size: int
+    repainted: PairSet | None = None
+    inception: Inception | None = None
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """The judge's features of the images, float64 `[N, D]`."""
+        return self.described(self.pairs, self.rows)
+
+    def described(self, pairs: PairSet, rows: Sequence[int]) -> np.ndarray:
+        """Return the judge's features of some images, float64 `[N, D]`."""
+        return features(pairs, rows, self.judge.describe, batch_size=self.batch_size)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a metric computed: its number, further ones by name, by class, and facts beside them."""
+
+    value: float
+    parts: Mapping[str, float] = field(default_factory=dict)
+    classes: Mapping[str, float] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def records(self, metric: str) -> list[Json]:
+        """Return the numbers as tidy records; parts are metrics `metric_part`."""
+        named = {metric: self.value} | {f"{metric}_{k}": v for k, v in self.parts.items()}
+        records: list[Json] = [{"metric": name, "value": value} for name, value in named.items()]
+        for name, value in self.classes.items():
+            records.append({"metric": metric, "class": name, "value": value})
+        return records
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a set: how it is computed, shown and read.
+
+    `compute` returns None where the number does not exist. `yardstick` is what as many real pairs
+    score, from the reference and the number of pairs; None for a metric that has no such number.
+    """
+
+    name: str
+    header: str
+    digits: int
+    better: Literal["higher", "lower"]
+    in_words: str
+    compute: Callable[[Scored], Found | None]
+    yardstick: Callable[[Reference, int], float | None] | None = None
+
+
+def compute_all(metrics: Mapping[str, Metric], scored: Scored) -> tuple[list[Json], Json]:
+    """Return the tidy records of all metrics, and the facts beside them by metric."""
+    found = {name: metric.compute(scored) for name, metric in metrics.items()}
+    there = {name: entry for name, entry in found.items() if entry is not None}
+    records = [record for name, entry in there.items() for record in entry.records(name)]
+    return records, {name: dict(entry.facts) for name, entry in there.items() if entry.facts}
+
+
+def yardsticks(metrics: Mapping[str, Metric], reference: Reference, count: int) -> list[Json]:
+    """Return what `count` real pairs score, as tidy records."""
+    records = []
+    for name, metric in metrics.items():
+        value = None if metric.yardstick is None else metric.yardstick(reference, count)
+        if value is not None:
+            records.append({"metric": name, "value": value})
+    return records

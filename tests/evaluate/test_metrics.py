@@ -1,0 +1,198 @@
+"""What is said of a set of pairs, by a judge that reads colours."""
+
+import numpy as np
+import pytest
+
+from data.pairs.pair import palette_of
+from data.pairs.shards import PairSet
+from data.stage.errors import UserError
+from evaluate.metrics import METRICS
+from evaluate.metrics.frechet import frechet
+from evaluate.metrics.fsd import fsd
+from evaluate.metrics.inception import Inception
+from evaluate.metrics.judge import Judge, features, labelled, scored_rows
+from evaluate.metrics.kl import kl, targets_and_palettes
+from evaluate.metrics.metric import (
+    Found,
+    Metric,
+    RealPairs,
+    Reference,
+    Scored,
+    compute_all,
+    yardsticks,
+)
+
+DARKEST = Inception(lambda images: images.min(axis=(1, 2)).astype(np.float32), "abc")
+
+
+def colours(pairs, rows=None):
+    return np.stack([pair.image.mean(axis=(0, 1)) for pair in pairs.pairs(rows)])
+
+
+def darkest(pairs, rows=None):
+    return np.stack([pair.image.min(axis=(0, 1)) for pair in pairs.pairs(rows)])
+
+
+@pytest.fixture(scope="module")
+def artifacts(make_project, tmp_path_factory):
+    return make_project(tmp_path_factory.mktemp("project")) / "artifacts"
+
+
+@pytest.fixture(scope="module")
+def reference(artifacts):
+    def of(split: str) -> RealPairs:
+        pairs = PairSet(artifacts / "real" / split)
+        ids, palettes = tuple(pairs.ids()), pairs.column("palette")
+        return RealPairs(ids, palettes, colours(pairs), darkest(pairs))
+
+    return Reference(of("train"), of("val"), val_miou=61.5)
+
+
+@pytest.fixture
+def score(artifacts, reference, colour_judge):
+    def of(name: str, rows: list[int], judge: Judge = colour_judge, **further) -> Scored:
+        pairs = PairSet(artifacts / "pairs" / name)
+        every = pairs.select(name).tolist()
+        return Scored(pairs, every, rows, judge, reference, 4, **further)
+
+    return of
+
+
+def test_every_metric_says_what_it_is():
+    for name, metric in METRICS.items():
+        assert metric.name == name and metric.in_words.endswith(".")
+    assert len({metric.header for metric in METRICS.values()}) == len(METRICS)
+
+
+def test_synthetic_pairs_by_hand(artifacts, reference, score):
+    rows = [0, 2, 7]  # layouts of training pairs 0, 2 and 1, in the same colours
+    again = PairSet(artifacts / "repainted/semi")
+    values, facts = compute_all(METRICS, score("semi", rows, repainted=again, inception=DARKEST))
+    found = {v["metric"]: v["value"] for v in values if "class" not in v}
+    pairs = PairSet(artifacts / "pairs/semi")
+    own, train, val = colours(pairs, rows), reference.train.features, reference.val.features
+    assert found["alignment"] == 100
+    assert found["frechet"] == pytest.approx(frechet(own, val))
+    assert found["fid"] == pytest.approx(
+        frechet(darkest(pairs, rows), reference.val.inception), rel=1e-5
+    )
+    assert found["fsd"] == pytest.approx(fsd(pairs.column("palette")[rows], reference.val.palettes))
+    assert "kl" not in found, "real layouts are asked for nothing"
+
+    distance = np.linalg.norm(own[:, None] - train, axis=2)
+    distance[[0, 1, 2], [0, 2, 1]] = np.inf  # their parents, whose colours they share
+    closest = facts["copies"]["closest"]
+    assert closest[0]["distance"] == pytest.approx(distance.min())
+    nearest = np.unravel_index(distance.argmin(), distance.shape)
+    assert closest[0]["id"] == f"semi-{rows[nearest[0]]}"
+    assert closest[0]["real"] == reference.train.ids[nearest[1]]
+
+    scale = [np.linalg.norm(train[i] - train[j]) for i, j in ((0, 2), (0, 4), (2, 4))]
+    brighter = 10 * np.sqrt(3)
+    assert found["diversity_distance"] == pytest.approx(brighter)
+    assert found["diversity"] == pytest.approx(100 * brighter / np.mean(scale))
+
+
+def test_one_image_has_no_distribution_and_no_inception_no_fid(score):
+    found = {v["metric"] for v in compute_all(METRICS, score("palette", [7]))[0]}
+    assert {"alignment", "copies", "kl"} <= found
+    assert not found & {"fsd", "frechet", "fid", "diversity"}
+
+
+def test_alignment_by_class_and_the_absent_ones(score, artifacts):
+    one_class = Judge(lambda images: np.zeros(images.shape[:3], np.uint8), None, "", "")
+    scored = score("semi", [0, 3, 5], judge=one_class)
+    found = METRICS["alignment"].compute(scored)
+    labels = np.stack([pair.label for pair in scored.pairs.pairs(scored.rows)])
+    road = (labels == 0).sum() / (labels != 3).sum()
+    assert found.value == pytest.approx(100 * road / 3)
+    assert found.classes["sky"] == 0 and found.facts["absent"] == []
+    matrix = labelled(scored.pairs, scored.rows, one_class.predict, batch_size=2)
+    assert matrix.sum() == labels.size and matrix[:, 1:].sum() == 0
+
+
+def test_yardsticks_are_what_as_many_real_pairs_score(reference):
+    found = {entry["metric"]: entry["value"] for entry in yardsticks(METRICS, reference, 3)}
+    train, val = reference.train, reference.val
+    assert found["alignment"] == 61.5
+    assert found["frechet"] == pytest.approx(frechet(train.features[[0, 2, 4]], val.features))
+    assert found["fid"] == pytest.approx(frechet(train.inception[[0, 2, 4]], val.inception))
+    assert found["fsd"] == pytest.approx(fsd(train.palettes[[0, 2, 4]], val.palettes))
+    others = train.palettes[[4, 0, 2]]
+    assert found["kl"] == pytest.approx(kl(others, train.palettes[[0, 2, 4]]).mean())
+    assert set(found) == {"alignment", "frechet", "fid", "fsd", "kl"}
+
+
+def test_a_metric_of_ones_own_is_a_record(score):
+    def compute(scored: Scored) -> Found:
+        return Found(2.0, parts={"half": 1.0}, classes={"car": 3.0}, facts={"why": "so"})
+
+    own = Metric("own", "own", 1, "higher", "It is two.", compute)
+    values, facts = compute_all({"own": own}, score("semi", [0]))
+    assert values == [
+        {"metric": "own", "value": 2.0},
+        {"metric": "own_half", "value": 1.0},
+        {"metric": "own", "class": "car", "value": 3.0},
+    ]
+    assert facts == {"own": {"why": "so"}}
+    assert yardsticks({"own": own}, score("semi", [0]).reference, 3) == []
+
+
+def test_too_few_pairs_are_refused():
+    with pytest.raises(UserError, match=r"3 synthetic pairs but report\.num_scored is 4"):
+        scored_rows(range(3), 4)
+
+
+def test_features_stand_in_the_order_of_the_rows(artifacts):
+    pairs, rows = PairSet(artifacts / "pairs/semi"), [7, 2, 11, 0]
+    found = features(pairs, rows, lambda images: images.mean(axis=(1, 2)), batch_size=3)
+    np.testing.assert_allclose(found, colours(pairs, rows))
+    assert found.dtype == np.float64
+
+
+# == KL and FSD ==
+
+
+def test_exact_palettes_score_zero():
+    target = np.random.default_rng(0).dirichlet(np.full(35, 0.2), size=50).astype(np.float32)
+    assert np.abs(kl(target, target)).max() < 1e-4
+
+
+def test_kl_by_hand():
+    target, obtained = np.array([[0.5, 0.5, 0.0]]), np.array([[0.75, 0.25, 0.0]])
+    expected = 0.5 * np.log(0.5 / 0.75) + 0.5 * np.log(0.5 / 0.25)
+    assert kl(target, obtained)[0] == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_class_that_is_missing_costs_a_finite_price():
+    """The obtained fraction of 0 counts as 1e-6 before all are renormalised."""
+    found = kl(np.array([[0.9, 0.1]]), np.array([[1.0, 0.0]]))[0]
+    total = 1 + 2e-6
+    expected = 0.9 * np.log(0.9 * total / (1 + 1e-6)) + 0.1 * np.log(0.1 * total / 1e-6)
+    assert found == pytest.approx(expected)
+
+
+def test_only_targets_of_whole_images_count(artifacts):
+    sets = {n: PairSet(artifacts / "pairs" / n) for n in ("semi", "palette", "partial")}
+    assert targets_and_palettes(sets["partial"], range(12)) is None
+    assert targets_and_palettes(sets["semi"], range(12)) is None
+    target, obtained = targets_and_palettes(sets["palette"], range(12))
+    expected = [palette_of(pair.label, 4) for pair in sets["palette"].pairs()]
+    np.testing.assert_allclose(obtained, expected)
+    assert np.abs(kl(target, obtained)).max() < 1e-4
+
+
+def test_fsd_of_a_set_with_itself_and_in_other_units():
+    rng = np.random.default_rng(0)
+    shares, others = (rng.dirichlet(np.full(35, 0.2), size=n) for n in (60, 40))
+    assert fsd(shares, shares) < 1e-9
+    assert fsd(shares, others) == pytest.approx(1e4 * frechet(shares, others))
+
+
+def test_fsd_by_hand():
+    """Road and sky share an image; 10 percent move from one to the other and vary twice as much."""
+    moved = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) / 100
+    real = np.stack([0.6 + moved, 0.4 - moved], axis=1)
+    generated = np.stack([0.5 + 2 * moved, 0.5 - 2 * moved], axis=1)
+    variance = 2.5  # of the moves in percent; one direction of two classes, so twice in the trace
+    assert fsd(generated, real) == pytest.approx(2 * 10**2 + 2 * variance * (2 - 1) ** 2)
