@@ -20,6 +20,8 @@ from data.pairs.shards import PairSet
 from data.sources import ingest
 from data.stage.params import read, read_raw
 from data.tools import preset
+from evaluate.config import ReportParams
+from evaluate.page import poster
 from segment import archs, mm
 from segment.config import Config, build_config
 from segment.stages import rows as segment_rows
