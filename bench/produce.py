@@ -135,7 +135,7 @@ def compare_ways(job: Job, rounds: int, advance: Advance) -> list[Row]:
     lasting = deepcopy(plain["G"]).to(memory_format=torch.channels_last)
     exact = job.load(device)
     count = pairs.classes.num_classes
-    fast = replace(exact, painter_nets=spade.prepare(method, plain, torch.bfloat16))
+    fast = replace(exact, painter_nets=spade.ENTRY.prepare(method, plain, torch.bfloat16))
     rows = [parent_row(0, index, BATCH_SIZE) for index in range(BATCH_SIZE)]
     layouts = onehot(exact.real_labels[rows].long(), count).to(device)
     ways: dict[str, Callable[[], None]] = {

@@ -22,7 +22,7 @@ from synth.palettes.palette import PaletteModel
 from synth.training import artifact
 from synth.training.method import Given
 from synth.training.session import (
-    Job,
+    Training,
     TrainingParams,
     fit,
     settings,
@@ -120,7 +120,7 @@ def main(
         given = Given(real.classes.num_classes, real.size, PaletteModel.load(palette))
         laying, painting = (half.load(given) for half in halves)
         method = joint.build(config, laying, painting)
-        job = Job("joint", name, made_of, images=True)
+        job = Training("joint", name, made_of, images=True)
         nets, curve = fit(method, real, training, job)
         if timing is None or new_layout is None or new_painter is None:
             return  # the first process writes

@@ -88,7 +88,7 @@ def run_training(
                 artifact.write(partial, description, None)
             return
         method = entry.build(config, Given(real.classes.num_classes, real.size, palettes))
-        job = Job(stage, name, made_of, images=entry.sees_images)
+        job = Training(stage, name, made_of, images=entry.sees_images)
         nets, curve = fit(method, real, training, job)
         if partial is None or timing is None:
             return  # the first process writes
@@ -110,7 +110,7 @@ def settings(training: TrainingParams) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Job:
+class Training:
     """A training by name: its stage, what its result depends on, whether it looks at images."""
 
     stage: str
@@ -125,7 +125,7 @@ class Job:
 
 
 def fit(
-    method: Method, real: PairSet, training: TrainingParams, job: Job
+    method: Method, real: PairSet, training: TrainingParams, job: Training
 ) -> tuple[nn.ModuleDict, list[dict[str, float]]]:
     """Train a method on the real pairs of a set, or resume where such a run was killed.
 

@@ -19,6 +19,7 @@ from tests.synth import small
 
 C, SIZE = 3, (8, 16)
 NAMES = ("cgan", "palette_recovery", "sbgan")
+ASKED = tuple(name for name in NAMES if LAYOUTS[name].follows_palette)
 SMALL = {"width": 16, "levels": ((0, 16, 8), (8, 8, 8))}
 
 
@@ -151,7 +152,7 @@ def test_measured_kl_closed_form(palettes):
 @pytest.mark.parametrize("name", NAMES)
 def test_generator_is_the_papers_without_feedback(name, build):
     G = build(name, latent=512, width=512, levels=((0, 1, 1), (0, 1, 1))).nets["G"]
-    entries = 0 if name == "sbgan" else C
+    entries = C if LAYOUTS[name].follows_palette else 0
     assert G.stem.weight.shape == (512 * 4 * 8, 512 + entries) and not len(G.joints)
     assert [len(block.convs) for block in G.blocks] == [1, 2]
     z, share = torch.randn(2, 512), torch.full((2, entries), 1 / C)
@@ -163,7 +164,7 @@ def test_generator_is_the_papers_without_feedback(name, build):
 
 @pytest.mark.parametrize(
     ("name", "temperature"),
-    [(name, t) for name in NAMES for t in (None, 1.0) if name != "sbgan" or t is not None],
+    [(name, 1.0) for name in NAMES] + [(name, None) for name in ASKED],
 )
 def test_gradient_of_the_critic_reaches_every_layer_of_the_generator(
     name, temperature, build, batch
@@ -176,7 +177,7 @@ def test_gradient_of_the_critic_reaches_every_layer_of_the_generator(
     assert not still
 
 
-@pytest.mark.parametrize("name", ["cgan", "palette_recovery"])
+@pytest.mark.parametrize("name", ASKED)
 @pytest.mark.parametrize("temperature", [None, 1.0])
 def test_critic_sees_like_with_like(name, temperature, build, batch):
     """Soft fakes stand beside blurred real layouts, sampled ones beside one-hot ones."""
@@ -203,7 +204,7 @@ def test_wrong_settings_are_refused(wrong):
             small.config(name, **{**SMALL, **wrong})
 
 
-@pytest.mark.parametrize("name", ["cgan", "palette_recovery"])
+@pytest.mark.parametrize("name", ASKED)
 def test_layouts_are_not_rounded_to_their_palette_unless_asked(name, build, palettes):
     asked = torch.from_numpy(palettes.sample(4, seed=1))
     real = torch.zeros(4, *SIZE, dtype=torch.int64)
@@ -298,7 +299,7 @@ def test_training_recovers_the_palette_that_was_asked(build, stream, palettes, t
     assert trained < 0.12 < untrained and trained < 0.5 * shuffled
 
 
-@pytest.mark.parametrize("name", ["cgan", "palette_recovery"])
+@pytest.mark.parametrize("name", ASKED)
 def test_another_palette_makes_another_layout_of_the_same_noise(name, build, stream, tmp_path):
     method = build(name, lr=1e-2, ema_decay=0.0, levels=((0, 160, 16),))
     nets = train_small(method, stream, tmp_path)
