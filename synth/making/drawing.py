@@ -15,10 +15,12 @@ from synth.making.painted import Painted, moment, to_cpu
 from synth.making.sets import CheckedSet, ReadySet
 from synth.training.method import Drawn, Method, generator
 
-# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
-# An image that is painted again draws from (run seed, PAINTER + again * STREAMS, index).
-PARENT, PALETTE, LAYOUT, PAINTER = 0, 1, 2, 3
-STREAMS = 4
+# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair). STYLE
+# is kept for the look that is painted.
+PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
+# An image that is painted again draws from stream PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
+# so on: no stream may have such a number, and another stride would change every such image.
+REPAINT_STRIDE = 4
 
 
 def make_pairs(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) -> list[Pair]:
@@ -40,7 +42,7 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
     rows = [parent_row(seed, index, len(ready.real_ids)) for index in indices]
     drawn = _draw(ready, rows, indices, seed)
     parents = _images(ready, rows) if ready.keep else None
-    rngs = _rngs(seed, PAINTER + again * STREAMS, indices, ready.device)
+    rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, ready.device)
     around = None if parents is None else (parents.float() / 127.5 - 1, ~drawn.edited)
     condition = onehot(drawn.label, ready.palettes.num_classes)
     pixels = paint_layouts(ready.painter, ready.painter_nets, condition, rngs, around)
