@@ -27,9 +27,11 @@ class RawPair:
     """An image file and its label file as they lie on disk; `id` is unique in the dataset.
 
     Where a label is spread over several files, `parts` are all of them in the order in which they
-    are painted, and `label` is what messages name. `aspect` is width by height of the region that
+    are painted, `layers` the class of each and `rest` that of the other pixels, and `label` is what
+    messages name. `aspect` is width by height of the region that
     is kept of both, None for everything; it lies at `place` of what is left over, 0 for the top or
     left end, 1 for the other. `group` is what may not be split: a city, a video, a scene.
+    `by_color` says that the label is read by the colours it shows, whatever the palette.
     """
 
     id: str
@@ -40,6 +42,9 @@ class RawPair:
     aspect: float | None = None
     place: float = 0.0
     group: str = ""
+    layers: tuple[int, ...] = ()
+    rest: int = 0
+    by_color: bool = False
 
 
 def require_folder(path: Path, holds: str) -> Path:

@@ -1,48 +1,43 @@
 """The user's own images and masks: two globs, a class table and a rule for the splits."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.decode import pack_colors, read_colors, read_orientation, read_size, read_values
-from data.sources.files import RawPair, by_stem, glob_files, match, require_folder, to_ids
+from data.sources.decode import read_orientation, read_size
+from data.sources.files import RawPair, by_stem, glob_files, match, require_folder
+from data.sources.masks.classes import (
+    KNOWN,
+    Labels,
+    by_color,
+    by_suffix,
+    color_table,
+    meaning,
+)
+from data.sources.masks.classes import class_table as class_table
+from data.sources.masks.encodings import read_by_color, read_ids
+from data.sources.masks.parts import pair_parts, read_parts, rest_of
 from data.sources.splits import by_group, by_list, by_share, group_of
 from data.stage.errors import UserError
-from data.stage.params import Params
 
-VOID = "void"
 LICENCE = "your own images: nothing is known of their licence"
-Channel = Annotated[int, Field(ge=0, le=255)]
-Rgb = tuple[Channel, Channel, Channel]
 
 
-class FolderClass(Params):
-    """One class: its value in the masks (an id, or red green blue), name, colour, and `eval`.
-
-    `mirror` names the class that it becomes in a picture mirrored left to right.
-    """
-
-    value: int | Rgb
-    name: str
-    color: Rgb | None = None
-    eval: bool = True
-    mirror: str | None = None
-
-
-class Config(Params):
+class Config(Labels):
     """Where images and masks are, which mask belongs to which image, classes and splits.
 
     A file that `masks` matches is never an image. A mask belongs to the image of the same stem
     (file name without folder and extension), after `image_suffix` and `mask_suffix` are taken off
     the ends of the stems; where images and masks both repeat stems in several folders, of the same
     path below the patterns' fixed parts. Mask values are ids in one channel (0/255 masks too) when
-    class values are numbers, colours when they are triples. `unlabelled` values that are no class
-    become the class `void`, which is then appended and does not count in mIoU.
+    class values are numbers, and what the masks show when they are triples: see
+    `masks.encodings`. `unlabelled` values that are no class become the class `void`, which is then
+    appended and does not count in mIoU. Masks of one class each: see `masks.parts`; `pairing` by
+    `number` is for masks that are named by tasks.
 
     Splits are by `list` (text files under the root, one stem a line), by `share` (seeded; shares of
     all pairs), by `glob` (one image glob per split) or by `group`: `group_by` is `parent` (the
@@ -52,34 +47,15 @@ class Config(Params):
 
     images: str
     masks: str
-    classes: tuple[FolderClass, ...] = Field(min_length=1)
     image_suffix: str = ""
     mask_suffix: str = ""
-    unlabelled: tuple[int | Rgb, ...] = (255,)
+    pairing: Literal["stem", "number"] = "stem"
     split: Literal["list", "share", "glob", "group"] = "share"
     list: dict[str, str] = Field(default_factory=dict)
     share: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
     glob: dict[str, str] = Field(default_factory=dict)
     group_by: str | None = None
     seed: int = Field(0, ge=0)
-
-
-def class_table(config: Config) -> ClassTable:
-    """Return the configured classes, then `void` when some unlabelled value is no class."""
-    _check_values(config)
-    classes = [
-        ClassInfo(entry.name, entry.color or _color(index), entry.eval, entry.mirror)
-        for index, entry in enumerate(config.classes)
-    ]
-    own = next((entry for entry in config.classes if entry.name == VOID), None)
-    if _void_values(config) and own is None:
-        classes.append(ClassInfo(VOID, (0, 0, 0), False))
-    elif _void_values(config) and own.eval:
-        raise UserError(
-            f"unlabelled pixels become the class {VOID!r}, which counts in mIoU here; give it "
-            "`eval: false`, call it something else, or set dataset.folder.unlabelled to []"
-        )
-    return ClassTable(tuple(classes))
 
 
 def prepare(
@@ -92,7 +68,18 @@ def prepare(
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     """Find the pairs of some splits by the rules of `Config`; ids are paths under the root."""
     require_folder(root, "your images and masks")
-    matched = pair_files(root, config.images, config.masks, config.image_suffix, config.mask_suffix)
+    parts_of = {}
+    if by_suffix(config):
+        class_table(
+            config
+        )  # complains of suffixes that are no good before files are sorted by them
+        files = files_of(root, config.images, config.masks)
+        found = pair_parts(*files, config, config.image_suffix, config.pairing)
+        matched = [(key, image, masks[0][1]) for key, image, masks in found]
+        parts_of = {key: masks for key, _, masks in found}
+    else:
+        suffixes = config.image_suffix, config.mask_suffix
+        matched = pair_files(root, config.images, config.masks, *suffixes)
     images = {key: image for key, image, _ in matched}
     groups = {}
     if config.group_by is not None:
@@ -106,14 +93,34 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         for key, image, mask in matched:
             if key in parts[split]:
                 name = image.relative_to(root).with_suffix("").as_posix().replace("/", "-")
-                pairs.append(RawPair(name, split, image, mask, group=groups.get(key, "")))
+                pair = RawPair(name, split, image, mask, group=groups.get(key, ""))
+                pairs.append(_with_parts(pair, config, parts_of.get(key, ())))
     return pairs
+
+
+def _with_parts(pair: RawPair, config: Config, parts: Sequence[tuple[int, Path]]) -> RawPair:
+    if not parts:
+        return replace(pair, by_color=by_color(config))
+    layers, files = zip(*parts, strict=True)
+    return replace(pair, parts=files, layers=layers, rest=rest_of(config), by_color=True)
 
 
 def pair_files(
     root: Path, images: str, masks: str, image_suffix: str, mask_suffix: str
 ) -> list[tuple[str, Path, Path]]:
     """Return (key, image, mask) of all pairs by the rules of `Config`, sorted by key."""
+    image_files, mask_files = files_of(root, images, masks)
+    repeat = _repeats(image_files, image_suffix) and _repeats(mask_files, mask_suffix)
+    below = [root / fixed_part(pattern) if repeat else None for pattern in (images, masks)]
+    return match(
+        by_stem(image_files, image_suffix, below[0]),
+        by_stem(mask_files, mask_suffix, below[1]),
+        f"{masks} (see dataset.folder.mask_suffix)",
+    )
+
+
+def files_of(root: Path, images: str, masks: str) -> tuple[list[Path], list[Path]]:
+    """Return the files of images and of masks; a file that is a mask is no image."""
     mask_files = glob_files(root, masks, "dataset.folder.masks")
     taken = set(mask_files)
     found = glob_files(root, images, "dataset.folder.images")
@@ -123,13 +130,7 @@ def pair_files(
             f"every file that {images!r} matches in {root} is a mask of {masks!r} too; correct "
             "dataset.folder.images or dataset.folder.masks"
         )
-    repeat = _repeats(image_files, image_suffix) and _repeats(mask_files, mask_suffix)
-    below = [root / fixed_part(pattern) if repeat else None for pattern in (images, masks)]
-    return match(
-        by_stem(image_files, image_suffix, below[0]),
-        by_stem(mask_files, mask_suffix, below[1]),
-        f"{masks} (see dataset.folder.mask_suffix)",
-    )
+    return image_files, mask_files
 
 
 def fixed_part(pattern: str) -> Path:
@@ -143,17 +144,17 @@ def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a mask as class ids uint8 [H, W]; unlabelled values become `void`.
 
     Raises `UserError` when the image is turned by its EXIF orientation, and the mask is not or
-    cannot be told to be.
+    cannot be told to be, when a palette contradicts the colours of the classes, and for values
+    without a class.
     """
-    coded = isinstance(config.classes[0].value, tuple)
-    ids = {_key(entry.value): index for index, entry in enumerate(config.classes)}
-    names = [entry.name for entry in config.classes]
-    void = names.index(VOID) if VOID in names else len(names)
-    table = {_key(value): void for value in _void_values(config)} | ids
-    known = "add the value to dataset.folder.classes or to dataset.folder.unlabelled"
-    values = pack_colors(read_colors(pair.label)) if coded else read_values(pair.label)
-    check_turned(pair.image, pair.label, values.shape)
-    return to_ids(values, table, pair.label, known, show=show_color if coded else str)
+    if pair.parts:
+        label = read_parts(pair)
+    elif by_color(config):
+        label = read_by_color(pair.label, color_table(config), KNOWN)
+    else:
+        label = read_ids(pair.label, meaning(config))
+    check_turned(pair.image, pair.label, label.shape)
+    return label
 
 
 def check_turned(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
@@ -178,50 +179,6 @@ def check_turned(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
             f"{image} is {width}x{height} once turned by its EXIF orientation ({turned}), but "
             f"{mask} is {height}x{width}, drawn on the picture as it is stored; {fix}"
         )
-
-
-def show_color(key: int) -> str:
-    """Return a packed colour as words for a message."""
-    return f"rgb({key >> 16}, {key >> 8 & 255}, {key & 255})"
-
-
-def _key(value: int | Rgb) -> int:
-    """Return one number for a mask value: an id is itself, a colour its 24 bits."""
-    if isinstance(value, int):
-        return value
-    return (value[0] << 16) + (value[1] << 8) + value[2]
-
-
-def _check_values(config: Config) -> None:
-    values = [entry.value for entry in config.classes]
-    if len({type(value) for value in values}) > 1:
-        raise UserError(
-            "dataset.folder.classes mixes ids and colours; give all classes a number, or all a "
-            "triple [red, green, blue]"
-        )
-    value, count = Counter(values).most_common(1)[0]
-    if count > 1:
-        raise UserError(
-            f"dataset.folder.classes has {count} classes of value {value}; a value is one class"
-        )
-
-
-def _void_values(config: Config) -> list[int | Rgb]:
-    """Return the unlabelled values that are no class and of the kind the masks have."""
-    kind = type(config.classes[0].value)
-    taken = {entry.value for entry in config.classes}
-    return [v for v in config.unlabelled if isinstance(v, kind) and v not in taken]
-
-
-def _color(index: int) -> Rgb:
-    """Return a colour that differs from those of other indices: Pascal VOC's bit pattern."""
-    channels = [0, 0, 0]
-    number = index + 1
-    for bit in range(7, -1, -1):
-        for channel in range(3):
-            channels[channel] |= (number >> channel & 1) << bit
-        number >>= 3
-    return (channels[0], channels[1], channels[2])
 
 
 def _repeats(files: Sequence[Path], suffix: str) -> bool:

@@ -23,6 +23,7 @@ from data.sources.cityscapes_25k import Config as Cityscapes25k
 from data.sources.files import RawPair, read_image
 from data.sources.folder import Config as Folder
 from data.sources.idd import Config as Idd
+from data.sources.masks.palettes import Palettes
 from data.sources.streets.source import Config as Streets
 from data.stage.cli import run
 from data.stage.errors import UserError
@@ -96,7 +97,8 @@ def check(
     """Decode every pair and return the hash of each; raise `UserError` at the first fault.
 
     Faults are an empty split, an unreadable file, an image and a label of different size, label
-    values without a class, the same image or id in two splits, and a split with no pixel to score.
+    values without a class, palettes that differ, the same image or id in two splits, and a split
+    with no pixel to score.
     """
     classes = source.class_table(config)
     _unique(raw)
@@ -105,11 +107,14 @@ def check(
             advice = " or take it out of dataset.splits" if split == "test" else ""
             raise UserError(f"split {split!r} is empty; give it images{advice}")
     seen: dict[str, RawPair] = {}
+    palettes = Palettes(classes.classes, not isinstance(config, Folder))
     totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
     content, looks = [], []
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
             image, label = decoded(source, config, pair)
+            if not pair.by_color:
+                palettes.add(pair.label, label)
             # of the whole picture: one image cut at two places is the same image
             digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
             _other_split(seen.setdefault(digest, pair), pair, "are the same image")

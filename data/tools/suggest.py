@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from data.sources.decode import read_image, read_size
+from data.sources.decode import read_image
 from data.sources.files import glob_files
-from data.sources.folder import check_turned, fixed_part, pair_files
+from data.sources.folder import fixed_part
 from data.sources.splits import PARENT, group_of
 from data.stage.errors import UserError
-from data.stage.progress import progress
-from data.tools.values import Found, Masks, classes_of, read_mask
+from data.tools.masks.examine import in_parts, whole
+from data.tools.masks.per_class import find_apart
 
 SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test",)}
 # A group is what stands before the last number, or before the first separator.
@@ -36,50 +36,44 @@ class Suggestion:
     notes: tuple[str, ...]
 
 
-def suggest(images: str, masks: str) -> Suggestion:
+def suggest(images: str, masks: str, instances: bool = False) -> Suggestion:
     """Return the `dataset` section for images and masks given as globs.
+
+    With `instances`, every object has a number of its own in the masks: all are one class.
 
     Globs are absolute or relative to the current folder; a folder stands for all of its files.
     Every mask is read, so that a value of a single mask has its class too. Raises `UserError` in
     the words of `ingest`, and for masks that hold no classes: see `data.tools.values.classes_of`.
     """
     root, images, masks = _below_one_root(images, masks)
-    suffixes = _suffixes(root, images, masks)
-    pairs = pair_files(root, images, masks, *suffixes)
-    if len(pairs) < 2:
-        raise UserError(f"{pairs[0][1]} is the only image; train and val need one each")
-    files = [image for _, image, _ in pairs]
-    sizes = []
-    found = Masks()
-    with progress(len(pairs), "reading masks", "pairs") as advance:
-        for _, image, mask in pairs:
-            sizes.append(read_size(image))
-            _same_size(image, sizes[-1], mask, read_mask(found, mask))
-            advance()
-    classes = classes_of(found)
-    height, width = working_size(sizes)
-    rule, splits, notes = _split_rule(root, images, files, suffixes[0])
+    apart = None if instances else find_apart(root, images, masks)
+    if apart is None:
+        read = whole(root, images, masks, _suffixes(root, images, masks), instances)
+    else:
+        read = in_parts(apart)
+    height, width = working_size(read.sizes)
+    rule, splits, notes = _split_rule(root, images, read.images, read.suffixes[0])
     lines = [
         "# Written by `python -m data.tools.inspect --suggest`. Name the classes, then save it as",
         "# preset (presets/NAME.yaml), or put it in place of the section `dataset` of params.yaml.",
         "dataset:",
         "  source: folder",
         f"  root: {_text(root.as_posix())}",
-        f"  # Working size of {_range(sizes)} images; multiples of 32 suit every method.",
+        f"  # Working size of {_range(read.sizes)} images; multiples of 32 suit every method.",
         f"  height: {height}",
         f"  width: {width}",
         f"  splits: [{', '.join(splits)}]",
         "  folder:",
         f"    images: {_text(images)}",
         f"    masks: {_text(masks)}",
-        f"    image_suffix: {_text(suffixes[0])}",
-        f"    mask_suffix: {_text(suffixes[1])}",
-        *_class_lines(classes),
+        f"    image_suffix: {_text(read.suffixes[0])}",
+        f"    mask_suffix: {_text(read.suffixes[1])}",
+        *read.lines,
         *rule,
         "    seed: 0",
     ]
     return Suggestion(
-        "\n".join(lines) + "\n", (*_image_notes(files, sizes), *classes.doubts, *notes)
+        "\n".join(lines) + "\n", (*_image_notes(read.images, read.sizes), *read.notes, *notes)
     )
 
 
@@ -169,35 +163,6 @@ def _common_start(one: str, other: str) -> str:
     while length < min(len(one), len(other)) and one[length] == other[length]:
         length += 1
     return one[:length]
-
-
-def _same_size(image: Path, size: tuple[int, int], mask: Path, shape: tuple[int, int]) -> None:
-    check_turned(image, mask, shape)
-    if size != shape[::-1]:
-        raise UserError(
-            f"{image} is {size[0]}x{size[1]}, its mask {mask} is {shape[1]}x{shape[0]}; both must "
-            "have one size"
-        )
-
-
-def _class_lines(classes: Found) -> list[str]:
-    lines = [
-        "    # `value` is what the masks hold, `name` is yours to choose; `eval: false` keeps a",
-        "    # class out of mIoU, `mirror: NAME` is what it becomes in a mirrored picture.",
-        "    classes:",
-    ]
-    for entry in classes.classes:
-        color = "" if entry.color is None else f", color: {list(entry.color)}"
-        value = list(entry.value) if isinstance(entry.value, tuple) else entry.value
-        lines.append(
-            f"    - {{value: {value}, name: {entry.name}{color}, eval: true}}"
-            f"  # {entry.share:.1%} of pixels, {entry.images} of {classes.num_masks} masks"
-        )
-    return [
-        *lines,
-        "    # Values of pixels that nobody labelled; they become the class void, out of mIoU.",
-        f"    unlabelled: {list(classes.unlabelled)}",
-    ]
 
 
 def _split_rule(
