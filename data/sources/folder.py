@@ -67,6 +67,7 @@ def prepare(
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     """Find the pairs of some splits by the rules of `Config`; ids are paths under the root."""
+    class_table(config)  # says what is wrong with the classes before files are looked for
     require_folder(root, "your images and masks")
     parts_of = {}
     if by_suffix(config):

@@ -232,7 +232,7 @@ def _check_exact(table: Mapping[int, Value], show: Show, smooth: bool = True) ->
         raise UserError(
             f"the masks have {len(table)} values up to {last}, and at most {MAX_CLASSES} can be "
             "classes; masks must be lossless, one exact value a class: no JPEG that was saved as "
-            "PNG, no photographs, depth maps or instance ids"
+            f"PNG, no photographs, no depth maps; {OFFER}"
         )
     if len(table) == 1:
         raise UserError(

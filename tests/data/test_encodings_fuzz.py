@@ -4,7 +4,6 @@ A folder is a pure function of its number. Three kinds of them must be read: all
 one way, all files alike on a screen, and black and white in any way that shows it.
 """
 
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -181,7 +180,6 @@ def outcome_of_change(number: int, work: Path) -> tuple[str, str]:
 
 
 def check_folders(numbers: range, work: Path) -> None:
-    os.chdir(work)
     counts = Counter(outcome(number, work) for number in numbers)
     wrong = [what for _, what in counts if what not in ("read", "refused")]
     assert not wrong, "\n".join(wrong)
@@ -190,12 +188,31 @@ def check_folders(numbers: range, work: Path) -> None:
     assert counts["any", "read"] >= third / 6 and counts["any", "refused"] >= third / 3
 
 
+def check_changes(numbers: range, work: Path) -> None:
+    counts = Counter(outcome_of_change(number, work) for number in numbers)
+    wrong = [what for _, what in counts if what not in ("read", "refused")]
+    assert not wrong, "\n".join(wrong)
+    total = Counter(what for _, what in counts.elements())
+    assert min(total["read"], total["refused"]) >= len(numbers) / 5
+
+
 def test_60_mixtures_are_read_right_or_refused(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_folders(range(60), tmp_path)
+
+
+def test_30_changed_folders_are_read_right_or_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_changes(range(30), tmp_path)
 
 
 @pytest.mark.slow
 def test_600_more_mixtures_are_read_right_or_refused(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     check_folders(range(60, 660), tmp_path)
+
+
+@pytest.mark.slow
+def test_300_more_changed_folders_are_read_right_or_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    check_changes(range(30, 330), tmp_path)
