@@ -111,6 +111,28 @@ def test_ids_of_three_classes_beside_the_same_stretched_are_refused(own) -> None
         own.suggest()
 
 
+@pytest.mark.parametrize("unlabelled", [None, [255], []])
+def test_0_and_255_beside_0_and_1_in_a_section_written_by_hand(own, run_ingest, unlabelled) -> None:
+    truth = [classes(key) for key in range(6)]
+    own.write(*(grey(t) if key == 4 else t for key, t in enumerate(truth)))
+    section = {"images": "photos/*", "masks": "masks/*"}
+    section["classes"] = [{"value": v, "name": f"class_{v}"} for v in (0, 1)]
+    section |= {} if unlabelled is None else {"unlabelled": unlabelled}
+    dataset = {"source": "folder", "root": "own", "folder": section, "height": 64, "width": 64}
+    if unlabelled == [255]:
+        run_ingest("read", **dataset)
+        truth[4][truth[4] == 1] = 2
+        own.check(truth, ("class_0", "class_1", "void"))
+        return
+    with pytest.raises(
+        UserError, match=r"p4\.png (holds 255 and no other value but 0|has .*: 255)"
+    ):
+        run_ingest("read", **dataset)
+    section["classes"][1]["also"] = [255]
+    run_ingest("read", **dataset)
+    own.check(truth, ("class_0", "class_1"))
+
+
 # A mask that was saved again with another palette
 
 

@@ -102,7 +102,7 @@ def meaning(labels: Labels) -> Meaning:
     ids |= dict.fromkeys(unlabelled, void)
     for index, entry in enumerate(classes):
         ids |= dict.fromkeys((entry.value, *entry.also), index)
-    told = "unlabelled" in labels.model_fields_set or 255 not in unlabelled
+    told = "unlabelled" in labels.model_fields_set
     return Meaning(
         ids,
         {i: pack(entry.color) for i, entry in enumerate(classes) if entry.color is not None},
@@ -110,6 +110,7 @@ def meaning(labels: Labels) -> Meaning:
         KNOWN,
         recorded=True,
         doubtful_white=1 in ids and 255 in ids and ids[1] != ids[255] and told,
+        untold=255 in unlabelled and not told,
         unlabelled=unlabelled,
         others={pack(v): void for v in _void_values(labels) if not isinstance(v, int)},
     )

@@ -111,7 +111,7 @@ class Meaning:
     `own` is class -> its packed colour, where one is recorded; `recorded` says that these are what
     the masks show, and not what a published table shows them in. `known` ends messages about a
     value without a class. `unlabelled` are the ids that nobody labelled, `others` the colours of
-    such; `doubtful_white` says that white may be 1 or 255.
+    such; `doubtful_white` says that white may be 1 or 255, `untold` that nobody said what 255 is.
     """
 
     ids: Mapping[int, int]
@@ -120,6 +120,7 @@ class Meaning:
     known: str
     recorded: bool = False
     doubtful_white: bool = False
+    untold: bool = False
     unlabelled: Collection[int] = ()
     others: Mapping[int, int] = field(default_factory=dict)
 
@@ -195,6 +196,12 @@ def _one_bit(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
 
 
 def _grey(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
+    if meaning.untold and FULL in coded.counts and not coded.counts.keys() - {0, FULL}:
+        raise UserError(
+            f"{path} holds 255 and no other value but 0, and 255 is no class, so that nobody would "
+            "have labelled it; if so, write it into dataset.folder.unlabelled, else give it to a "
+            "class, with `also: [255]` if it is another value of the same"
+        )
     looks = _by_look(coded, meaning)
     if looks is None or any(v not in meaning.ids for v in looks):
         return looks or meaning.ids
