@@ -11,8 +11,9 @@ from data.sources.files import distinct
 from data.sources.masks.classes import MAX_ID, Rgb
 from data.sources.masks.encodings import COLORED, GREYS, WHITE, pack, read_coded, show_color
 from data.stage.errors import UserError
+from data.tools.masks.held import NEVER_LABELLED, MaskFile, unlabelled
 from data.tools.masks.instances import OFFER, numbered_objects, single_pieces
-from data.tools.masks.readings import NEVER_LABELLED, MaskFile, Reading, agree, unlabelled
+from data.tools.masks.readings import Reading, agree
 
 Show = Callable[[int], str]
 

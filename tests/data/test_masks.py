@@ -287,6 +287,18 @@ def test_minus_1_is_void(own, tiff, kind) -> None:
     own.check(truth, (*NAMES, "void"))
 
 
+def test_minus_1_is_void_in_a_section_written_by_hand(own, run_ingest, tiff) -> None:
+    truth = [classes(key, 3) for key in range(4)]
+    own.write(*truth, end="tif")
+    tiff(own.masks / "p2.tif", np.where(truth[2] == 2, np.int16(-1), truth[2].astype(np.int16)))
+    section = {"images": "photos/*", "masks": "masks/*"}
+    section["classes"] = [{"value": v, "name": name} for v, name in enumerate(NAMES)]
+    dataset = {"source": "folder", "root": "own", "folder": section, "height": 64, "width": 64}
+    run_ingest("read", **dataset)
+    truth[2][truth[2] == 2] = 3
+    own.check(truth, (*NAMES, "void"))
+
+
 def test_32_bit_ids_are_ids(own, tiff) -> None:
     truth = [classes(key, 3) for key in range(4)]
     own.write(*truth, end="tif")

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from data.sources.masks.encodings import COLORED
-from data.tools.masks.readings import NEVER_LABELLED, MaskFile
+from data.tools.masks.held import NEVER_LABELLED, MaskFile
 
 OFFER = "where each object has a number of its own, add --instances: background and object"
 # Pieces are counted on every n-th pixel of a mask that is larger.

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
 from data.sources.masks.encodings import (
     BLACK,
@@ -17,31 +16,12 @@ from data.sources.masks.encodings import (
     show_color,
 )
 from data.stage.errors import UserError
+from data.tools.masks.held import NEVER_LABELLED, MaskFile, unlabelled
 
-NEVER_LABELLED = (255, 65535)
 DIM = 15  # grey levels up to it look black
 LOW_DEPTH = 17  # 255 / 15: what 4 and 2 bits a pixel are multiples of, once they are read
 BEYOND = 1 << 26  # plus an id that no colour stands for; colours end at white
 ONE = GREYS  # what an id of 1 shows in 8 bits
-
-
-@dataclass(frozen=True)
-class MaskFile:
-    """What one mask holds: how it says so, and number -> pixels.
-
-    `looks` is number -> packed colour; `solid` and `broad` are the numbers that fill 3x3 and 7x7
-    pixels somewhere, `single` those of one connected piece.
-    """
-
-    path: Path
-    kind: str
-    mode: str
-    palette: bytes
-    looks: Mapping[int, int]
-    counts: Mapping[int, int]
-    solid: frozenset[int]
-    broad: frozenset[int]
-    single: frozenset[int]
 
 
 @dataclass(frozen=True)
@@ -66,15 +46,6 @@ def agree(files: Sequence[MaskFile]) -> Reading:
     """
     groups = _groups(files)
     return _alike(files) if len(set(groups)) == 1 else _mixed(files, groups)
-
-
-def unlabelled(values: Iterable[int]) -> tuple[int, ...]:
-    """Return -1, and the last value when the others count up as ids do and it is far from them."""
-    negative, positive = [v for v in values if v == -1], sorted(v for v in values if v >= 0)
-    *others, last = positive or [0]
-    plain = len(others) > 1 and others[-1] < 2 * len(others) + 8
-    far = last in NEVER_LABELLED and plain and last > others[-1] + 1
-    return (*negative, last) if far else tuple(negative)
 
 
 def _groups(files: Sequence[MaskFile]) -> list[str]:
