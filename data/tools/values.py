@@ -9,7 +9,16 @@ import numpy as np
 from data.sources.decode import bands
 from data.sources.files import distinct
 from data.sources.masks.classes import MAX_ID, Rgb
-from data.sources.masks.encodings import COLORED, GREYS, WHITE, pack, read_coded, show_color
+from data.sources.masks.encodings import (
+    BLACK,
+    COLORED,
+    GREYS,
+    INDEXED,
+    WHITE,
+    pack,
+    read_coded,
+    show_color,
+)
 from data.stage.errors import UserError
 from data.tools.masks.held import NEVER_LABELLED, MaskFile, unlabelled
 from data.tools.masks.instances import OFFER, numbered_objects, single_pieces
@@ -139,6 +148,13 @@ def _two_classes(files: Sequence[MaskFile]) -> Found:
             f"{colored.path} has colours; --instances is for masks in which each object has a "
             "number of its own"
         )
+    for file in files:
+        black = [v for v, shade in file.looks.items() if shade == BLACK]
+        if file.kind == INDEXED and black and 0 not in black:
+            raise UserError(
+                f"{file.path} shows the index {black[0]} in black, and not 0, which --instances "
+                "takes for the background; save it with a palette that begins with black"
+            )
     values = sorted({value for file in files for value in file.counts})
     if values[-1] > MAX_ID or values[0] < -1:
         raise UserError(

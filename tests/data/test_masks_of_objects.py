@@ -44,6 +44,18 @@ def test_numbered_objects_are_noted_and_two_classes_when_asked(own, kind) -> Non
     own.check([(numbered(key) > 0).astype(int) for key in range(8)], ("background", "object"))
 
 
+def test_a_palette_whose_black_is_not_0_is_refused(own) -> None:
+    masks = [19 - numbered(key) for key in range(4)]
+    own.write(*map(indexed, masks))
+    own.suggest(instances=True)  # no black anywhere
+    for key, mask in enumerate(masks):
+        picture = indexed(mask)
+        picture.putpalette([*range(1, 58), 0, 0, 0])
+        own.put(picture, f"p{key}.png")
+    with pytest.raises(UserError, match=r"p0\.png shows the index 19 in black, and not 0"):
+        own.suggest(instances=True)
+
+
 def test_more_numbers_than_classes(own, tiff) -> None:
     masks = [numbered(key, np.int32, 36) for key in range(9)]
     for key, mask in enumerate(masks):
