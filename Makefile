@@ -25,6 +25,7 @@ check: .venv/installed-dev  ## formatting, lint, layers, valid dvc.yaml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	PYTHONPATH=. $(BIN)/lint-imports
+	@$(BIN)/python -m flows.clone.versions
 	$(BIN)/dvc stage list --name-only >/dev/null
 
 fix: .venv/installed-dev  ## format, and mend what the linter can
@@ -73,7 +74,8 @@ publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be com
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@echo "installing into .venv: about 2 GB, some minutes"
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
-	@$(BIN)/python -c 'from data.cli import run; from segment.opencv import check; run(check)'
+	@$(BIN)/python -m segment.opencv
+	@$(BIN)/python -m flows.clone.versions
 	@touch $@
 
 .venv/installed-dev: .venv/installed

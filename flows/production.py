@@ -140,10 +140,10 @@ def params_with(root: Path, numbers: Mapping[str, Any]) -> str:
 def command_for(command: str, root: Path, folder: Path) -> list[str]:
     """Return the words of a stage's command for another folder, every path made absolute."""
     outs = {"--out": folder / PAIRS, "--repainted": folder / REPAINTED}
-    python, *words = shlex.split(command)
-    assert python == "python"
+    shell, script, *words = shlex.split(command)
+    assert (shell, script) == ("sh", "flows/stage.sh")
     values = [
         str(outs.get(flag, root / word if "/" in word else word))
         for flag, word in zip(["", *words], words, strict=False)
     ]
-    return [sys.executable, *values]
+    return [sys.executable, "-m", *values]

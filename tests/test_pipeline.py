@@ -92,7 +92,7 @@ def chosen(address: str) -> dict[str, str]:
 
 def closure(address: str) -> set[str]:
     """Return every first-party module that a stage's command imports, siblings left out."""
-    entries = re.findall(r"python -m ([\w.]+)", STAGES[address].cmd)
+    entries = re.findall(r"sh flows/stage\.sh ([\w.]+)", STAGES[address].cmd)
     assert len(entries) == 1, f"{address}: one stage, one module"
     entry = {REGISTRIES[kind]: name for kind, name in chosen(address).items()}
     seen: set[str] = set()

@@ -18,6 +18,9 @@ MANIFEST = "manifest.json"
 MANIFEST_BYTES = 64 * 2**20
 """Longest manifest that is read; one of a million shards has a quarter of it."""
 
+VOID = "void"
+"""What the origin of real pairs has where an export has written their void classes as 255."""
+
 LARGEST_SIDE = 8192
 SHARD_NAME = re.compile(r"\w[\w-]*-\d{5,}\.parquet", re.ASCII)
 

@@ -26,7 +26,7 @@ import numpy as np
 from pydantic import Field
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import IMAGES, RawPair, by_stem, match, require_folder
+from data.sources.files import IMAGES, RawPair, by_stem, listed, match, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -225,8 +225,8 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         require_folder(root / "annotations", holds)
         image_folder = require_folder(root / "images" / _FOLDERS[split], holds)
         label_folder = require_folder(root / "annotations" / _FOLDERS[split], holds)
-        images = by_stem(f for f in image_folder.iterdir() if f.suffix.lower() in IMAGES)
-        labels = by_stem(f for f in label_folder.iterdir() if f.suffix.lower() == ".png")
+        images = by_stem(listed(image_folder, "*", IMAGES))
+        labels = by_stem(listed(label_folder, "*.png"))
         if not images:
             raise UserError(f"{image_folder} has no ADE_*.jpg; unpack ADEChallengeData2016.zip")
         for stem, image, label in match(images, labels, f"{label_folder} (*.png)"):

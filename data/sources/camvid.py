@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import IMAGES, RawPair, by_stem, match, require_folder
+from data.sources.files import IMAGES, RawPair, by_stem, listed, match, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -61,8 +61,8 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         holds = "train/, trainannot/, val/, valannot/"
         image_folder = require_folder(root / split, holds)
         label_folder = require_folder(root / f"{split}annot", holds)
-        images = by_stem(f for f in image_folder.iterdir() if f.suffix.lower() in IMAGES)
-        labels = by_stem(f for f in label_folder.iterdir() if f.suffix.lower() == ".png")
+        images = by_stem(listed(image_folder, "*", IMAGES))
+        labels = by_stem(listed(label_folder, "*.png"))
         if not images:
             raise UserError(
                 f"{image_folder} has no image ({', '.join(IMAGES)}); unpack CamVid here"

@@ -25,7 +25,6 @@ Known traps:
 * Several faces are of one person, in train and val alike: identities are not in this release.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -38,6 +37,7 @@ from data.sources.files import (
     IMAGES,
     RawPair,
     by_stem,
+    listed,
     match,
     read_size,
     require_folder,
@@ -114,7 +114,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     labels_in = config.merged or _MASKS
     faces = require_folder(root / _FACES, f"{_FACES}/ and {labels_in}/")
     folder = require_folder(root / labels_in, f"{_FACES}/ and {labels_in}/")
-    images = _by_number(f for f in faces.iterdir() if f.suffix.lower() in IMAGES)
+    images = _by_number(listed(faces, "*", IMAGES))
     if not images:
         raise UserError(f"{faces} has no N.jpg; unpack CelebAMask-HQ.zip here")
     parts: dict[str, tuple[Path, ...]] = {}
@@ -122,7 +122,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         parts = _parts(folder)
         labels = {number: files[0] for number, files in parts.items()}
     else:
-        labels = _by_number(f for f in folder.iterdir() if f.suffix.lower() == ".png")
+        labels = _by_number(listed(folder, "*.png"))
     looked_in = f"{folder} ({'N.png' if config.merged else 'K/NNNNN_PART.png'})"
     matched = match(images, labels, looked_in)
     if config.split == "celeba":
@@ -184,24 +184,16 @@ def _number(digits: str, file: Path) -> str:
 def _parts(folder: Path) -> dict[str, tuple[Path, ...]]:
     """Return five digits -> masks in the order in which they are painted."""
     found: dict[str, dict[str, Path]] = {}
-    for below in sorted(entry for entry in folder.iterdir() if entry.is_dir()):
-        # names, not paths: there are a few hundred thousand
-        for name in [entry.name for entry in os.scandir(below)]:
-            stem, _, end = name.rpartition(".")
-            if name.startswith(".") or end.lower() != "png":
-                continue
-            digits, _, part = stem.partition("_")
-            if part not in _PARTS:
-                raise UserError(
-                    f"{below / name} is no mask of a part; parts are {', '.join(_PARTS)}; rename "
-                    "or remove it"
-                )
-            masks = found.setdefault(_number(digits, below / name), {})
-            if part in masks:
-                raise UserError(
-                    f"{masks[part]} and {below / name} are the same part twice; remove one"
-                )
-            masks[part] = below / name
+    for file in listed(folder, "*/*.png"):
+        digits, _, part = file.stem.partition("_")
+        if part not in _PARTS:
+            raise UserError(
+                f"{file} is no mask of a part; parts are {', '.join(_PARTS)}; rename or remove it"
+            )
+        masks = found.setdefault(_number(digits, file), {})
+        if part in masks:
+            raise UserError(f"{masks[part]} and {file} are the same part twice; remove one")
+        masks[part] = file
     return {
         number: tuple(masks[part] for part in _PARTS if part in masks)
         for number, masks in found.items()

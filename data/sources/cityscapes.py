@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import RawPair, by_stem, match, require_folder
+from data.sources.files import RawPair, by_stem, listed, match, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -99,7 +99,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         require_folder(root / "gtFine", holds)
         images = find_images(root, split, holds, "leftImg8bit_trainvaltest.zip")
         folder = require_folder(root / "gtFine" / split, holds)
-        labels = by_stem(folder.glob(f"*/*{_LABEL}.png"), _LABEL)
+        labels = by_stem(listed(folder, f"*/*{_LABEL}.png"), _LABEL)
         pairs += paired(split, images, labels, f"{folder} (CITY/*{_LABEL}.png)")
     return pairs
 
@@ -107,7 +107,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
 def find_images(root: Path, folder: str, holds: str, archive: str) -> dict[str, Path]:
     """Return stem -> image of leftImg8bit/FOLDER/CITY; a folder without one is a `UserError`."""
     image_folder = require_folder(root / "leftImg8bit" / folder, holds)
-    images = by_stem(image_folder.glob(f"*/*{IMAGE}.png"), IMAGE)
+    images = by_stem(listed(image_folder, f"*/*{IMAGE}.png"), IMAGE)
     if not images:
         raise UserError(f"{image_folder} has no CITY/*{IMAGE}.png; unpack {archive}")
     return images

@@ -33,7 +33,7 @@ from pydantic import Field
 
 from data.pairs.classes import ClassTable
 from data.sources import cityscapes
-from data.sources.files import RawPair, by_stem, read_values, require_folder
+from data.sources.files import RawPair, by_stem, listed, read_values, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -107,7 +107,7 @@ def _extra(root: Path, config: Config) -> list[RawPair]:
 
 
 def _files(folder: Path, end: str) -> dict[str, Path]:
-    return by_stem((f for f in folder.glob(f"*/*{end}.png") if f.parent.name != "tmp"), end)
+    return by_stem((f for f in listed(folder, f"*/*{end}.png") if f.parent.name != "tmp"), end)
 
 
 def _with_parts(pair: RawPair, sure: dict[str, Path] | None) -> RawPair:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from data.sources.reading.alpha import Alpha, Transparency, flatten, transparency
 from data.stage.errors import UserError
 
 T = TypeVar("T")
@@ -37,13 +38,21 @@ _TURNS = {
 }
 
 
-def read_image(path: Path) -> Image.Image:
+def read_image(path: Path, alpha: Alpha = "ignore") -> Image.Image:
     """Decode an image file to 8-bit RGB, upright by its EXIF orientation.
 
-    16-bit grey levels are divided by 257, so that the full range stays the full range; transparent
-    pixels are laid on black.
+    16-bit grey levels are divided by 257, so that the full range stays the full range; `alpha`
+    says what becomes of transparency.
     """
-    return _decode(path, lambda file: _to_rgb(_upright(file), path))
+    return _decode(path, lambda file: _to_rgb(_upright(file), path, alpha))
+
+
+def read_alpha(path: Path) -> Transparency | None:
+    """Return what the alpha channel of an image file says, None where all is opaque."""
+    with _opened(path) as file:
+        if not file.has_transparency_data:
+            return None
+    return _decode(path, transparency)
 
 
 def read_values(path: Path) -> np.ndarray:
@@ -62,11 +71,6 @@ def read_values(path: Path) -> np.ndarray:
         return values.astype(np.int32)
 
     return decode_label(path, convert)
-
-
-def read_colors(path: Path) -> np.ndarray:
-    """Decode a colour-coded label file, uint8 [H, W, 3]."""
-    return decode_label(path, rgb)
 
 
 def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
@@ -139,11 +143,13 @@ def _decode(
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image file of an accepted format and size; every fault of it is a `UserError`."""
-    if not path.is_file():
-        raise UserError(f"{path} is no regular file; replace or remove it")
-    if path.stat().st_size > MAX_BYTES:
-        raise UserError(f"{path} has more than {MAX_BYTES >> 20} MiB; scale it down or cut it up")
     try:
+        if not path.is_file():
+            raise UserError(f"{path} is no regular file; replace or remove it")
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(
+                f"{path} has more than {MAX_BYTES >> 20} MiB; scale it down or cut it up"
+            )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about metadata; what matters is an error below
             with Image.open(path, formats=FORMATS) as file:
@@ -230,7 +236,7 @@ def _depth(file: Image.Image) -> str:
     return "32-bit pixels" if file.mode in DEEP else "16 bits in each of several channels"
 
 
-def _to_rgb(file: Image.Image, path: Path) -> Image.Image:
+def _to_rgb(file: Image.Image, path: Path, alpha: Alpha) -> Image.Image:
     if file.mode in GREY16:
         # 65535 = 255 * 257; the usual conversion clips everything above 255 instead.
         levels = (np.asarray(file) // 257).astype(np.uint8)
@@ -240,10 +246,7 @@ def _to_rgb(file: Image.Image, path: Path) -> Image.Image:
         raise UserError(f"{path} has {what}; save it as 8-bit RGB or grey, or 16-bit grey")
     if not file.has_transparency_data:
         return file.convert("RGB")
-    layers = file if file.mode == "RGBA" else file.convert("RGBA")
-    picture = Image.new("RGB", file.size)
-    picture.paste(layers, mask=layers.getchannel("A"))
-    return picture
+    return flatten(file, alpha)
 
 
 def _without_alpha(file: Image.Image, path: Path) -> Image.Image:

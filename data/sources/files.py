@@ -1,21 +1,23 @@
 """What sources share: find files, match images with labels, map values to ids, or complain."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from data.sources.decode import bands
+from data.sources.decode import read_alpha as read_alpha
 
 # Sources take what finds files and what decodes them from here alike.
-from data.sources.decode import read_colors as read_colors
 from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
 from data.sources.decode import read_values as read_values
-from data.stage.errors import UserError
+from data.sources.reading.alpha import Alpha
+from data.sources.reading.walk import Listed, count, nfc, permitted, slashed, walk, without_suffix
+from data.sources.reading.walk import listed as listed
+from data.stage.errors import UserError, some
 
 IMAGES = (".png", ".jpg", ".jpeg")
 MAX_SHOWN = 4
@@ -28,10 +30,11 @@ class RawPair:
 
     Where a label is spread over several files, `parts` are all of them in the order in which they
     are painted, `layers` the class of each and `rest` that of the other pixels, and `label` is what
-    messages name. `aspect` is width by height of the region that
-    is kept of both, None for everything; it lies at `place` of what is left over, 0 for the top or
-    left end, 1 for the other. `group` is what may not be split: a city, a video, a scene.
-    `by_color` says that the label is read by the colours it shows, whatever the palette.
+    messages name. `aspect` is width by height of the region that is kept of both, None for
+    everything; it lies at `place` of what is left over, 0 for the top or left end, 1 for the other.
+    `group` is what may not be split: a city, a video, a scene. `alpha` is what becomes of the
+    image's alpha channel. `by_color` says that the label is read by the colours it shows, whatever
+    the palette.
     """
 
     id: str
@@ -42,6 +45,7 @@ class RawPair:
     aspect: float | None = None
     place: float = 0.0
     group: str = ""
+    alpha: Alpha = "ignore"
     layers: tuple[int, ...] = ()
     rest: int = 0
     by_color: bool = False
@@ -49,63 +53,70 @@ class RawPair:
 
 def require_folder(path: Path, holds: str) -> Path:
     """Return the folder, or raise `UserError` that says what its parent has instead."""
-    if path.is_dir():
-        return path
+    with permitted():
+        if path.is_dir():
+            return path
     parent = path.parent
     if not parent.is_dir():
-        raise UserError(f"{path} is missing; set `dataset.root` to the folder that holds {holds}")
-    there = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
+        slash = "; write / between folders, not \\" if "\\" in str(path) else ""
+        raise UserError(
+            f"{path} is missing; set `dataset.root` to the folder that holds {holds}{slash}"
+        )
+    with permitted():
+        there = sorted(entry.name for entry in parent.iterdir() if entry.is_dir())
     more = f" and {len(there) - MAX_LISTED} others" if len(there) > MAX_LISTED else ""
-    listed = ", ".join(there[:MAX_LISTED]) + more if there else "no folder"
+    listing = ", ".join(there[:MAX_LISTED]) + more if there else "no folder"
     raise UserError(
-        f"{path} is missing; {parent} has {listed}; correct `dataset.root` (the folder that holds "
+        f"{path} is missing; {parent} has {listing}; correct `dataset.root` (the folder that holds "
         f"{holds}) or `dataset.splits`"
     )
 
 
 def glob_files(root: Path, pattern: str, key: str) -> list[Path]:
-    """Return the files below root that match a pattern, sorted; hidden files are left out.
+    """Return the files below root that match a pattern as `walk` does, sorted by path.
 
-    The ending is matched whatever its case: `*.jpg` finds IMG.JPG. `key` is what messages call the
-    pattern; one that leaves root, or finds nothing, is a `UserError`.
+    `key` is what messages call the pattern; one that leaves root, or finds nothing, is a
+    `UserError`.
     """
-    ending = re.search(r"\.(\w+)$", pattern)
-    cased = pattern
-    if ending is not None:
-        letters = (f"[{c.lower()}{c.upper()}]" if c.isalpha() else c for c in ending[1])
-        cased = pattern[: ending.start(1)] + "".join(letters)
-    try:
-        if ".." in Path(pattern).parts:
-            raise ValueError("it leaves the root")
-        files = sorted(file for file in root.glob(cased) if file.is_file())
-    except (ValueError, NotImplementedError) as error:
-        reason = " ".join(str(error).split())
+    return [entry.path for entry in glob_listed(root, pattern, key)]
+
+
+def glob_listed(root: Path, pattern: str, key: str) -> list[Listed]:
+    """Return what `glob_files` does, with what the pattern's wildcards stand for."""
+    path = Path(slashed(pattern, root))
+    reason = "it is empty" if not path.parts else "it leaves the root" if _leaves(path) else ""
+    if reason:
         raise UserError(
             f"{key} = {pattern!r} is no pattern of files below {root} ({reason}); write one such "
             "as photos/*.jpg"
-        ) from None
-    files = [file for file in files if not file.name.startswith(".")]
+        )
+    files = walk(root, str(path))
     if not files:
         raise UserError(f"no file matches {pattern!r} in {root}; correct {key}")
     return files
 
 
-def by_stem(files: Iterable[Path], suffix: str = "", below: Path | None = None) -> dict[str, Path]:
-    """Return stem -> file, without `suffix` at the stem's end; a stem may occur once.
+def _leaves(path: Path) -> bool:
+    return path.is_absolute() or ".." in path.parts
 
-    With `below`, the path under that folder, without extension, takes the place of the stem.
-    Hidden files, such as those that some systems lay beside every file, are left out.
-    """
+
+def by_stem(files: Iterable[Path], suffix: str = "") -> dict[str, Path]:
+    """Return stem -> file, without `suffix` at the stem's end; a stem may occur once."""
+    return by_name(((file.stem, file) for file in files), suffix)
+
+
+def by_name(named: Iterable[tuple[str, Path]], suffix: str = "") -> dict[str, Path]:
+    """Return name -> file, in NFC and without `suffix` at its end; a name may occur once."""
     found: dict[str, Path] = {}
-    for file in sorted(files):
-        if file.name.startswith("."):
-            continue
+    for name, file in sorted(named, key=lambda entry: entry[1]):
         if not is_text(str(file)):
             raise UserError(f"{str(file)!r} has a name that is not UTF-8; rename it")
-        name = file.stem if below is None else file.relative_to(below).with_suffix("").as_posix()
-        stem = name.removesuffix(suffix)
+        stem = without_suffix(name, suffix)
         if stem in found:
-            raise UserError(f"{found[stem]} and {file} have the same stem {stem!r}; rename one")
+            twice = "rename one"
+            if found[stem].name != file.name and nfc(found[stem].name) == nfc(file.name):
+                twice = "their names differ in the form of Unicode only (NFC, NFD): remove one"
+            raise UserError(f"{found[stem]} and {file} have the same stem {stem!r}; {twice}")
         found[stem] = file
     return found
 
@@ -122,24 +133,65 @@ def is_text(name: str) -> bool:
 def match(
     images: Mapping[str, Path], labels: Mapping[str, Path], looked_in: str
 ) -> list[tuple[str, Path, Path]]:
-    """Return (stem, image, label) sorted by stem; an image or label on its own is a `UserError`."""
-    lonely = sorted(images.keys() - labels.keys())
+    """Return (stem, image, label) sorted by stem; an image or label on its own is a `UserError`.
+
+    Images and labels are tallied.
+    """
+    count(len(images), len(labels))
+    return partners(images, labels, looked_in)
+
+
+def partners(
+    images: Mapping[str, Path], labels: Mapping[str, Path], looked_in: str, fix: str = ""
+) -> list[tuple[str, Path, Path]]:
+    """Return what `match` does, and tally nothing; `fix` is another way out of a missing label."""
+    names = belonging(images, labels)
+    require_labels([stem for stem in images if stem not in names], images, looked_in, fix)
+    lonely = sorted(labels.keys() - set(names.values()))
     if lonely:
         raise UserError(
-            f"{images[lonely[0]]} has no label {lonely[0]!r} in {looked_in}"
-            f"{_more(len(lonely))}; add the label or remove the image"
-        )
-    lonely = sorted(labels.keys() - images.keys())
-    if lonely:
-        raise UserError(
-            f"{labels[lonely[0]]} has no image of stem {lonely[0]!r}{_more(len(lonely))}; "
+            f"{labels[lonely[0]]} has no image of stem {lonely[0]!r}{_more(lonely, labels)}; "
             "add the image or remove the label"
         )
-    return [(stem, images[stem], labels[stem]) for stem in sorted(images)]
+    return [(stem, images[stem], labels[names[stem]]) for stem in sorted(images)]
 
 
-def _more(count: int) -> str:
-    return f" (and {count - 1} others)" if count > 1 else ""
+def belonging(images: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[str, str]:
+    """Return the stem of an image -> that of its label.
+
+    What has no partner of exactly its name may have one whose name differs in case alone.
+    """
+    names = {stem: stem for stem in images if stem in labels}
+    if len(names) == len(images) == len(labels):
+        return names
+    left = [folded(stem for stem in stems if stem not in names) for stems in (images, labels)]
+    return names | {left[0][key]: left[1][key] for key in left[0].keys() & left[1].keys()}
+
+
+def require_labels(
+    lonely: Iterable[str], images: Mapping[str, Path], looked_in: str, fix: str = ""
+) -> None:
+    """Raise `UserError` when there are images without a label."""
+    stems = sorted(lonely)
+    if stems:
+        raise UserError(
+            f"{images[stems[0]]} has no label {stems[0]!r} in {looked_in}{_more(stems, images)}; "
+            f"add the label or remove the image{fix}"
+        )
+
+
+def folded(stems: Iterable[str]) -> dict[str, str]:
+    """Return stems by their lower-case form, where that is of one stem alone."""
+    groups: dict[str, list[str]] = {}
+    for stem in stems:
+        groups.setdefault(stem.casefold(), []).append(stem)
+    return {key: group[0] for key, group in groups.items() if len(group) == 1}
+
+
+def _more(stems: Sequence[str], files: Mapping[str, Path]) -> str:
+    if len(stems) == 1:
+        return ""
+    return f" ({len(stems)} in all: {some(str(files[stem]) for stem in stems)})"
 
 
 def to_ids(

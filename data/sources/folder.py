@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from data.sources.decode import read_orientation, read_size
-from data.sources.files import RawPair, by_stem, glob_files, match, require_folder
+from data.sources.files import RawPair, glob_files, require_folder
 from data.sources.masks.classes import (
     KNOWN,
     Labels,
@@ -20,7 +20,10 @@ from data.sources.masks.classes import (
 )
 from data.sources.masks.classes import class_table as class_table
 from data.sources.masks.encodings import read_by_color, read_ids
-from data.sources.masks.parts import pair_parts, read_parts, rest_of
+from data.sources.masks.parts import Part, ending_in, pair_parts, read_parts, rest_of
+from data.sources.reading.alpha import Alpha
+from data.sources.reading.pairing import keyed, list_files, looked_in, matched, repeats
+from data.sources.reading.walk import nfc, slashed
 from data.sources.splits import by_group, by_list, by_share, group_of
 from data.stage.errors import UserError
 
@@ -33,13 +36,20 @@ class Config(Labels):
     A file that `masks` matches is never an image. A mask belongs to the image of the same stem
     (file name without folder and extension), after `image_suffix` and `mask_suffix` are taken off
     the ends of the stems; where images and masks both repeat stems in several folders, of the same
-    path below the patterns' fixed parts. Mask values are ids in one channel (0/255 masks too) when
+    folders too: those that the patterns' wildcards stand for. Names that differ in case alone
+    belong together where no others do. Mask values are ids in one channel (0/255 masks too) when
     class values are numbers, and what the masks show when they are triples: see
     `masks.encodings`. `unlabelled` values that are no class become the class `void`, which is then
     appended and does not count in mIoU. Masks of one class each: see `masks.parts`; `pairing` by
     `number` is for masks that are named by tasks.
 
-    Splits are by `list` (text files under the root, one stem a line), by `share` (seeded; shares of
+    `alpha` says what becomes of the alpha channel of an image: `ignore` keeps the colours as they
+    are stored, `black` and `white` lay the image on that.
+
+    `only` is a text file under the root that names the images to read, one stem a line; others, and
+    those that no list or glob names, need no mask.
+
+    Splits are by `list` (text files as `only`), by `share` (seeded; shares of
     all pairs), by `glob` (one image glob per split) or by `group`: `group_by` is `parent` (the
     image's folder) or a regular expression with one group in parentheses, searched in the image's
     path without extension; whole groups then go to one split, near the shares of `share`.
@@ -50,6 +60,8 @@ class Config(Labels):
     image_suffix: str = ""
     mask_suffix: str = ""
     pairing: Literal["stem", "number"] = "stem"
+    alpha: Alpha = "ignore"
+    only: str | None = None
     split: Literal["list", "share", "glob", "group"] = "share"
     list: dict[str, str] = Field(default_factory=dict)
     share: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
@@ -69,19 +81,18 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     """Find the pairs of some splits by the rules of `Config`; ids are paths under the root."""
     class_table(config)  # says what is wrong with the classes before files are looked for
     require_folder(root, "your images and masks")
-    parts_of = {}
+    files = list_files(root, config.images, config.masks)
+    images, masks = keyed(*files, config.image_suffix, config.mask_suffix)
+    where, parts_of = looked_in(config.masks), {}
     if by_suffix(config):
-        class_table(
-            config
-        )  # complains of suffixes that are no good before files are sorted by them
-        files = files_of(root, config.images, config.masks)
-        found = pair_parts(*files, config, config.image_suffix, config.pairing)
-        matched = [(key, image, masks[0][1]) for key, image, masks in found]
-        parts_of = {key: masks for key, _, masks in found}
-    else:
-        suffixes = config.image_suffix, config.mask_suffix
-        matched = pair_files(root, config.images, config.masks, *suffixes)
-    images = {key: image for key, image, _ in matched}
+        where = ending_in(config.masks)
+        parts_of = pair_parts(images, masks, config, config.pairing)
+        masks = {key: files[0].path for key, files in parts_of.items()}
+    if config.only is not None:
+        chosen = by_list(
+            root / slashed(config.only, root), names_of(root, images), config.images, "only"
+        )
+        images = {key: image for key, image in images.items() if key in chosen}
     groups = {}
     if config.group_by is not None:
         groups = {
@@ -89,56 +100,31 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
             for key, image in images.items()
         }
     parts = _split(root, splits, config, images, groups)
+    named = config.only is not None or config.split in ("list", "glob")
+    asked = set().union(*parts.values()) if named else None
+    found = matched(images, masks, where, asked)
     pairs = []
     for split in splits:
-        for key, image, mask in matched:
+        for key, image, mask in found:
             if key in parts[split]:
-                name = image.relative_to(root).with_suffix("").as_posix().replace("/", "-")
+                name = nfc(image.relative_to(root).with_suffix("").as_posix()).replace("/", "-")
                 pair = RawPair(name, split, image, mask, group=groups.get(key, ""))
-                pairs.append(_with_parts(pair, config, parts_of.get(key, ())))
+                pairs.append(_as_read(pair, config, parts_of.get(key, ())))
     return pairs
 
 
-def _with_parts(pair: RawPair, config: Config, parts: Sequence[tuple[int, Path]]) -> RawPair:
+def _as_read(pair: RawPair, config: Config, parts: Sequence[Part]) -> RawPair:
+    """Return a pair with how its files are read."""
+    pair = replace(pair, alpha=config.alpha, by_color=by_color(config))
     if not parts:
-        return replace(pair, by_color=by_color(config))
-    layers, files = zip(*parts, strict=True)
-    return replace(pair, parts=files, layers=layers, rest=rest_of(config), by_color=True)
-
-
-def pair_files(
-    root: Path, images: str, masks: str, image_suffix: str, mask_suffix: str
-) -> list[tuple[str, Path, Path]]:
-    """Return (key, image, mask) of all pairs by the rules of `Config`, sorted by key."""
-    image_files, mask_files = files_of(root, images, masks)
-    repeat = _repeats(image_files, image_suffix) and _repeats(mask_files, mask_suffix)
-    below = [root / fixed_part(pattern) if repeat else None for pattern in (images, masks)]
-    return match(
-        by_stem(image_files, image_suffix, below[0]),
-        by_stem(mask_files, mask_suffix, below[1]),
-        f"{masks} (see dataset.folder.mask_suffix)",
+        return pair
+    return replace(
+        pair,
+        parts=tuple(part.path for part in parts),
+        layers=tuple(part.index for part in parts),
+        rest=rest_of(config),
+        by_color=True,
     )
-
-
-def files_of(root: Path, images: str, masks: str) -> tuple[list[Path], list[Path]]:
-    """Return the files of images and of masks; a file that is a mask is no image."""
-    mask_files = glob_files(root, masks, "dataset.folder.masks")
-    taken = set(mask_files)
-    found = glob_files(root, images, "dataset.folder.images")
-    image_files = [file for file in found if file not in taken]
-    if not image_files:
-        raise UserError(
-            f"every file that {images!r} matches in {root} is a mask of {masks!r} too; correct "
-            "dataset.folder.images or dataset.folder.masks"
-        )
-    return image_files, mask_files
-
-
-def fixed_part(pattern: str) -> Path:
-    """Return the folders of a pattern that come before its first wildcard."""
-    parts = Path(pattern).parts[:-1]
-    wild = [index for index, part in enumerate(parts) if any(c in part for c in "*?[")]
-    return Path(*parts[: wild[0] if wild else len(parts)])
 
 
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
@@ -182,10 +168,6 @@ def check_turned(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
         )
 
 
-def _repeats(files: Sequence[Path], suffix: str) -> bool:
-    return len({file.stem.removesuffix(suffix) for file in files}) < len(files)
-
-
 def _split(
     root: Path,
     splits: Sequence[str],
@@ -216,8 +198,17 @@ def _split(
         where = "dataset.folder.glob.{}".format
         found = {split: glob_files(root, rule[split], where(split)) for split in splits}
         return {split: {named[f] for f in files if f in named} for split, files in found.items()}
-    written = {image.relative_to(root).as_posix(): key for key, image in images.items()}
-    if not _repeats(list(images.values()), ""):
-        written |= {image.stem: key for key, image in images.items()}
-    written |= {key: key for key in images}
-    return {split: by_list(root / rule[split], written, config.images) for split in splits}
+    written = names_of(root, images)
+    lists = {split: root / slashed(rule[split], root) for split in splits}
+    return {split: by_list(lists[split], written, config.images) for split in splits}
+
+
+def names_of(root: Path, images: Mapping[str, Path]) -> dict[str, str]:
+    """Return all that a list may write of images, in NFC -> their keys."""
+    written = {}
+    for key, image in images.items():
+        path = image.relative_to(root)
+        written |= {nfc(name.as_posix()): key for name in (path.with_suffix(""), path)}
+    if not repeats(list(images.values()), ""):
+        written |= {nfc(image.stem): key for key, image in images.items()}
+    return written | {key: key for key in images}

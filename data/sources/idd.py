@@ -27,7 +27,7 @@ import numpy as np
 from pydantic import Field
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import IMAGES, RawPair, by_stem, match, require_folder
+from data.sources.files import IMAGES, RawPair, by_stem, listed, match, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -112,8 +112,8 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         require_folder(root / "gtFine", holds)
         image_folder = require_folder(root / "leftImg8bit" / split, holds)
         label_folder = require_folder(root / "gtFine" / split, holds)
-        images = [f for f in image_folder.glob(f"*/*{_IMAGE}.*") if f.suffix.lower() in IMAGES]
-        labels = list(label_folder.glob(f"*/*{_LABEL}.png"))
+        images = listed(image_folder, f"*/*{_IMAGE}.*", IMAGES)
+        labels = listed(label_folder, f"*/*{_LABEL}.png")
         if not images:
             raise UserError(f"{image_folder} has no DRIVE/*{_IMAGE}.png or .jpg; unpack IDD here")
         if not labels:

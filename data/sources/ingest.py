@@ -2,6 +2,7 @@
 
 import hashlib
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -20,17 +21,21 @@ from data.sources.camvid import Config as CamVid
 from data.sources.celebamask import Config as CelebAMask
 from data.sources.cityscapes import Config as Cityscapes
 from data.sources.cityscapes_25k import Config as Cityscapes25k
-from data.sources.files import RawPair, read_image
+from data.sources.files import RawPair, read_alpha, read_image
 from data.sources.folder import Config as Folder
 from data.sources.idd import Config as Idd
 from data.sources.masks.palettes import Palettes
+from data.sources.reading.alpha import note
+from data.sources.reading.faults import Faults
+from data.sources.reading.sizes import Misfit, require_one_size
+from data.sources.reading.walk import Tally, permitted, tallied
 from data.sources.streets.source import Config as Streets
 from data.stage.cli import run
-from data.stage.errors import UserError
+from data.stage.errors import UserError, some
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, require_ours
 from data.stage.params import Params, choose, read
-from data.stage.progress import progress
+from data.stage.progress import log, progress
 from data.stage.timings import timed
 
 Split = Literal["train", "val", "test"]
@@ -73,9 +78,10 @@ def main(*, out: Path) -> None:
         raise UserError(f"{out} lies in the dataset {dataset.root}; write somewhere else")
     size = (dataset.height, dataset.width)
     with timed("ingest") as timing, tempfile.TemporaryDirectory() as scratch:
-        root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
-        raw = source.find(root, dataset.splits, config)
-        content = check(source, config, raw, dataset.splits)
+        with permitted(), tallied() as tally:
+            root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
+            raw = source.find(root, dataset.splits, config)
+            content = check(source, config, raw, dataset.splits)
         made_by = fingerprint(
             {
                 "source": dataset.source,
@@ -89,12 +95,23 @@ def main(*, out: Path) -> None:
         with replacing(out) as partial:
             write(source, config, raw, size=size, fingerprint=made_by, origin=origin, out=partial)
         timing.images = len(raw)
+    if tally.hidden:
+        log.info(tally.left_out())
+    log.info(f"{out}: {_counted(raw, tally)}")
+
+
+def _counted(raw: Sequence[RawPair], tally: Tally) -> str:
+    """Say how many pairs there are by split, and of how many images and labels."""
+    splits = Counter(pair.split for pair in raw)
+    by_split = ", ".join(f"{split} {number}" for split, number in splits.items())
+    listed = f" of {tally.images} images and {tally.labels} masks" if tally.images else ""
+    return f"{len(raw)} pairs ({by_split}){listed}"
 
 
 def check(
     source: ModuleType, config: Params, raw: Sequence[RawPair], splits: Sequence[str]
 ) -> list[str]:
-    """Decode every pair and return the hash of each; raise `UserError` at the first fault.
+    """Decode every pair and return the hash of each; raise `UserError` with every fault of a kind.
 
     Faults are an empty split, an unreadable file, an image and a label of different size, label
     values without a class, palettes that differ, the same image or id in two splits, and a split
@@ -102,61 +119,84 @@ def check(
     """
     classes = source.class_table(config)
     _unique(raw)
-    for split in splits:
-        if not any(pair.split == split for pair in raw):
-            advice = " or take it out of dataset.splits" if split == "test" else ""
-            raise UserError(f"split {split!r} is empty; give it images{advice}")
+    _not_empty(raw, splits)
     seen: dict[str, RawPair] = {}
     palettes = Palettes(classes.classes, not isinstance(config, Folder))
+    faults, misfits, twice, clear = Faults(), [], [], []
     totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
     content, looks = [], []
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
-            image, label = decoded(source, config, pair)
+            advance()
+            try:
+                image, label = read_image(pair.image, pair.alpha), source.read_label(pair, config)
+                alpha = read_alpha(pair.image)
+            except UserError as error:
+                faults.add(pair, error)
+                continue
+            if alpha is not None:
+                clear.append((str(pair.image), alpha))
+            if image.size != label.shape[::-1]:
+                misfits.append(Misfit(pair.image, image.size, pair.label, label.shape[::-1]))
+                continue
             if not pair.by_color:
                 palettes.add(pair.label, label)
             # of the whole picture: one image cut at two places is the same image
             digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
-            _other_split(seen.setdefault(digest, pair), pair, "are the same image")
+            look = duplicates.picture_hash(image)
+            # blank tiles look alike, and nothing can be learned from one by heart
+            if look is not None and seen.setdefault(digest, pair).split != pair.split:
+                twice.append((seen[digest], pair))
             content += [pair.id, digest, hashlib.sha256(label.tobytes()).hexdigest()]
             left, top, right, bottom = box = kept(pair, image.size)
             if pair.aspect is not None:
                 content.append(repr(box))
             seen_part = label[top:bottom, left:right]
             totals[pair.split] += np.bincount(seen_part.ravel(), minlength=classes.num_classes)
-            looks.append((pair.split, pair.id, duplicates.picture_hash(image)))
-            advance()
+            looks.append((pair.split, pair.id, look))
+    faults.require_none()
+    require_one_size(misfits, len(raw))
+    _in_one_split(twice)
     _scorable(totals, classes)
     duplicates.warn(looks)
+    if clear:
+        log.info("note: " + note(clear, len(raw), raw[0].alpha))
     return content
+
+
+def _not_empty(raw: Sequence[RawPair], splits: Sequence[str]) -> None:
+    for split in splits:
+        if not any(pair.split == split for pair in raw):
+            advice = " or take it out of dataset.splits" if split == "test" else ""
+            raise UserError(f"split {split!r} is empty; give it images{advice}")
 
 
 def _unique(raw: Sequence[RawPair]) -> None:
     """Raise `UserError` for an image in two splits and for two images of one id."""
     named: dict[str, RawPair] = {}
-    for pair in raw:
-        first = named.setdefault(pair.id, pair)
-        if first is pair:
-            continue
-        if first.image == pair.image:
-            raise UserError(
-                f"{pair.image} is in the splits {first.split!r} and {pair.split!r}; take it out of "
-                "one, or scores will be of pairs that were trained on"
-            )
+    twice = [(first, p) for p in raw if (first := named.setdefault(p.id, p)) is not p]
+    both = [pair for first, pair in twice if first.image == pair.image]
+    for pair in both:
+        first = named[pair.id]
+        more = f" ({len(both)} such: {some(str(p.image) for p in both)})" if len(both) > 1 else ""
         raise UserError(
-            f"{first.image} and {pair.image} get the same id {pair.id!r}; rename one of them"
+            f"{pair.image} is in the splits {first.split!r} and {pair.split!r}{more}; take it out "
+            "of one, or scores will be of pairs that were trained on"
+        )
+    for first, pair in twice:
+        more = f" ({len(twice)} such: {some(p.id for _, p in twice)})" if len(twice) > 1 else ""
+        raise UserError(
+            f"{first.image} and {pair.image} get the same id {pair.id!r}{more}; rename one of them"
         )
 
 
 def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
     """Return image and label (class ids, uint8 [H, W]) of a raw pair, whole and of one size."""
-    image = read_image(pair.image)
+    image = read_image(pair.image, pair.alpha)
     label = source.read_label(pair, config)
     if image.size != label.shape[::-1]:
-        raise UserError(
-            f"{pair.image} is {image.width}x{image.height}, its label {pair.label} is "
-            f"{label.shape[1]}x{label.shape[0]}; both must have one size"
-        )
+        misfit = Misfit(pair.image, image.size, pair.label, label.shape[::-1])
+        require_one_size([misfit], num_pairs=1)
     return image, label
 
 
@@ -174,11 +214,14 @@ def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return left, top, left + across, top + down
 
 
-def _other_split(first: RawPair, pair: RawPair, fact: str) -> None:
-    if first.split != pair.split:
+def _in_one_split(twice: Sequence[tuple[RawPair, RawPair]]) -> None:
+    """Raise `UserError` for images that are in two splits under two names."""
+    named = [f"{a.image} ({a.split}) and {b.image} ({b.split})" for a, b in twice]
+    if named:
+        more = f" ({len(named)} such: {some(named)})" if len(named) > 1 else ""
         raise UserError(
-            f"{first.image} ({first.split}) and {pair.image} ({pair.split}) {fact}; "
-            "remove one, or scores will be of pairs that were trained on"
+            f"{named[0]} are the same image{more}; remove one, or scores will be of pairs that "
+            "were trained on"
         )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 
-from data.stage.errors import UserError
+from data.sources.reading.walk import nfc, permitted, without_suffix
+from data.stage.errors import UserError, some
 
 PARENT = "parent"
 MAX_SHOWN = 6
@@ -64,9 +65,9 @@ def group_of(file: PurePath, rule: str, suffix: str = "") -> str:
     expression with one group in parentheses, searched in the path without extension and `suffix`.
     """
     if rule == PARENT:
-        return file.parent.as_posix()
+        return nfc(file.parent.as_posix())
     try:
-        pattern = re.compile(rule)
+        pattern = re.compile(nfc(rule))
     except re.error as error:
         raise UserError(
             f"dataset.folder.group_by = {rule!r} is no regular expression ({error}); write "
@@ -77,7 +78,7 @@ def group_of(file: PurePath, rule: str, suffix: str = "") -> str:
             f"dataset.folder.group_by = {rule!r} has {pattern.groups} groups in parentheses; "
             "write exactly one, around what names a video, city or scene"
         )
-    name = file.with_suffix("").as_posix().removesuffix(suffix)
+    name = without_suffix(file.with_suffix("").as_posix(), suffix)
     match = pattern.search(name)
     if match is None or not match.group(1):
         raise UserError(
@@ -87,29 +88,43 @@ def group_of(file: PurePath, rule: str, suffix: str = "") -> str:
     return match.group(1)
 
 
-def by_list(path: Path, keys: Mapping[str, str], images: str) -> set[str]:
+def by_list(path: Path, keys: Mapping[str, str], images: str, key: str = "list") -> set[str]:
     """Read the names of a text file, one a line: keys of pairs, or paths of their images.
 
-    `keys` maps whatever may be written to the key of a pair; `images` is what messages call them.
+    `keys` maps whatever may be written, in NFC, to the key of a pair; `images` is what messages
+    call them, `key` the parameter. Folders may be parted by the backslashes of Windows.
     """
-    if not path.is_file():
-        raise UserError(f"{path} is missing; dataset.folder.list names it")
+    with permitted():
+        if not path.is_file():
+            raise UserError(f"{path} is missing; dataset.folder.{key} names it")
+        content = path.read_bytes()
     try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
         raise UserError(f"{path} is no UTF-8 text; write one name a line") from None
-    found = set()
-    for line in lines:
-        name = line.strip()
-        if not name:
-            continue
-        # a name without a folder may leave the extension out, or have another one
-        names = (name, Path(name).stem) if Path(name).name == name else (name,)
-        known = next((n for n in names if n in keys), None)
-        if known is None:
-            raise UserError(f"{path} lists {name!r}, which is no image of {images}")
-        found.add(keys[known])
+    folded: dict[str, set[str]] = defaultdict(set)
+    for name, pair in keys.items():
+        folded[name.casefold()].add(pair)
+    found, unknown = set(), []
+    for line in filter(None, map(str.strip, lines)):
+        forms = [form for name in (line, line.replace("\\", "/")) for form in _forms(nfc(name))]
+        exact = next((keys[form] for form in forms if form in keys), None)
+        loose = next((folded[form.casefold()] for form in forms if form.casefold() in folded), ())
+        if exact is not None:
+            found.add(exact)
+        elif len(loose) == 1:
+            found.update(loose)
+        else:
+            unknown.append(line)
+    if unknown:
+        more = f" ({len(unknown)} such lines: {some(unknown)})" if len(unknown) > 1 else ""
+        raise UserError(f"{path} lists {unknown[0]!r}, which is no image of {images}{more}")
     return found
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """Return the ways to read a line: without a folder it may leave the extension out."""
+    return (name, PurePath(name).stem) if PurePath(name).name == name else (name,)
 
 
 def _check_shares(shares: Mapping[str, float]) -> None:

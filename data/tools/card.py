@@ -10,7 +10,7 @@ _CHECKED = """\
 Before the export, `python -m data.tools.verify` found no fault in any of the sets below. It
 compares the length and sha256 of every file and the sha256 of every pair, decodes every image and
 label, counts every palette again, resolves every parent, and compares the labels of edited pairs
-with those of their parents. No pair is in two splits."""
+with those of their parents. No pair is in two splits, but for blank images."""
 
 _SYNTHETIC = """\
 The label of a synthetic pair is the layout that its image was painted from, not an annotation of

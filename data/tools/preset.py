@@ -5,6 +5,8 @@
 
 import hashlib
 import io
+import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ PRESETS = Path("presets")
 DEFAULT = "default"
 # Hash of what was written last, so that an overlay can be corrected and merged again.
 WRITTEN = Path(".preset")
+# The file before any overlay, where no git can tell.
+KEPT = Path(".preset-base.yaml")
 
 
 def merged(base: str, overlay: str, name: str) -> str:
@@ -61,14 +65,15 @@ def _sections(overlay: str, params: Any, name: str) -> Any:
 def apply(name: str, root: Path) -> None:
     """Write the committed `params.yaml` of `root`, merged with one overlay, over the file.
 
-    Raises `UserError` when the overlay does not exist, or when the file holds edits that are
-    neither committed nor made by this command: those would be lost.
+    Without git, a copy that is made before the first overlay takes the place of the commit. Raises
+    `UserError` when the overlay does not exist, or when the file holds edits that are neither
+    committed nor made by this command: those would be lost.
     """
     check_name(name)
     there = sorted(path.stem for path in (root / PRESETS).glob("*.yaml"))
     if name not in (DEFAULT, *there):
         raise UserError(f"unknown preset {name!r}; there is {', '.join((DEFAULT, *there))}")
-    base = _committed(root)
+    base = _committed(root) or _kept(root)
     params = root / PARAMS_FILE
     current = params.read_text(encoding="utf-8") if params.is_file() else base
     if current != base and _hash(current) != _last(root):
@@ -102,16 +107,37 @@ def _last(root: Path) -> str:
     return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
-def _committed(root: Path) -> str:
-    """Return `params.yaml` as the last commit has it."""
+def _committed(root: Path) -> str | None:
+    """Return `params.yaml` as the last commit has it, None where git has no such file."""
     command = ["git", "show", f"HEAD:./{PARAMS_FILE}"]
-    shown = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
-    if shown.returncode:
-        raise UserError(
-            f"git does not show a committed {PARAMS_FILE} ({shown.stderr.strip()}); presets are "
-            "merged into the committed file, so work in a clone and commit it first"
+    env = {**os.environ, "LC_ALL": "C"}
+    try:
+        shown = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, check=False, env=env
         )
-    return shown.stdout
+    except FileNotFoundError:  # git is not installed
+        return None
+    trust = re.search(r"git config --global --add safe\.directory .*", shown.stderr)
+    if trust:
+        raise UserError(f"git does not trust this clone, which another user owns: {trust[0]}")
+    return None if shown.returncode else shown.stdout
+
+
+def _kept(root: Path) -> str:
+    """Return `params.yaml` as it was before a preset, by the copy that is kept without git."""
+    kept, params = root / KEPT, root / PARAMS_FILE
+    if not params.is_file():
+        raise UserError(f"{PARAMS_FILE} is missing; start this from the root of the source tree")
+    current = params.read_text(encoding="utf-8")
+    if kept.is_file() and _hash(current) == _last(root):
+        return kept.read_text(encoding="utf-8")
+    if kept.is_file() and _yaml().load(current).get("preset", DEFAULT) != DEFAULT:
+        raise UserError(
+            f"{PARAMS_FILE} was edited after a preset was merged into it; make the edits in "
+            f"{PRESETS}/, or drop them with `cp {KEPT} {PARAMS_FILE}`"
+        )
+    write_text(kept, current)
+    return current
 
 
 def _merge(base: Any, overlay: Any, path: str) -> None:

@@ -1,6 +1,5 @@
 """Read the classes of a folder of masks off its files and write the `dataset` section for them."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,22 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from data.sources.decode import read_image
-from data.sources.files import glob_files
-from data.sources.folder import fixed_part
-from data.sources.splits import PARENT, group_of
+from data.sources.decode import read_alpha, read_image
+from data.sources.masks.parts import ending_in
+from data.sources.reading.alpha import note
+from data.sources.reading.pairing import keyed, list_files, looked_in, matched
+from data.sources.reading.walk import Listed, Tally, fixed_part, nfc, permitted, slashed, tallied
 from data.stage.errors import UserError
 from data.tools.masks.examine import in_parts, whole
 from data.tools.masks.per_class import find_apart
+from data.tools.suggest_splits import named_lists, named_only, split_rule, text
 
-SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"), "test": ("test",)}
-# A group is what stands before the last number, or before the first separator.
-PATTERNS = (r"([^/]+)[_-][0-9]+$", r"([^/_-]+)[_-][^/]*$")
-MIN_GROUPS = 3
 SIDES = (96, 128)
 STEP = 32
 MAX_SIDE = 4096
-ENOUGH_FOR_TEST = 100
 # Images that are decoded to see whether any light is in them, and the level below which none is.
 LOOKED_AT, DARK = 8, 32
 
@@ -45,36 +41,63 @@ def suggest(images: str, masks: str, instances: bool = False) -> Suggestion:
     Every mask is read, so that a value of a single mask has its class too. Raises `UserError` in
     the words of `ingest`, and for masks that hold no classes: see `data.tools.values.classes_of`.
     """
+    with permitted(), tallied() as tally:
+        return _suggest(images, masks, instances, tally)
+
+
+def _suggest(images: str, masks: str, instances: bool, tally: Tally) -> Suggestion:
     root, images, masks = _below_one_root(images, masks)
-    apart = None if instances else find_apart(root, images, masks)
+    listed = list_files(root, images, masks, ("--images", "--masks"))
+    apart = None if instances else find_apart(*listed)
     if apart is None:
-        read = whole(root, images, masks, _suffixes(root, images, masks), instances)
+        where, suffixes = looked_in(masks), _suffixes(root, *listed)
+        image_files, mask_files = keyed(*listed, *suffixes)
     else:
-        read = in_parts(apart)
-    height, width = working_size(read.sizes)
-    rule, splits, notes = _split_rule(root, images, read.images, read.suffixes[0])
+        where, suffixes = ending_in(masks), (apart.image_suffix, "")
+        image_files = apart.images
+        mask_files = {key: parts[0].path for key, parts in apart.parts.items()}
+    lists = named_lists(root, image_files, mask_files)
+    only = None if lists is not None else named_only(root, image_files, mask_files)
+    asked = next((it.keys for it in (lists, only) if it is not None), None)
+    pairs = matched(image_files, mask_files, where, asked)
+    if len(pairs) < 2:
+        raise UserError(f"{pairs[0][1]} is the only image; train and val need one each")
+    files = [image for _, image, _ in pairs]
+    read = whole(pairs, instances) if apart is None else in_parts(pairs, apart)
+    clear = [(str(file), alpha) for file in files if (alpha := read_alpha(file)) is not None]
+    rule, splits, notes = split_rule(root, images, files, suffixes[0], lists)
     lines = [
+        *_head(root, read.sizes, splits),
+        "  folder:",
+        f"    images: {text(images)}",
+        f"    masks: {text(masks)}",
+        f"    image_suffix: {text(suffixes[0])}",
+        f"    mask_suffix: {text(suffixes[1])}",
+        *read.lines,
+        *(only.lines(root) if only else []),
+        *(["    alpha: ignore  # colours as stored; or laid on black, white"] if clear else []),
+        *rule,
+        "    seed: 0",
+    ]
+    alpha = note(clear, len(files), "ignore")
+    said = (tally.left_out(), *_image_notes(files, read.sizes), alpha, *read.notes, *notes)
+    return Suggestion("\n".join(lines) + "\n", tuple(filter(None, said)))
+
+
+def _head(root: Path, sizes: Sequence[tuple[int, int]], splits: Sequence[str]) -> list[str]:
+    """Return the lines of the section before `folder`."""
+    height, width = working_size(sizes)
+    return [
         "# Written by `python -m data.tools.inspect --suggest`. Name the classes, then save it as",
         "# preset (presets/NAME.yaml), or put it in place of the section `dataset` of params.yaml.",
         "dataset:",
         "  source: folder",
-        f"  root: {_text(root.as_posix())}",
-        f"  # Working size of {_range(read.sizes)} images; multiples of 32 suit every method.",
+        f"  root: {text(root.as_posix())}",
+        f"  # Working size of {_range(sizes)} images; multiples of 32 suit every method.",
         f"  height: {height}",
         f"  width: {width}",
         f"  splits: [{', '.join(splits)}]",
-        "  folder:",
-        f"    images: {_text(images)}",
-        f"    masks: {_text(masks)}",
-        f"    image_suffix: {_text(read.suffixes[0])}",
-        f"    mask_suffix: {_text(read.suffixes[1])}",
-        *read.lines,
-        *rule,
-        "    seed: 0",
     ]
-    return Suggestion(
-        "\n".join(lines) + "\n", (*_image_notes(read.images, read.sizes), *read.notes, *notes)
-    )
 
 
 def working_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -102,12 +125,12 @@ def _below_one_root(images: str, masks: str) -> tuple[Path, str, str]:
     for flag, pattern in (("--images", images), ("--masks", masks)):
         if not pattern:
             raise UserError(f"{flag} is empty; write a glob such as 'photos/*.jpg'")
-        path = Path(pattern).expanduser()
+        path = Path(slashed(pattern, Path())).expanduser()
         path = path / "*" if path.is_dir() else path
         patterns.append(Path(os.path.normpath(path)))
     if len({path.is_absolute() for path in patterns}) > 1:
         patterns = [Path(os.path.normpath(Path.cwd() / path)) for path in patterns]
-    fixed = [fixed_part(path.as_posix()) for path in patterns]
+    fixed = [fixed_part(path.as_posix(), Path()) for path in patterns]
     for path, pattern in zip(fixed, patterns, strict=True):
         if not path.is_dir():
             raise UserError(f"{path} is no folder, in {str(pattern)!r}; correct the glob")
@@ -122,14 +145,25 @@ def _below_one_root(images: str, masks: str) -> tuple[Path, str, str]:
     return root, below[0], below[1]
 
 
-def _suffixes(root: Path, images: str, masks: str) -> tuple[str, str]:
+def _suffixes(root: Path, images: Sequence[Listed], masks: Sequence[Listed]) -> tuple[str, str]:
     """Return the endings of stems that make most images and masks belong together."""
-    mask_files = glob_files(root, masks, "--masks")
-    taken = set(mask_files)
-    image_stems = {f.stem for f in glob_files(root, images, "--images") if f not in taken}
-    mask_stems = {file.stem for file in mask_files}
-    if not image_stems:
-        raise UserError(f"--images {images!r} and --masks {masks!r} match the same files in {root}")
+    image_stems, mask_stems = ({nfc(e.path.stem) for e in files} for files in (images, masks))
+    best, most = _best_suffixes(image_stems, mask_stems)
+    lower = [{stem.lower() for stem in stems} for stems in (image_stems, mask_stems)]
+    loose, more = _best_suffixes(*lower)
+    if more > most:
+        best = (_as_written(loose[0], image_stems), _as_written(loose[1], mask_stems))
+    if not max(most, more):
+        raise UserError(
+            f"no image and mask in {root} belong together: there is {min(image_stems)!r} and "
+            f"{min(mask_stems)!r}; name each mask like its image, with an ending such as _mask if "
+            "you like"
+        )
+    return best
+
+
+def _best_suffixes(image_stems: set[str], mask_stems: set[str]) -> tuple[tuple[str, str], int]:
+    """Return the endings that make most stems equal, and how many."""
     best, most = ("", ""), len(image_stems & mask_stems)
     ordered = sorted(image_stems)
     candidates = set()
@@ -149,13 +183,13 @@ def _suffixes(root: Path, images: str, masks: str) -> tuple[str, str]:
         separated = all(not suffix or suffix[0] in "_-. " for suffix in pair)
         if count > most or (count == most and count and separated and best != ("", "")):
             best, most = pair, count
-    if not most:
-        raise UserError(
-            f"no image of {images!r} and mask of {masks!r} in {root} belong together: there is "
-            f"{min(image_stems)!r} and {min(mask_stems)!r}; name each mask like its image, with "
-            "an ending such as _mask if you like"
-        )
-    return best
+    return best, most
+
+
+def _as_written(suffix: str, stems: set[str]) -> str:
+    """Return a suffix in lower case as the first of some stems writes it."""
+    written = (s for s in sorted(stems) if suffix and s.lower().endswith(suffix))
+    return next((s[-len(suffix) :] for s in written), suffix)
 
 
 def _common_start(one: str, other: str) -> str:
@@ -163,63 +197,6 @@ def _common_start(one: str, other: str) -> str:
     while length < min(len(one), len(other)) and one[length] == other[length]:
         length += 1
     return one[:length]
-
-
-def _split_rule(
-    root: Path, images: str, files: Sequence[Path], suffix: str
-) -> tuple[list[str], list[str], list[str]]:
-    """Return the lines of the split rule, the splits, and notes."""
-    named = _named_splits(root, images, files)
-    if named:
-        lines = ["    # The folders are named after the splits.", "    split: glob", "    glob:"]
-        return [*lines, *(f"      {k}: {_text(v)}" for k, v in named.items())], list(named), []
-    share = "{train: 0.8, val: 0.2}" if len(files) > 2 else "{train: 0.5, val: 0.5}"
-    lines = ["    # Shares of the pairs; with a hundred pairs and more, give some to `test`."]
-    if len(files) >= ENOUGH_FOR_TEST:
-        lines = ["    # Add `test` here and to `splits`: a val score is looked at too often."]
-    lines.append(f"    share: {share}")
-    rule, groups = _groups(root, images, files, suffix)
-    if rule is None:
-        return ["    split: share", *lines], ["train", "val"], []
-    shown = ", ".join(groups[:4]) + (", ..." if len(groups) > 4 else "")
-    note = (
-        f"the names show {len(groups)} groups ({shown}), each of which stays in one split; if they "
-        "are no videos, places or patients but kinds of image, set `split: share`"
-    )
-    lines = [
-        f"    # Whole groups go to one split: {len(groups)} were found. `share` cuts anywhere.",
-        "    split: group",
-        f"    group_by: {_text(rule)}",
-        *lines,
-    ]
-    return lines, ["train", "val"], [note]
-
-
-def _named_splits(root: Path, images: str, files: Sequence[Path]) -> dict[str, str]:
-    """Return split -> glob when the first folders below the fixed part are called after splits."""
-    fixed = fixed_part(images)
-    parts = {file.relative_to(root / fixed).parts[0] for file in files}
-    found = {
-        split: (fixed / name / "**" / f"*{Path(images).suffix}").as_posix()
-        for split, names in SPLITS.items()
-        for name in sorted(parts)
-        if name.lower() in names
-    }
-    return found if len(found) == len(parts) and {"train", "val"} <= found.keys() else {}
-
-
-def _groups(
-    root: Path, images: str, files: Sequence[Path], suffix: str
-) -> tuple[str | None, list[str]]:
-    """Return the first rule that finds several groups of several images, and the groups."""
-    for rule in (PARENT, *PATTERNS):
-        try:
-            groups = sorted({group_of(f.relative_to(root), rule, suffix) for f in files})
-        except UserError:
-            continue
-        if MIN_GROUPS <= len(groups) <= len(files) / 2:
-            return rule, groups
-    return None, []
 
 
 def _image_notes(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> list[str]:
@@ -244,7 +221,3 @@ def _range(sizes: Sequence[tuple[int, int]]) -> str:
     ordered = sorted(set(sizes), key=lambda size: size[0] * size[1])
     ends = dict.fromkeys(f"{size[0]}x{size[1]}" for size in (ordered[0], ordered[-1]))
     return " to ".join(ends)
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -4,10 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from data.sources.decode import bands
-from data.sources.files import distinct
 from data.sources.masks.classes import MAX_ID, Rgb
 from data.sources.masks.encodings import (
     BLACK,
@@ -20,7 +16,7 @@ from data.sources.masks.encodings import (
     show_color,
 )
 from data.stage.errors import UserError
-from data.tools.masks.held import NEVER_LABELLED, MaskFile, unlabelled
+from data.tools.masks.held import NEVER_LABELLED, MaskFile, filling, unlabelled
 from data.tools.masks.instances import OFFER, numbered_objects, single_pieces
 from data.tools.masks.readings import Reading, agree
 
@@ -94,8 +90,8 @@ def read_mask(masks: Masks, path: Path) -> tuple[int, int]:
             coded.palette,
             dict(coded.looks()),
             coded.counts,
-            frozenset(_filling(coded.values, SOLID)),
-            frozenset(_filling(coded.values, BROAD)),
+            frozenset(filling(coded.values, SOLID)),
+            frozenset(filling(coded.values, BROAD)),
             frozenset() if coded.kind == COLORED else single_pieces(coded.values, coded.counts),
         )
     )
@@ -197,34 +193,6 @@ def _table(files: Sequence[MaskFile], reading: Reading) -> dict[int, Value]:
             entry.solid |= value in file.solid
             entry.broad |= value in file.broad
     return table
-
-
-def _filling(values: np.ndarray, side: int) -> set[int]:
-    """Return the values that fill some square of side x side pixels, side being odd."""
-    found: set[int] = set()
-    half = side // 2
-    for rows in bands(values):
-        band = values[rows.start : rows.stop + side - 1]
-        if min(band.shape) < side:
-            continue
-        across, down = band[:, 1:] == band[:, :-1], band[1:] == band[:-1]
-        wide, high = _runs(across, side - 1, 1), _runs(down, side - 1, 0)
-        solid = _runs(wide, side, 0) & high[:, half : half + wide.shape[1]]
-        if solid.any():
-            found.update(distinct(band[half:-half, half:-half][solid][None])[0].tolist())
-    return found
-
-
-def _runs(flags: np.ndarray, length: int, axis: int) -> np.ndarray:
-    """Return where `length` flags in a row are all set, by the place of the first."""
-    count = flags.shape[axis] - length + 1
-    take = [slice(None)] * 2
-    out: np.ndarray | None = None
-    for start in range(length):
-        take[axis] = slice(start, start + count)
-        part = flags[tuple(take)]
-        out = part.copy() if out is None else out & part
-    return out
 
 
 def _check_exact(table: Mapping[int, Value], show: Show, smooth: bool = True) -> None:

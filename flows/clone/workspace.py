@@ -19,6 +19,7 @@ import psutil
 
 from flows.clone.mending import mend
 from flows.clone.output import outlive_readers
+from flows.clone.versions import settle
 
 # Every process of a stage has this variable: the folder of the clone, a colon, the stage.
 MARK = "SCENE_PALETTE_STAGE"
@@ -66,6 +67,7 @@ def occupied(
         try:
             # Nobody who holds the lock is alive, so these have lost their run.
             end_stages(root, log)
+            settle(root, log)
             mend(root, log)
             yield workspace
         except BaseException:

@@ -20,6 +20,10 @@ def image(tmp_path, picture: Image.Image, name: str = "p.png", **options) -> np.
     return np.asarray(decode.read_image(tmp_path / name))
 
 
+def read_colors(path) -> np.ndarray:
+    return decode.decode_label(path, decode.rgb)
+
+
 def refused(read, path, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
         read(path)
@@ -53,13 +57,42 @@ def test_16_bit_masks_keep_their_ids(tmp_path) -> None:
     assert (decode.read_values(tmp_path / "m.png") == ids).all()
 
 
-def test_transparent_pixels_are_black(tmp_path) -> None:
+@pytest.mark.parametrize(("choice", "below"), [("ignore", None), ("black", 0), ("white", 255)])
+def test_transparent_pixels_are_as_stored_or_of_the_colour_asked_for(
+    tmp_path, choice, below
+) -> None:
     alpha = np.where(RAMP < 100, 0, 255).astype(np.uint8)
-    layers = Image.fromarray(np.dstack([COLORS, alpha]))
-    expected = np.where(alpha[..., None] > 0, COLORS, 0)
-    assert (image(tmp_path, layers) == expected).all()
-    grey = Image.merge("LA", [Image.fromarray(RAMP), Image.fromarray(alpha)])
-    assert (image(tmp_path, grey) == np.where(alpha > 0, RAMP, 0)[..., None]).all()
+    for name, stored in (("p.png", COLORS), ("p.tif", COLORS), ("g.png", RAMP[..., None])):
+        Image.fromarray(np.dstack([stored, alpha])).save(tmp_path / name)
+        expected = stored if below is None else np.where(alpha[..., None] > 0, stored, below)
+        shown = np.asarray(decode.read_image(tmp_path / name, choice))
+        assert shown.shape == (*RAMP.shape, 3) and (shown == expected).all()
+
+
+def test_a_fourth_band_takes_nothing_from_the_colours(tmp_path) -> None:
+    for kind in (0, 2):  # of no meaning, or of alpha, as some writers say of infrared
+        infrared = (RAMP // 2).astype(np.uint8)
+        Image.fromarray(np.dstack([COLORS, infrared])).save(
+            tmp_path / "t.tif", tiffinfo={338: kind}
+        )
+        assert (np.asarray(decode.read_image(tmp_path / "t.tif")) == COLORS).all()
+
+
+def test_alpha_that_says_nothing_is_none(tmp_path) -> None:
+    opaque = np.full(RAMP.shape, 255, np.uint8)
+    Image.fromarray(np.dstack([COLORS, opaque])).save(tmp_path / "o.png")
+    Image.fromarray(COLORS).save(tmp_path / "c.png")
+    assert decode.read_alpha(tmp_path / "o.png") is None
+    assert decode.read_alpha(tmp_path / "c.png") is None
+
+
+@pytest.mark.parametrize("below", [0, 255, None])
+def test_an_outline_that_shows_in_the_colours_is_seen(tmp_path, below) -> None:
+    alpha = np.where(RAMP < 100, 0, 255).astype(np.uint8)
+    stored = COLORS if below is None else np.where(alpha[..., None] > 0, COLORS, np.uint8(below))
+    Image.fromarray(np.dstack([stored, alpha])).save(tmp_path / "c.png")
+    found = decode.read_alpha(tmp_path / "c.png")
+    assert found is not None and found.is_cut == (below is not None)
 
 
 def palette_image(indices: np.ndarray) -> Image.Image:
@@ -71,7 +104,8 @@ def palette_image(indices: np.ndarray) -> Image.Image:
 def test_transparent_palettes(tmp_path) -> None:
     indices = (RAMP % 3).astype(np.uint8)
     shown = image(tmp_path, palette_image(indices), transparency=bytes([0, 255, 255]))
-    assert (shown == np.array([[0, 0, 0], [200, 0, 0], [0, 200, 0]])[indices]).all()
+    assert (shown == np.array([[10, 20, 30], [200, 0, 0], [0, 200, 0]])[indices]).all()
+    assert decode.read_image(tmp_path / "p.png", "white").getpixel((0, 0)) == (255,) * 3
     assert (decode.read_values(tmp_path / "p.png") == indices).all()
 
 
@@ -145,7 +179,7 @@ def test_masks_of_one_bit_are_0_and_1(tmp_path) -> None:
 def test_opaque_alpha_of_masks_is_dropped(tmp_path) -> None:
     solid = np.full_like(RAMP, 255)
     Image.fromarray(np.dstack([COLORS, solid])).save(tmp_path / "m.png")
-    assert (decode.read_colors(tmp_path / "m.png") == COLORS).all()
+    assert (read_colors(tmp_path / "m.png") == COLORS).all()
     Image.fromarray(np.dstack([RAMP] * 3 + [solid])).save(tmp_path / "g.png")
     assert (decode.read_values(tmp_path / "g.png") == RAMP).all()
 
@@ -156,13 +190,13 @@ def test_a_transparent_background_has_its_own_colour(tmp_path) -> None:
         tmp_path / "m.png"
     )
     expected = np.dstack([shape, shape, shape * 0])
-    assert (decode.read_colors(tmp_path / "m.png") == expected).all()
+    assert (read_colors(tmp_path / "m.png") == expected).all()
 
 
 def test_a_mask_that_lives_in_its_transparency_is_refused(tmp_path) -> None:
     white, alpha = np.full_like(RAMP, 255), np.where(RAMP > 100, 255, 0).astype(np.uint8)
     Image.fromarray(np.dstack([white, white, white, alpha])).save(tmp_path / "m.png")
-    for read in (decode.read_values, decode.read_colors):
+    for read in (decode.read_values, read_colors):
         refused(read, tmp_path / "m.png", "tells things apart by transparency alone")
 
 
@@ -171,7 +205,7 @@ def test_lossy_masks_are_refused(tmp_path, name, options) -> None:
     Image.fromarray(RAMP).save(tmp_path / name, **options)
     refused(decode.read_values, tmp_path / name, "masks must be lossless: export them again")
     Image.fromarray(RAMP).save(tmp_path / "m.tif", compression="jpeg")
-    refused(decode.read_colors, tmp_path / "m.tif", "masks must be lossless")
+    refused(read_colors, tmp_path / "m.tif", "masks must be lossless")
 
 
 def chunk(kind: bytes, body: bytes) -> bytes:

@@ -1,5 +1,7 @@
 """Overlays: what they change, what they keep, what they refuse."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -89,10 +91,50 @@ def test_a_section_cannot_become_a_number(clone: Path) -> None:
     assert text(clone) == PARAMS
 
 
-def test_without_git_it_says_so(tmp_path: Path) -> None:
-    (tmp_path / "params.yaml").write_text(PARAMS)
-    with pytest.raises(UserError, match=r"work in a clone"):
-        preset.apply("default", tmp_path)
+@pytest.fixture
+def tree(clone: Path) -> Path:
+    """The same without git, as from an archive."""
+    shutil.rmtree(clone / ".git")
+    return clone
+
+
+def test_without_git_a_copy_takes_the_place_of_the_commit(tree: Path) -> None:
+    preset.apply("big", tree)
+    assert "count: 9" in text(tree)
+    preset.apply("wide", tree)
+    assert "count: 3" in text(tree) and "extra" in text(tree), "overlays must not pile up"
+    preset.apply("default", tree)
+    assert text(tree) == PARAMS
+    edited = PARAMS.replace("rate: 2.0e-4", "rate: 1.0e-4")
+    (tree / "params.yaml").write_text(edited)
+    preset.apply("big", tree)
+    preset.apply("default", tree)
+    assert text(tree) == edited, "what was edited before a preset stays"
+
+
+def test_without_git_edits_of_a_merged_preset_are_not_overwritten(tree: Path) -> None:
+    preset.apply("big", tree)
+    edited = text(tree).replace("rate: 2.0e-4", "rate: 1.0e-4")
+    (tree / "params.yaml").write_text(edited)
+    with pytest.raises(UserError, match=r"edited after a preset .*cp \.preset-base\.yaml params"):
+        preset.apply("wide", tree)
+    assert text(tree) == edited
+
+
+def test_git_need_not_be_installed(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    preset.apply("big", tree)
+    assert "count: 9" in text(tree)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_a_clone_of_another_user_names_the_fix_of_git(clone: Path) -> None:
+    for path in (clone, clone / ".git"):
+        os.chown(path, 1234, 1234)
+    with pytest.raises(UserError) as caught:
+        preset.apply("big", clone)
+    fix = f"git config --global --add safe.directory {clone}"
+    assert str(caught.value).endswith(fix) and "\n" not in str(caught.value)
 
 
 def test_a_corrected_overlay_is_merged_again(clone: Path) -> None:

@@ -72,6 +72,8 @@ def test_shares_leave_names_out_but_never_twice() -> None:
         ("parent", "videos/a/001.jpg", "videos/a"),
         (r"^(.*)_[0-9]+$", "v/seq-b_017.png", "v/seq-b"),
         (r"([^/]+)_[0-9]+$", "v/seq-b_017_leftImg8bit.png", "seq-b"),
+        (r"([^/]+)_[0-9]+$", "v/seq-b_017_LEFTImg8bit.PNG", "seq-b"),
+        ("(\u00fc[a-z])", "v/u\u0308b_017.png", "\u00fcb"),
     ],
 )
 def test_the_group_of_a_file(rule, path, group) -> None:

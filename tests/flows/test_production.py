@@ -12,9 +12,8 @@ load = YAML(typ="safe", pure=True).load
 
 
 def test_the_command_of_the_stage_writes_elsewhere(tmp_path: Path) -> None:
-    command = (
-        "python -m synth.stages.produce --recipe semi --train a/real --out a/semi --repainted a/re"
-    )
+    words = "--recipe semi --train a/real --out a/semi --repainted a/re"
+    command = f"sh flows/stage.sh synth.stages.produce {words}"
     assert production.command_for(command, Path("/clone"), tmp_path) == [
         *(sys.executable, "-m", "synth.stages.produce"),
         *("--recipe", "semi", "--train", "/clone/a/real"),

@@ -1,14 +1,16 @@
 """One mask per class: files whose names end in the class, painted over each other in order."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from data.sources.files import RawPair, by_stem, match
+from data.sources.files import RawPair, folded
 from data.sources.masks.classes import Labels, with_rest
 from data.sources.masks.encodings import BLACK, COLORED, read_coded
+from data.sources.reading.walk import nfc
 from data.stage.errors import UserError
 
 # Label Studio's brush masks, and the random start of the names that it gives to images.
@@ -17,28 +19,42 @@ UPLOADED = re.compile(r"^[0-9a-f]{8}-")
 # It counts the files of one class of one image at the end.
 COUNTER = r"(?:-\d+)?"
 
-Part = tuple[str, Path, tuple[tuple[int, Path], ...]]
+
+class Part(NamedTuple):
+    """A mask of one class, by its index, of an image."""
+
+    index: int
+    path: Path
 
 
 def pair_parts(
-    images: Iterable[Path], masks: Iterable[Path], labels: Labels, image_suffix: str, pairing: str
-) -> list[Part]:
-    """Return (key, image, ((class, mask), ...)) sorted by key; masks in the order of painting.
+    images: Mapping[str, Path], masks: Mapping[str, Path], labels: Labels, pairing: str
+) -> dict[str, tuple[Part, ...]]:
+    """Return key of an image -> its masks in the order of painting, of files by their keys.
 
-    A stem is an image's, then the `suffix` of its class; an image need not have a mask of every
-    class. With pairing `number` it is task-N-annotation-M-by-K, the `suffix`, and perhaps a number,
-    and N counts as the numbers in the names of the images do.
+    The key of a mask is an image's, then the `suffix` of its class, both in whatever case where
+    that leaves no doubt; an image need not have a mask of every class. With pairing `number` it is
+    task-N-annotation-M-by-K, the `suffix`, and perhaps a number, and N counts as the numbers in the
+    names of the images do.
     """
-    named = by_stem(images, image_suffix)
-    files = by_stem(masks)
-    numbers = tasks(files, named) if pairing == "number" else {}
-    found: dict[str, list[tuple[int, Path]]] = {}
-    for stem, file in files.items():
-        key, index = _owner(stem, file, named, numbers, labels)
-        found.setdefault(key, []).append((index, file))
-    first = {key: parts[0][1] for key, parts in found.items()}
-    matched = match(named, first, "dataset.folder.masks (its `suffix` of a class at the end)")
-    return [(key, image, tuple(sorted(found[key]))) for key, image, _ in matched]
+    numbers = tasks(masks, images) if pairing == "number" else {}
+    find, found = finder(images), {}
+    for key, path in masks.items():
+        image, index = _owner(key, path, find, numbers, labels)
+        found.setdefault(image, []).append(Part(index, path))
+    return {image: tuple(sorted(parts)) for image, parts in found.items()}
+
+
+def ending_in(masks: str) -> str:
+    """Return what messages call the place of masks of one class each."""
+    return f"{masks} (ending in the `suffix` of a class)"
+
+
+def finder(images: Iterable[str]) -> Callable[[str], str | None]:
+    """Return what finds a name among those of images, in another case where that is of one."""
+    exact = frozenset(images)
+    loose = folded(exact)
+    return lambda name: name if name in exact else loose.get(name.casefold())
 
 
 def read_parts(pair: RawPair) -> np.ndarray:
@@ -119,30 +135,33 @@ def _number(key: str) -> str | None:
 
 
 def _owner(
-    stem: str, file: Path, images: Mapping[str, Path], numbers: Mapping[int, str], labels: Labels
+    key: str,
+    path: Path,
+    find: Callable[[str], str | None],
+    numbers: Mapping[int, str],
+    labels: Labels,
 ) -> tuple[str, int]:
     """Return the image and the class of a mask."""
-    owners, ends = set(), []
-    for index, entry in enumerate(with_rest(labels)):
-        if entry.suffix is None:
-            continue
-        ends.append(entry.suffix)
-        counter = COUNTER if numbers else ""
-        cut = re.fullmatch(f"(.+){re.escape(entry.suffix)}{counter}", stem)
-        if cut is None:
-            continue
-        task = TASK.fullmatch(cut[1]) if numbers else None
-        key = numbers[int(task[1])] if task else cut[1]
-        if key in images:
-            owners.add((key, index))
+    ends = {i: nfc(c.suffix) for i, c in enumerate(with_rest(labels)) if c.suffix is not None}
+    counter = COUNTER if numbers else ""
+    owners: set[tuple[str, int]] = set()
+    for flags in (0, re.IGNORECASE):
+        for index, suffix in ends.items():
+            cut = re.fullmatch(f"(.+){re.escape(suffix)}{counter}", key, flags)
+            task = TASK.fullmatch(cut[1]) if cut and numbers else None
+            image = numbers[int(task[1])] if task else find(cut[1]) if cut else None
+            owners |= set() if image is None else {(image, index)}
+        if owners:
+            break
     if not owners:
         raise UserError(
-            f"{file} is the mask of no image and class: its name is not that of an image and then "
-            f"{_either(ends)}; rename or remove it, or add the class to dataset.folder.classes"
+            f"{path} is the mask of no image and class: its name is not that of an image and then "
+            f"{_either(list(ends.values()))}; rename or remove it, or add the class to "
+            "dataset.folder.classes"
         )
     if len(owners) > 1:
         (one, _), (other, _) = sorted(owners)[:2]
-        raise UserError(f"{file} may belong to {one!r} or to {other!r}; rename it")
+        raise UserError(f"{path} may belong to {one!r} or to {other!r}; rename it")
     return owners.pop()
 
 

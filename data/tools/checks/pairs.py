@@ -14,11 +14,14 @@ REQUIRED = ("id", "image", "label", "palette", "source", "sha256")
 SUM_TOLERANCE = 1e-3
 
 
-def row_faults(row: Mapping[str, Any], num_classes: int, size: tuple[int, int]) -> Iterator[str]:
+def row_faults(
+    row: Mapping[str, Any], num_classes: int, size: tuple[int, int], *, ignores: bool = False
+) -> Iterator[str]:
     """Yield what is wrong with a row of a shard, taken for itself; `size` is (height, width).
 
     A picture is decoded only when its header has the size of the set, so that a small file cannot
-    claim a large memory. `IGNORE` may occur in synthetic labels only: a filter writes it there.
+    claim a large memory. `IGNORE` may occur in synthetic labels, where a filter writes it, and in
+    real ones of an export without void classes (`ignores`).
     """
     absent = [name for name in REQUIRED if _is_absent(row[name])]
     if absent:
@@ -36,7 +39,7 @@ def row_faults(row: Mapping[str, Any], num_classes: int, size: tuple[int, int]) 
     except UserError as error:
         yield f"label {error}"
         return
-    yield from _label_faults(label, row, num_classes)
+    yield from _label_faults(label, row, num_classes, ignores)
 
 
 def edit_faults(
@@ -66,9 +69,11 @@ def edit_faults(
         yield f"differs from its parent {row['parent']!r} in {changed} pixels outside `edited`"
 
 
-def _label_faults(label: np.ndarray, row: Mapping[str, Any], num_classes: int) -> Iterator[str]:
+def _label_faults(
+    label: np.ndarray, row: Mapping[str, Any], num_classes: int, ignores: bool
+) -> Iterator[str]:
     allowed = label < num_classes
-    if row["source"] != "real":
+    if ignores or row["source"] != "real":
         allowed |= label == IGNORE
     if not allowed.all():
         wrong = ", ".join(str(value) for value in np.unique(label[~allowed])[:8])

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data.pairs.manifest import Manifest, ShardEntry, is_file
+from data.pairs.manifest import VOID, Manifest, ShardEntry, is_file
 from data.pairs.schema import schema
 from data.stage.errors import UserError
 from data.stage.progress import Advance
@@ -125,7 +125,10 @@ class Contents:
     def _row_faults(self, row: dict[str, Any]) -> Iterator[str]:
         source, parent = row["source"], row["parent"]
         self._counts[source] += 1
-        yield from row_faults(row, len(self._manifest.classes), self._manifest.size)
+        ignores = VOID in self._manifest.origin.get("real", {})
+        yield from row_faults(
+            row, len(self._manifest.classes), self._manifest.size, ignores=ignores
+        )
         if source is not None and source not in self._manifest.sources:
             yield f"the manifest does not know its source {source!r}"
         if parent is not None and self._complete and parent not in self._real:

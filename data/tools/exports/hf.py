@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from data.pairs.shards import MANIFEST, PairSet
+from data.stage.outputs import write_json
 from data.stage.progress import Advance
 
 # What the Hub calls our splits.
@@ -36,12 +37,16 @@ _FEATURES = """\
 """
 
 _CARD = """\
-`data/SPLIT/*.parquet` are the shards of the pair sets byte for byte, each set with its
-`manifest.json`. Nothing but `datasets` is needed to read them:
+`data/SPLIT/*.parquet` are the shards of the pair sets byte for byte (with `--void ignore` they are
+written anew), each set with its `manifest.json`. Nothing but `datasets` is needed to read them:
 
     from datasets import load_dataset
     pairs = load_dataset("THIS_FOLDER", split="{split}")
     pairs[0]["image"], pairs[0]["label"]        # PIL images; the label holds class ids
+
+`id2label.json` and `label2id.json` name the {num} classes as `transformers` takes them, for example
+`AutoModelForSemanticSegmentation.from_pretrained(..., id2label=..., label2id=...)`; 255, where it
+occurs, is ignored by its models, and `do_reduce_labels` stays false.
 
 `palette` is the share of each class in the label, `target` the palette that a generator was asked
 for, `source` is `real` or the name of a recipe, `parent` the real pair that one descends from,
@@ -62,7 +67,10 @@ def write(splits: Mapping[str, PairSet], out: Path, advance: Advance) -> str:
             shutil.copyfile(shard, folder / shard.name)
             advance(entry["rows"])
         shutil.copyfile(pairs.path / MANIFEST, folder / MANIFEST)
-    return _CARD.format(split=NAMES[next(iter(splits))])
+    names = next(iter(splits.values())).classes.names
+    write_json(out / "id2label.json", {str(index): name for index, name in enumerate(names)})
+    write_json(out / "label2id.json", {name: index for index, name in enumerate(names)})
+    return _CARD.format(split=NAMES[next(iter(splits))], num=len(names))
 
 
 def header(splits: Mapping[str, PairSet], title: str) -> str:

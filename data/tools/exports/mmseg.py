@@ -29,8 +29,8 @@ it, CONFIGS being the folder `configs` of MMSegmentation:
         decode_head=dict(num_classes={{{{_base_.num_classes}}}}),
     )
 {without}
-Classes that do not count in mIoU are classes like the others here, and are trained. `IoUMetric`
-averages over all classes; `evaluated` in `dataset.py` lists the ids to average over instead."""
+`IoUMetric` averages over all classes; `evaluated` in `dataset.py` lists the ids of those that count
+in mIoU."""
 
 _WITHOUT = """\
     {split}_cfg = None  # there is no split to score
@@ -43,8 +43,8 @@ data_root = "{{{{ fileDirname }}}}"
 num_classes = {num_classes}
 classes = {classes}
 palette = {palette}
-# Ids of the classes that count in mIoU. Labels hold all classes, so that nothing is lost:
-# `reduce_zero_label` stays false, and 255 is the only value that is ignored.
+# Ids of the classes that count in mIoU. `reduce_zero_label` stays false, as 0 is a class, and the
+# only value that is ignored is 255 (`ignore_index`).
 evaluated = {evaluated}
 metainfo = dict(classes=classes, palette=palette)
 image_size = {size}  # height, width

@@ -5,70 +5,54 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.sources.decode import read_size
-from data.sources.folder import check_turned, pair_files
+from data.sources.folder import check_turned
 from data.sources.masks.classes import Rgb
-from data.stage.errors import UserError
+from data.sources.reading.sizes import Misfit, require_one_size
 from data.stage.progress import progress
 from data.tools.masks.per_class import Apart, Seen, class_lines, doubts, read_apart
 from data.tools.values import Found, Masks, classes_of, read_mask
 
+Pairs = Sequence[tuple[str, Path, Path]]
+"""(key, image, mask) each; of masks of one class each, the first."""
+
 
 @dataclass(frozen=True)
 class Examined:
-    """Images and their sizes (width, height), and what their masks gave: lines and notes."""
+    """Sizes (width, height) of the images, and what their masks gave: lines and notes."""
 
-    images: Sequence[Path]
     sizes: Sequence[tuple[int, int]]
-    suffixes: tuple[str, str]
     lines: Sequence[str]
     notes: Sequence[str]
 
 
-def whole(
-    root: Path, images: str, masks: str, suffixes: tuple[str, str], instances: bool
-) -> Examined:
+def whole(pairs: Pairs, instances: bool) -> Examined:
     """Read a mask for every image."""
-    pairs = pair_files(root, images, masks, *suffixes)
     found = Masks(instances)
-    sizes = _sizes([pair[1:] for pair in pairs], lambda mask: read_mask(found, mask))
+    sizes = _sizes(pairs, lambda key, mask: read_mask(found, mask))
     classes = classes_of(found)
-    files = [image for _, image, _ in pairs]
-    return Examined(files, sizes, suffixes, _class_lines(classes), classes.doubts)
+    return Examined(sizes, _class_lines(classes), classes.doubts)
 
 
-def in_parts(apart: Apart) -> Examined:
+def in_parts(pairs: Pairs, apart: Apart) -> Examined:
     """Read a mask for every class of every image."""
     seen = Seen(len(apart.endings))
-    parts = {masks[0][1]: masks for _, _, masks in apart.pairs}
-    files = [image for _, image, _ in apart.pairs]
-    pairs = list(zip(files, parts, strict=True))
-    sizes = _sizes(pairs, lambda mask: read_apart(parts[mask], seen))
-    suffixes = apart.image_suffix, ""
-    return Examined(files, sizes, suffixes, class_lines(apart, seen), doubts(apart, seen))
+    sizes = _sizes(pairs, lambda key, mask: read_apart(apart.parts[key], seen))
+    return Examined(sizes, class_lines(apart, seen, len(pairs)), doubts(apart, seen, pairs[0]))
 
 
-def _sizes(
-    pairs: Sequence[tuple[Path, Path]], read: Callable[[Path], tuple[int, int]]
-) -> list[tuple[int, int]]:
+def _sizes(pairs: Pairs, read: Callable[[str, Path], tuple[int, int]]) -> list[tuple[int, int]]:
     """Read every mask and return the sizes (width, height) of the images, which must be theirs."""
-    if len(pairs) < 2:
-        raise UserError(f"{pairs[0][0]} is the only image; train and val need one each")
-    sizes = []
+    sizes, misfits = [], []
     with progress(len(pairs), "reading masks", "pairs") as advance:
-        for image, mask in pairs:
+        for key, image, mask in pairs:
             sizes.append(read_size(image))
-            _same_size(image, sizes[-1], mask, read(mask))
+            shape = read(key, mask)
+            check_turned(image, mask, shape)
+            if sizes[-1] != shape[::-1]:
+                misfits.append(Misfit(image, sizes[-1], mask, shape[::-1]))
             advance()
+    require_one_size(misfits, len(pairs))
     return sizes
-
-
-def _same_size(image: Path, size: tuple[int, int], mask: Path, shape: tuple[int, int]) -> None:
-    check_turned(image, mask, shape)
-    if size != shape[::-1]:
-        raise UserError(
-            f"{image} is {size[0]}x{size[1]}, its mask {mask} is {shape[1]}x{shape[0]}; both must "
-            "have one size"
-        )
 
 
 def _class_lines(classes: Found) -> list[str]:

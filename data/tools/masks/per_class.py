@@ -1,18 +1,19 @@
 """Find out which endings of names are classes, where every class has masks of its own."""
 
-import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from data.sources.files import glob_files
 from data.sources.masks.classes import REST, FolderClass, Labels
-from data.sources.masks.parts import TASK, Part, pair_parts, read_part
+from data.sources.masks.parts import TASK, Part, finder, pair_parts, read_part
+from data.sources.reading.pairing import keyed
+from data.sources.reading.walk import Listed, nfc
 from data.stage.errors import UserError
+from data.tools.suggest_splits import text
 
 TAG = re.compile(r"-tag-.+(?=-\d+$)")
 SEPARATORS = "_-. "
@@ -20,12 +21,16 @@ SEPARATORS = "_-. "
 
 @dataclass(frozen=True)
 class Apart:
-    """Images, each with the masks of its classes; `endings` are the classes in order of number."""
+    """Images by key, and the masks of the classes of each.
+
+    `endings` are the classes in order of number.
+    """
 
     image_suffix: str
-    endings: tuple[str, ...]
+    endings: Sequence[str]
     pairing: str
-    pairs: tuple[Part, ...]
+    images: Mapping[str, Path]
+    parts: Mapping[str, tuple[Part, ...]]
 
 
 class Seen:
@@ -39,30 +44,25 @@ class Seen:
         self.first: Path | None = None
 
 
-def find_apart(root: Path, images: str, masks: str) -> Apart | None:
+def find_apart(images: Sequence[Listed], masks: Sequence[Listed]) -> Apart | None:
     """Return images and masks if several masks belong to an image and their endings to classes.
 
     None where they do not. Raises `UserError` where masks are named by the numbers of tasks, and
     the names of the images do not say which image that is.
     """
-    mask_files = glob_files(root, masks, "--masks")
-    taken = set(mask_files)
-    image_files = [file for file in glob_files(root, images, "--images") if file not in taken]
-    if not image_files:
-        return None
-    if all(TASK.match(file.stem) and TAG.search(file.stem) for file in mask_files):
-        found = {TAG.search(file.stem)[0] for file in mask_files}
-        return _apart(image_files, mask_files, "", sorted(found), "number")
-    names = [file.stem for file in image_files]
-    for suffix in dict.fromkeys(("", _common_end(names))):
-        stems = {name.removesuffix(suffix) for name in names}
-        ends = _endings([file.stem for file in mask_files], stems)
+    names = [nfc(entry.path.stem) for entry in masks]
+    if all(TASK.match(name) and TAG.search(name) for name in names):
+        found = {TAG.search(name)[0] for name in names}
+        return _apart(*keyed(images, masks, "", ""), "", sorted(found), "number")
+    for suffix in dict.fromkeys(("", _common_end([nfc(entry.path.stem) for entry in images]))):
+        files = keyed(images, masks, suffix, "")
+        ends = _endings(*files)
         if ends is not None:
-            return _apart(image_files, mask_files, suffix, ends, "stem")
+            return _apart(*files, suffix, ends, "stem")
     return None
 
 
-def read_apart(masks: Sequence[tuple[int, Path]], seen: Seen) -> tuple[int, int]:
+def read_apart(masks: Sequence[Part], seen: Seen) -> tuple[int, int]:
     """Count the masks of an image into `seen` and return their (height, width)."""
     classes: dict[int, np.ndarray] = {}
     for index, path in masks:
@@ -82,7 +82,7 @@ def read_apart(masks: Sequence[tuple[int, Path]], seen: Seen) -> tuple[int, int]
     return mask.shape
 
 
-def class_lines(apart: Apart, seen: Seen) -> list[str]:
+def class_lines(apart: Apart, seen: Seen, num_images: int) -> list[str]:
     """Return the lines of the classes: those that cover most are painted first."""
     order = sorted(range(1, len(seen.pixels)), key=lambda i: (-seen.pixels[i], i))
     names = {ending: ending.removeprefix("-tag-").strip(SEPARATORS) for ending in apart.endings}
@@ -98,21 +98,21 @@ def class_lines(apart: Apart, seen: Seen) -> list[str]:
         ending = apart.endings[index - 1]
         name = ending if names[ending] in {*repeated, REST} else names[ending]
         lines.append(
-            f"    - {{suffix: {_text(ending)}, name: {_text(name)}, eval: true}}"
+            f"    - {{suffix: {text(ending)}, name: {text(name)}, eval: true}}"
             f"  # {seen.pixels[index] / seen.total:.1%} of pixels, "
-            f"{seen.images[index]} of {len(apart.pairs)} images"
+            f"{seen.images[index]} of {num_images} images"
         )
     return lines
 
 
-def doubts(apart: Apart, seen: Seen) -> list[str]:
-    """Return what is doubtful about masks of one class each."""
+def doubts(apart: Apart, seen: Seen, first: tuple[str, Path, Path]) -> list[str]:
+    """Return what is doubtful about masks of one class each; `first` is one (key, image, mask)."""
     found = []
     if apart.pairing == "number":
-        _, image, masks = apart.pairs[0]
+        _, image, mask = first
         found.append(
             f"masks are named by tasks, and images by numbers in the same order: "
-            f"{masks[0][1].name} is taken for {image.name}, and so on; look at the contact sheet"
+            f"{mask.name} is taken for {image.name}, and so on; look at the contact sheet"
         )
     if seen.overlapping:
         found.append(
@@ -129,26 +129,33 @@ def doubts(apart: Apart, seen: Seen) -> list[str]:
 
 
 def _apart(
-    images: list[Path], masks: list[Path], suffix: str, endings: Sequence[str], pairing: str
+    images: Mapping[str, Path],
+    masks: Mapping[str, Path],
+    suffix: str,
+    endings: Sequence[str],
+    pairing: str,
 ) -> Apart:
     classes = tuple(FolderClass(suffix=ending, name=ending) for ending in endings)
-    pairs = pair_parts(images, masks, Labels(classes=classes), suffix, pairing)
-    return Apart(suffix, tuple(endings), pairing, tuple(pairs))
+    parts = pair_parts(images, masks, Labels(classes=classes), pairing)
+    return Apart(suffix, endings, pairing, images, parts)
 
 
-def _endings(masks: Sequence[str], images: set[str]) -> list[str] | None:
-    """Return the endings that follow the stems of images in those of masks, if they are classes."""
-    of_image: dict[str, set[str]] = {}
-    for stem in masks:
-        cuts = (n for n in range(len(stem), 0, -1) if stem[:n] in images)
+def _endings(images: Iterable[str], masks: Iterable[str]) -> list[str] | None:
+    """Return the endings that follow the keys of images in those of masks, if they are classes."""
+    find, of_image, written = finder(images), {}, {}
+    for key in masks:
+        cuts = (n for n in range(len(key), 0, -1) if find(key[:n]) is not None)
         cut = next(cuts, None)
-        if cut is None or stem[cut:][:1] not in tuple(SEPARATORS):
+        if cut is None or key[cut:][:1] not in tuple(SEPARATORS):
             return None
-        of_image.setdefault(stem[:cut], set()).add(stem[cut:])
+        same = key[cut:].casefold()  # case does not tell classes apart
+        written.setdefault(same, key[cut:])
+        of_image.setdefault(find(key[:cut]), set()).add(same)
     counts = Counter(ending for endings in of_image.values() for ending in endings)
     words = all(re.search(r"[^\W\d_]", ending) for ending in counts)
     several = max(map(len, of_image.values())) > 1 and max(counts.values()) > 1
-    return sorted(counts) if words and several and 1 < len(counts) < 255 else None
+    known = words and several and 1 < len(counts) < 255
+    return sorted(written.values()) if known else None
 
 
 def _common_end(names: Sequence[str]) -> str:
@@ -158,7 +165,3 @@ def _common_end(names: Sequence[str]) -> str:
         end = end[1:]
     start = min((end.find(c) for c in SEPARATORS if c in end), default=len(end))
     return end[start:]
-
-
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
