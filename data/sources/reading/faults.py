@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from data.sources.files import RawPair
+from data.sources.reading.alpha import Transparency
+from data.sources.reading.sizes import Misfit, require_one_size
 from data.stage.errors import UserError, some
 
 MOST_KINDS = 3
@@ -28,6 +31,20 @@ class Faults:
         if more > 0:
             lines.append(f"{more} other kinds of fault")
         raise UserError("; also: ".join(lines))
+
+
+@dataclass
+class Noted:
+    """What is said of all pairs at once: faults, other sizes, images that are not opaque."""
+
+    faults: Faults = field(default_factory=Faults)
+    misfits: list[Misfit] = field(default_factory=list)
+    clear: list[tuple[str, Transparency]] = field(default_factory=list)
+
+    def require_none(self, num_pairs: int) -> None:
+        """Raise `UserError` when any of so many pairs has a fault or a label of another size."""
+        self.faults.require_none()
+        require_one_size(self.misfits, num_pairs)
 
 
 def _kind(pair: RawPair, message: str) -> str:
