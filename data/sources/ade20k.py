@@ -26,16 +26,8 @@ import numpy as np
 from pydantic import Field
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import (
-    IMAGES,
-    RawPair,
-    by_stem,
-    listed,
-    match,
-    read_values,
-    require_folder,
-    to_ids,
-)
+from data.sources.files import IMAGES, RawPair, by_stem, listed, match, require_folder
+from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
 
@@ -246,7 +238,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read an annotation as class ids uint8 [H, W]: the values of the file."""
     known = "ADE20K annotations are 0 (other) to 150"
-    return to_ids(read_values(pair.label), _TABLE, pair.label, known)
+    return read_ids(pair.label, published(class_table(config).classes, _TABLE, known))
 
 
 def _scenes(root: Path, wanted: Sequence[str]) -> dict[str, str]:

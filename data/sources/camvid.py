@@ -14,16 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import (
-    IMAGES,
-    RawPair,
-    by_stem,
-    listed,
-    match,
-    read_values,
-    require_folder,
-    to_ids,
-)
+from data.sources.files import IMAGES, RawPair, by_stem, listed, match, require_folder
+from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
 
@@ -86,4 +78,4 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read an annotation as class ids uint8 [H, W]; 11 is void."""
     known = "CamVid label ids are 0 to 10, and 11 for void"
-    return to_ids(read_values(pair.label), _TABLE, pair.label, known)
+    return read_ids(pair.label, published(class_table(config).classes, _TABLE, known))

@@ -40,10 +40,9 @@ from data.sources.files import (
     listed,
     match,
     read_size,
-    read_values,
     require_folder,
-    to_ids,
 )
+from data.sources.masks.encodings import published, read_ids, read_shape
 from data.sources.splits import by_share
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -144,7 +143,7 @@ def read_label(pair: RawPair, config: Config) -> np.ndarray:
         label = _merged(pair.parts)
     else:
         known = "merged CelebAMask-HQ labels are 0 to 18, and 255 for null"
-        label = to_ids(read_values(pair.label), _TABLE, pair.label, known)
+        label = read_ids(pair.label, published(_CLASSES, _TABLE, known))
     width, height = read_size(pair.image)
     factor = max(1, width // label.shape[1])
     if (height, width) != (label.shape[0] * factor, label.shape[1] * factor):
@@ -156,7 +155,7 @@ def _merged(parts: Sequence[Path]) -> np.ndarray:
     """Paint masks over each other in their order, uint8 [H, W]; what has no part is 0."""
     label: np.ndarray | None = None
     for path in parts:
-        mask = read_values(path) != 0
+        mask = read_shape(path)
         label = np.zeros(mask.shape, np.uint8) if label is None else label
         if mask.shape != label.shape:
             raise UserError(f"{path} and {parts[0]} differ in size; masks of a face have one size")

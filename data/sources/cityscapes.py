@@ -17,7 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import RawPair, by_stem, listed, match, read_values, require_folder, to_ids
+from data.sources.files import RawPair, by_stem, listed, match, require_folder
+from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
 
@@ -125,4 +126,4 @@ def paired(
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a *_labelIds.png as class ids uint8 [H, W]; 255 and -1 become 34, license plate."""
     known = "Cityscapes label ids are 0 to 33, -1 and 255"
-    return to_ids(read_values(pair.label), _TABLE, pair.label, known)
+    return read_ids(pair.label, published(class_table(config).classes, _TABLE, known))

@@ -33,7 +33,8 @@ from pydantic import Field
 
 from data.pairs.classes import ClassTable
 from data.sources import cityscapes
-from data.sources.files import RawPair, by_stem, listed, read_values, require_folder, to_ids
+from data.sources.files import RawPair, by_stem, listed, read_values, require_folder
+from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
 
@@ -80,7 +81,7 @@ def read_label(pair: RawPair, config: Config) -> np.ndarray:
         "auto-labels are 0 and the label ids of the 19 classes that count, not train ids; take "
         "those of refinement_final_v0.zip"
     )
-    label = to_ids(read_values(pair.label), _TABLE, pair.label, known)
+    label = read_ids(pair.label, published(class_table(_FINE).classes, _TABLE, known))
     if config.min_probability > 0:
         probability = read_values(pair.parts[1])
         if probability.shape != label.shape:

@@ -22,6 +22,7 @@ MAX_BYTES = 512 << 20
 BAND_PIXELS = 2**20
 GREY16 = ("I;16", "I;16B", "I;16L", "I;16N")
 DEEP = ("I", "F")
+SINGLE = (*GREY16, "I")  # "I": signed 16 bits, and 32 bits
 CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 MASK_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
 
@@ -72,11 +73,6 @@ def read_values(path: Path) -> np.ndarray:
     return decode_label(path, convert)
 
 
-def read_colors(path: Path) -> np.ndarray:
-    """Decode a colour-coded label file, uint8 [H, W, 3]."""
-    return decode_label(path, rgb)
-
-
 def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
     """Decode a label file, upright, and return what `convert` makes of the picture.
 
@@ -92,12 +88,12 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
                 f"{path} is stored as {file.format}, which may change values near edges; masks "
                 "must be lossless: export them again from where they were drawn, as PNG"
             )
-        if file.mode in DEEP or (file.mode not in GREY16 and ";16" in str(file.tile)):
+        if file.mode == "F" or (file.mode not in SINGLE and ";16" in str(file.tile)):
             raise UserError(
-                f"{path} has {_depth(file)}; masks hold 8-bit values or colours, or 16-bit ids in "
-                "one channel: save it as such a PNG"
+                f"{path} has {_depth(file)}; masks hold 8-bit values or colours, or 16-bit ids (32 "
+                "in TIFF) in one channel: save it as such a PNG"
             )
-        if file.mode not in (*MASK_MODES, *GREY16):
+        if file.mode not in (*MASK_MODES, *SINGLE):
             raise UserError(
                 f"{path} has colours of mode {file.mode}, made for print or video; save the mask "
                 "as PNG with class ids, a colour table or RGB values"
@@ -114,6 +110,12 @@ def read_size(path: Path) -> tuple[int, int]:
     with _opened(path) as file:
         width, height = file.size
         return (height, width) if _orientation(file) >= 5 else (width, height)
+
+
+def read_mode(path: Path) -> str:
+    """Return the mode of an image file in Pillow's words, such as L or P, from its header."""
+    with _opened(path) as file:
+        return file.mode
 
 
 def read_orientation(path: Path) -> int:

@@ -11,7 +11,6 @@ from data.sources.decode import bands
 from data.sources.decode import read_alpha as read_alpha
 
 # Sources take what finds files and what decodes them from here alike.
-from data.sources.decode import read_colors as read_colors
 from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
 from data.sources.decode import read_values as read_values
@@ -30,10 +29,12 @@ class RawPair:
     """An image file and its label file as they lie on disk; `id` is unique in the dataset.
 
     Where a label is spread over several files, `parts` are all of them in the order in which they
-    are painted, and `label` is what messages name. `aspect` is width by height of the region that
-    is kept of both, None for everything; it lies at `place` of what is left over, 0 for the top or
-    left end, 1 for the other. `group` is what may not be split: a city, a video, a scene. `alpha`
-    is what becomes of the image's alpha channel.
+    are painted, `layers` the class of each and `rest` that of the other pixels, and `label` is what
+    messages name. `aspect` is width by height of the region that is kept of both, None for
+    everything; it lies at `place` of what is left over, 0 for the top or left end, 1 for the other.
+    `group` is what may not be split: a city, a video, a scene. `alpha` is what becomes of the
+    image's alpha channel. `by_color` says that the label is read by the colours it shows, whatever
+    the palette.
     """
 
     id: str
@@ -45,6 +46,9 @@ class RawPair:
     place: float = 0.0
     group: str = ""
     alpha: Alpha = "ignore"
+    layers: tuple[int, ...] = ()
+    rest: int = 0
+    by_color: bool = False
 
 
 def require_folder(path: Path, holds: str) -> Path:
@@ -160,7 +164,7 @@ def belonging(images: Mapping[str, Path], labels: Mapping[str, Path]) -> dict[st
     names = {stem: stem for stem in images if stem in labels}
     if len(names) == len(images) == len(labels):
         return names
-    left = [_folded(stem for stem in stems if stem not in names) for stems in (images, labels)]
+    left = [folded(stem for stem in stems if stem not in names) for stems in (images, labels)]
     return names | {left[0][key]: left[1][key] for key in left[0].keys() & left[1].keys()}
 
 
@@ -176,7 +180,7 @@ def require_labels(
         )
 
 
-def _folded(stems: Iterable[str]) -> dict[str, str]:
+def folded(stems: Iterable[str]) -> dict[str, str]:
     """Return stems by their lower-case form, where that is of one stem alone."""
     groups: dict[str, list[str]] = {}
     for stem in stems:

@@ -1,43 +1,36 @@
 """The user's own images and masks: two globs, a class table and a rule for the splits."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
-from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.decode import pack_colors, read_colors, read_orientation, read_size, read_values
-from data.sources.files import RawPair, glob_files, require_folder, to_ids
+from data.sources.decode import read_orientation, read_size
+from data.sources.files import RawPair, glob_files, require_folder
+from data.sources.masks.classes import (
+    KNOWN,
+    Labels,
+    by_color,
+    by_suffix,
+    color_table,
+    meaning,
+)
+from data.sources.masks.classes import class_table as class_table
+from data.sources.masks.encodings import read_by_color, read_ids
+from data.sources.masks.parts import Part, ending_in, pair_parts, read_parts, rest_of
 from data.sources.reading.alpha import Alpha
-from data.sources.reading.pairing import keyed_files, looked_in, matched, repeats
+from data.sources.reading.pairing import keyed, list_files, looked_in, matched, repeats
 from data.sources.reading.walk import nfc, slashed
 from data.sources.splits import by_group, by_list, by_share, group_of
 from data.stage.errors import UserError
-from data.stage.params import Params
 
-VOID = "void"
 LICENCE = "your own images: nothing is known of their licence"
-Channel = Annotated[int, Field(ge=0, le=255)]
-Rgb = tuple[Channel, Channel, Channel]
 
 
-class FolderClass(Params):
-    """One class: its value in the masks (an id, or red green blue), name, colour, and `eval`.
-
-    `mirror` names the class that it becomes in a picture mirrored left to right.
-    """
-
-    value: int | Rgb
-    name: str
-    color: Rgb | None = None
-    eval: bool = True
-    mirror: str | None = None
-
-
-class Config(Params):
+class Config(Labels):
     """Where images and masks are, which mask belongs to which image, classes and splits.
 
     A file that `masks` matches is never an image. A mask belongs to the image of the same stem
@@ -45,8 +38,10 @@ class Config(Params):
     the ends of the stems; where images and masks both repeat stems in several folders, of the same
     folders too: those that the patterns' wildcards stand for. Names that differ in case alone
     belong together where no others do. Mask values are ids in one channel (0/255 masks too) when
-    class values are numbers, colours when they are triples. `unlabelled` values that are no class
-    become the class `void`, which is then appended and does not count in mIoU.
+    class values are numbers, and what the masks show when they are triples: see
+    `masks.encodings`. `unlabelled` values that are no class become the class `void`, which is then
+    appended and does not count in mIoU. Masks of one class each: see `masks.parts`; `pairing` by
+    `number` is for masks that are named by tasks.
 
     `alpha` says what becomes of the alpha channel of an image: `ignore` keeps the colours as they
     are stored, `black` and `white` lay the image on that.
@@ -62,10 +57,9 @@ class Config(Params):
 
     images: str
     masks: str
-    classes: tuple[FolderClass, ...] = Field(min_length=1)
     image_suffix: str = ""
     mask_suffix: str = ""
-    unlabelled: tuple[int | Rgb, ...] = (255,)
+    pairing: Literal["stem", "number"] = "stem"
     alpha: Alpha = "ignore"
     only: str | None = None
     split: Literal["list", "share", "glob", "group"] = "share"
@@ -74,24 +68,6 @@ class Config(Params):
     glob: dict[str, str] = Field(default_factory=dict)
     group_by: str | None = None
     seed: int = Field(0, ge=0)
-
-
-def class_table(config: Config) -> ClassTable:
-    """Return the configured classes, then `void` when some unlabelled value is no class."""
-    _check_values(config)
-    classes = [
-        ClassInfo(entry.name, entry.color or _color(index), entry.eval, entry.mirror)
-        for index, entry in enumerate(config.classes)
-    ]
-    own = next((entry for entry in config.classes if entry.name == VOID), None)
-    if _void_values(config) and own is None:
-        classes.append(ClassInfo(VOID, (0, 0, 0), False))
-    elif _void_values(config) and own.eval:
-        raise UserError(
-            f"unlabelled pixels become the class {VOID!r}, which counts in mIoU here; give it "
-            "`eval: false`, call it something else, or set dataset.folder.unlabelled to []"
-        )
-    return ClassTable(tuple(classes))
 
 
 def prepare(
@@ -103,10 +79,15 @@ def prepare(
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     """Find the pairs of some splits by the rules of `Config`; ids are paths under the root."""
+    class_table(config)  # says what is wrong with the classes before files are looked for
     require_folder(root, "your images and masks")
-    images, masks = keyed_files(
-        root, config.images, config.masks, config.image_suffix, config.mask_suffix
-    )
+    files = list_files(root, config.images, config.masks)
+    images, masks = keyed(*files, config.image_suffix, config.mask_suffix)
+    where, parts_of = looked_in(config.masks), {}
+    if by_suffix(config):
+        where = ending_in(config.masks)
+        parts_of = pair_parts(images, masks, config, config.pairing)
+        masks = {key: files[0].path for key, files in parts_of.items()}
     if config.only is not None:
         chosen = by_list(
             root / slashed(config.only, root), names_of(root, images), config.images, "only"
@@ -121,33 +102,46 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     parts = _split(root, splits, config, images, groups)
     named = config.only is not None or config.split in ("list", "glob")
     asked = set().union(*parts.values()) if named else None
-    found = matched(images, masks, looked_in(config.masks), asked)
+    found = matched(images, masks, where, asked)
     pairs = []
     for split in splits:
         for key, image, mask in found:
             if key in parts[split]:
                 name = nfc(image.relative_to(root).with_suffix("").as_posix()).replace("/", "-")
-                pairs.append(
-                    RawPair(name, split, image, mask, group=groups.get(key, ""), alpha=config.alpha)
-                )
+                pair = RawPair(name, split, image, mask, group=groups.get(key, ""))
+                pairs.append(_as_read(pair, config, parts_of.get(key, ())))
     return pairs
+
+
+def _as_read(pair: RawPair, config: Config, parts: Sequence[Part]) -> RawPair:
+    """Return a pair with how its files are read."""
+    pair = replace(pair, alpha=config.alpha, by_color=by_color(config))
+    if not parts:
+        return pair
+    return replace(
+        pair,
+        parts=tuple(part.path for part in parts),
+        layers=tuple(part.index for part in parts),
+        rest=rest_of(config),
+        by_color=True,
+    )
 
 
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a mask as class ids uint8 [H, W]; unlabelled values become `void`.
 
     Raises `UserError` when the image is turned by its EXIF orientation, and the mask is not or
-    cannot be told to be.
+    cannot be told to be, when a palette contradicts the colours of the classes, and for values
+    without a class.
     """
-    coded = isinstance(config.classes[0].value, tuple)
-    ids = {_key(entry.value): index for index, entry in enumerate(config.classes)}
-    names = [entry.name for entry in config.classes]
-    void = names.index(VOID) if VOID in names else len(names)
-    table = {_key(value): void for value in _void_values(config)} | ids
-    known = "add the value to dataset.folder.classes or to dataset.folder.unlabelled"
-    values = pack_colors(read_colors(pair.label)) if coded else read_values(pair.label)
-    check_turned(pair.image, pair.label, values.shape)
-    return to_ids(values, table, pair.label, known, show=show_color if coded else str)
+    if pair.parts:
+        label = read_parts(pair)
+    elif by_color(config):
+        label = read_by_color(pair.label, color_table(config), KNOWN)
+    else:
+        label = read_ids(pair.label, meaning(config))
+    check_turned(pair.image, pair.label, label.shape)
+    return label
 
 
 def check_turned(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
@@ -172,50 +166,6 @@ def check_turned(image: Path, mask: Path, shape: tuple[int, ...]) -> None:
             f"{image} is {width}x{height} once turned by its EXIF orientation ({turned}), but "
             f"{mask} is {height}x{width}, drawn on the picture as it is stored; {fix}"
         )
-
-
-def show_color(key: int) -> str:
-    """Return a packed colour as words for a message."""
-    return f"rgb({key >> 16}, {key >> 8 & 255}, {key & 255})"
-
-
-def _key(value: int | Rgb) -> int:
-    """Return one number for a mask value: an id is itself, a colour its 24 bits."""
-    if isinstance(value, int):
-        return value
-    return (value[0] << 16) + (value[1] << 8) + value[2]
-
-
-def _check_values(config: Config) -> None:
-    values = [entry.value for entry in config.classes]
-    if len({type(value) for value in values}) > 1:
-        raise UserError(
-            "dataset.folder.classes mixes ids and colours; give all classes a number, or all a "
-            "triple [red, green, blue]"
-        )
-    value, count = Counter(values).most_common(1)[0]
-    if count > 1:
-        raise UserError(
-            f"dataset.folder.classes has {count} classes of value {value}; a value is one class"
-        )
-
-
-def _void_values(config: Config) -> list[int | Rgb]:
-    """Return the unlabelled values that are no class and of the kind the masks have."""
-    kind = type(config.classes[0].value)
-    taken = {entry.value for entry in config.classes}
-    return [v for v in config.unlabelled if isinstance(v, kind) and v not in taken]
-
-
-def _color(index: int) -> Rgb:
-    """Return a colour that differs from those of other indices: Pascal VOC's bit pattern."""
-    channels = [0, 0, 0]
-    number = index + 1
-    for bit in range(7, -1, -1):
-        for channel in range(3):
-            channels[channel] |= (number >> channel & 1) << bit
-        number >>= 3
-    return (channels[0], channels[1], channels[2])
 
 
 def _split(

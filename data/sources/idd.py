@@ -27,16 +27,8 @@ import numpy as np
 from pydantic import Field
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import (
-    IMAGES,
-    RawPair,
-    by_stem,
-    listed,
-    match,
-    read_values,
-    require_folder,
-    to_ids,
-)
+from data.sources.files import IMAGES, RawPair, by_stem, listed, match, require_folder
+from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
 
@@ -135,7 +127,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
 def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read a *_labelids.png as class ids uint8 [H, W], not cropped; 255 becomes 35, unlabeled."""
     known = f"AutoNUE ids are 0 to 39, and 255; draw the labels with {_TOOL}"
-    return to_ids(read_values(pair.label), _TABLE, pair.label, known)
+    return read_ids(pair.label, published(class_table(config).classes, _TABLE, known))
 
 
 def _by_drive(files: Sequence[Path], end: str) -> dict[str, Path]:

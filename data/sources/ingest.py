@@ -24,8 +24,9 @@ from data.sources.cityscapes_25k import Config as Cityscapes25k
 from data.sources.files import RawPair, read_alpha, read_image
 from data.sources.folder import Config as Folder
 from data.sources.idd import Config as Idd
+from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
-from data.sources.reading.faults import Faults
+from data.sources.reading.faults import Noted
 from data.sources.reading.sizes import Misfit, require_one_size
 from data.sources.reading.walk import Tally, permitted, tallied
 from data.sources.streets.source import Config as Streets
@@ -113,29 +114,26 @@ def check(
     """Decode every pair and return the hash of each; raise `UserError` with every fault of a kind.
 
     Faults are an empty split, an unreadable file, an image and a label of different size, label
-    values without a class, the same image or id in two splits, and a split with no pixel to score.
+    values without a class, palettes that differ, the same image or id in two splits, and a split
+    with no pixel to score.
     """
     classes = source.class_table(config)
     _unique(raw)
     _not_empty(raw, splits)
     seen: dict[str, RawPair] = {}
-    faults, misfits, twice, clear = Faults(), [], [], []
+    palettes = Palettes(classes.classes, not isinstance(config, Folder))
+    noted, twice = Noted(), []
     totals = {split: np.zeros(classes.num_classes, np.int64) for split in splits}
     content, looks = [], []
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
             advance()
-            try:
-                image, label = read_image(pair.image, pair.alpha), source.read_label(pair, config)
-                alpha = read_alpha(pair.image)
-            except UserError as error:
-                faults.add(pair, error)
+            both = _read(source, config, pair, noted)
+            if both is None:
                 continue
-            if alpha is not None:
-                clear.append((str(pair.image), alpha))
-            if image.size != label.shape[::-1]:
-                misfits.append(Misfit(pair.image, image.size, pair.label, label.shape[::-1]))
-                continue
+            image, label = both
+            if not pair.by_color:
+                palettes.add(pair.label, label)
             # of the whole picture: one image cut at two places is the same image
             digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
             look = duplicates.picture_hash(image)
@@ -149,14 +147,31 @@ def check(
             seen_part = label[top:bottom, left:right]
             totals[pair.split] += np.bincount(seen_part.ravel(), minlength=classes.num_classes)
             looks.append((pair.split, pair.id, look))
-    faults.require_none()
-    require_one_size(misfits, len(raw))
+    noted.require_none(len(raw))
     _in_one_split(twice)
     _scorable(totals, classes)
     duplicates.warn(looks)
-    if clear:
-        log.info("note: " + note(clear, len(raw), raw[0].alpha))
+    if noted.clear:
+        log.info("note: " + note(noted.clear, len(raw), raw[0].alpha))
     return content
+
+
+def _read(
+    source: ModuleType, config: Params, pair: RawPair, noted: Noted
+) -> tuple[Image.Image, np.ndarray] | None:
+    """Return image and label of a pair, or None and note what is wrong with it."""
+    try:
+        image, label = read_image(pair.image, pair.alpha), source.read_label(pair, config)
+        alpha = read_alpha(pair.image)
+    except UserError as error:
+        noted.faults.add(pair, error)
+        return None
+    if alpha is not None:
+        noted.clear.append((str(pair.image), alpha))
+    if image.size != label.shape[::-1]:
+        noted.misfits.append(Misfit(pair.image, image.size, pair.label, label.shape[::-1]))
+        return None
+    return image, label
 
 
 def _not_empty(raw: Sequence[RawPair], splits: Sequence[str]) -> None:

@@ -98,17 +98,21 @@ def main(
     suggest: bool = False,
     images: str | None = None,
     masks: str | None = None,
+    instances: bool = False,
     out: Path | None = None,
 ) -> None:
     """Print the audit of pair sets and write contact sheets (PNG) to artifacts/inspect.
 
     Images nearly equal to one of another set are named: of another SET, or of the splits beside
     a single SET. With --suggest there is no SET: the classes are read off the masks that a quoted
-    glob names, and a section `dataset` for params.yaml is printed.
+    glob names, and a section `dataset` for params.yaml is printed; --instances makes two classes,
+    background and object, of masks in which each object has a number of its own.
     """
     _check_flags(sets, suggest, images, masks, out)
+    if instances and not suggest:
+        raise UserError("--instances belongs to --suggest; add it, or name a SET alone")
     if suggest:
-        _print_suggestion(images or "", masks or "")
+        _print_suggestion(images or "", masks or "", instances)
     else:
         _print_audit(sets or [], out)
 
@@ -135,7 +139,7 @@ def _check_flags(
         raise UserError("--out names one contact sheet, and there are several SETs; leave it out")
 
 
-def _print_suggestion(images: str, masks: str) -> None:
+def _print_suggestion(images: str, masks: str, instances: bool) -> None:
     import typer
 
     from data.tools.suggest import (
@@ -146,7 +150,7 @@ def _print_suggestion(images: str, masks: str) -> None:
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
             handler.setStream(sys.stderr)
-    suggestion = suggest(images, masks)
+    suggestion = suggest(images, masks, instances)
     for note in suggestion.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(suggestion.text, nl=False)

@@ -7,17 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from data.sources.decode import read_alpha, read_image, read_size
-from data.sources.files import glob_files
-from data.sources.folder import check_turned
+from data.sources.decode import read_alpha, read_image
+from data.sources.masks.parts import ending_in
 from data.sources.reading.alpha import note
-from data.sources.reading.pairing import keyed_files, looked_in, matched
-from data.sources.reading.sizes import Misfit, require_one_size
-from data.sources.reading.walk import Tally, fixed_part, nfc, permitted, slashed, tallied
+from data.sources.reading.pairing import keyed, list_files, looked_in, matched
+from data.sources.reading.walk import Listed, Tally, fixed_part, nfc, permitted, slashed, tallied
 from data.stage.errors import UserError
-from data.stage.progress import progress
+from data.tools.masks.examine import in_parts, whole
+from data.tools.masks.per_class import find_apart
 from data.tools.suggest_splits import named_lists, named_only, split_rule, text
-from data.tools.values import Found, Masks, classes_of, read_mask
 
 SIDES = (96, 128)
 STEP = 32
@@ -34,33 +32,62 @@ class Suggestion:
     notes: tuple[str, ...]
 
 
-def suggest(images: str, masks: str) -> Suggestion:
+def suggest(images: str, masks: str, instances: bool = False) -> Suggestion:
     """Return the `dataset` section for images and masks given as globs.
+
+    With `instances`, every object has a number of its own in the masks: all are one class.
 
     Globs are absolute or relative to the current folder; a folder stands for all of its files.
     Every mask is read, so that a value of a single mask has its class too. Raises `UserError` in
     the words of `ingest`, and for masks that hold no classes: see `data.tools.values.classes_of`.
     """
     with permitted(), tallied() as tally:
-        return _suggest(images, masks, tally)
+        return _suggest(images, masks, instances, tally)
 
 
-def _suggest(images: str, masks: str, tally: Tally) -> Suggestion:
+def _suggest(images: str, masks: str, instances: bool, tally: Tally) -> Suggestion:
     root, images, masks = _below_one_root(images, masks)
-    suffixes = _suffixes(root, images, masks)
-    image_files, mask_files = keyed_files(root, images, masks, *suffixes)
+    listed = list_files(root, images, masks, ("--images", "--masks"))
+    apart = None if instances else find_apart(*listed)
+    if apart is None:
+        where, suffixes = looked_in(masks), _suffixes(root, *listed)
+        image_files, mask_files = keyed(*listed, *suffixes)
+    else:
+        where, suffixes = ending_in(masks), (apart.image_suffix, "")
+        image_files = apart.images
+        mask_files = {key: parts[0].path for key, parts in apart.parts.items()}
     lists = named_lists(root, image_files, mask_files)
     only = None if lists is not None else named_only(root, image_files, mask_files)
     asked = next((it.keys for it in (lists, only) if it is not None), None)
-    pairs = matched(image_files, mask_files, looked_in(masks), asked)
+    pairs = matched(image_files, mask_files, where, asked)
     if len(pairs) < 2:
         raise UserError(f"{pairs[0][1]} is the only image; train and val need one each")
     files = [image for _, image, _ in pairs]
-    sizes, classes = _read(pairs)
+    read = whole(pairs, instances) if apart is None else in_parts(pairs, apart)
     clear = [(str(file), alpha) for file in files if (alpha := read_alpha(file)) is not None]
-    height, width = working_size(sizes)
     rule, splits, notes = split_rule(root, images, files, suffixes[0], lists)
     lines = [
+        *_head(root, read.sizes, splits),
+        "  folder:",
+        f"    images: {text(images)}",
+        f"    masks: {text(masks)}",
+        f"    image_suffix: {text(suffixes[0])}",
+        f"    mask_suffix: {text(suffixes[1])}",
+        *read.lines,
+        *(only.lines(root) if only else []),
+        *(["    alpha: ignore  # colours as stored; or laid on black, white"] if clear else []),
+        *rule,
+        "    seed: 0",
+    ]
+    alpha = note(clear, len(files), "ignore")
+    said = (tally.left_out(), *_image_notes(files, read.sizes), alpha, *read.notes, *notes)
+    return Suggestion("\n".join(lines) + "\n", tuple(filter(None, said)))
+
+
+def _head(root: Path, sizes: Sequence[tuple[int, int]], splits: Sequence[str]) -> list[str]:
+    """Return the lines of the section before `folder`."""
+    height, width = working_size(sizes)
+    return [
         "# Written by `python -m data.tools.inspect --suggest`. Name the classes, then save it as",
         "# preset (presets/NAME.yaml), or put it in place of the section `dataset` of params.yaml.",
         "dataset:",
@@ -70,43 +97,7 @@ def _suggest(images: str, masks: str, tally: Tally) -> Suggestion:
         f"  height: {height}",
         f"  width: {width}",
         f"  splits: [{', '.join(splits)}]",
-        "  folder:",
-        f"    images: {text(images)}",
-        f"    masks: {text(masks)}",
-        f"    image_suffix: {text(suffixes[0])}",
-        f"    mask_suffix: {text(suffixes[1])}",
-        *_class_lines(classes),
-        *(only.lines(root) if only else []),
-        *(["    alpha: ignore  # colours as stored; or laid on black, white"] if clear else []),
-        *rule,
-        "    seed: 0",
     ]
-    return Suggestion(
-        "\n".join(lines) + "\n",
-        (
-            *filter(None, [tally.left_out()]),
-            *_image_notes(files, sizes),
-            *filter(None, [note(clear, len(files), "ignore")]),
-            *classes.doubts,
-            *notes,
-        ),
-    )
-
-
-def _read(pairs: Sequence[tuple[str, Path, Path]]) -> tuple[list[tuple[int, int]], Found]:
-    """Return the sizes (width, height) of all images, and the classes of all masks."""
-    sizes, misfits = [], []
-    found = Masks()
-    with progress(len(pairs), "reading masks", "pairs") as advance:
-        for _, image, mask in pairs:
-            sizes.append(read_size(image))
-            shape = read_mask(found, mask)
-            check_turned(image, mask, shape)
-            if sizes[-1] != shape[::-1]:
-                misfits.append(Misfit(image, sizes[-1], mask, shape[::-1]))
-            advance()
-    require_one_size(misfits, len(pairs))
-    return sizes, classes_of(found)
 
 
 def working_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
@@ -154,14 +145,9 @@ def _below_one_root(images: str, masks: str) -> tuple[Path, str, str]:
     return root, below[0], below[1]
 
 
-def _suffixes(root: Path, images: str, masks: str) -> tuple[str, str]:
+def _suffixes(root: Path, images: Sequence[Listed], masks: Sequence[Listed]) -> tuple[str, str]:
     """Return the endings of stems that make most images and masks belong together."""
-    mask_files = glob_files(root, masks, "--masks")
-    taken = set(mask_files)
-    image_stems = {nfc(f.stem) for f in glob_files(root, images, "--images") if f not in taken}
-    mask_stems = {nfc(file.stem) for file in mask_files}
-    if not image_stems:
-        raise UserError(f"--images {images!r} and --masks {masks!r} match the same files in {root}")
+    image_stems, mask_stems = ({nfc(e.path.stem) for e in files} for files in (images, masks))
     best, most = _best_suffixes(image_stems, mask_stems)
     lower = [{stem.lower() for stem in stems} for stems in (image_stems, mask_stems)]
     loose, more = _best_suffixes(*lower)
@@ -169,9 +155,9 @@ def _suffixes(root: Path, images: str, masks: str) -> tuple[str, str]:
         best = (_as_written(loose[0], image_stems), _as_written(loose[1], mask_stems))
     if not max(most, more):
         raise UserError(
-            f"no image of {images!r} and mask of {masks!r} in {root} belong together: there is "
-            f"{min(image_stems)!r} and {min(mask_stems)!r}; name each mask like its image, with "
-            "an ending such as _mask if you like"
+            f"no image and mask in {root} belong together: there is {min(image_stems)!r} and "
+            f"{min(mask_stems)!r}; name each mask like its image, with an ending such as _mask if "
+            "you like"
         )
     return best
 
@@ -211,26 +197,6 @@ def _common_start(one: str, other: str) -> str:
     while length < min(len(one), len(other)) and one[length] == other[length]:
         length += 1
     return one[:length]
-
-
-def _class_lines(classes: Found) -> list[str]:
-    lines = [
-        "    # `value` is what the masks hold, `name` is yours to choose; `eval: false` keeps a",
-        "    # class out of mIoU, `mirror: NAME` is what it becomes in a mirrored picture.",
-        "    classes:",
-    ]
-    for entry in classes.classes:
-        color = "" if entry.color is None else f", color: {list(entry.color)}"
-        value = list(entry.value) if isinstance(entry.value, tuple) else entry.value
-        lines.append(
-            f"    - {{value: {value}, name: {entry.name}{color}, eval: true}}"
-            f"  # {entry.share:.1%} of pixels, {entry.images} of {classes.num_masks} masks"
-        )
-    return [
-        *lines,
-        "    # Values of pixels that nobody labelled; they become the class void, out of mIoU.",
-        f"    unlabelled: {list(classes.unlabelled)}",
-    ]
 
 
 def _image_notes(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> list[str]:

@@ -4,13 +4,21 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
-from data.sources.decode import GREY16, bands, decode_label, pack_colors, rgb
-from data.sources.files import distinct
-from data.sources.folder import Rgb, show_color
+from data.sources.masks.classes import MAX_ID, Rgb
+from data.sources.masks.encodings import (
+    BLACK,
+    COLORED,
+    GREYS,
+    INDEXED,
+    WHITE,
+    pack,
+    read_coded,
+    show_color,
+)
 from data.stage.errors import UserError
+from data.tools.masks.held import NEVER_LABELLED, MaskFile, filling, unlabelled
+from data.tools.masks.instances import OFFER, numbered_objects, single_pieces
+from data.tools.masks.readings import Reading, agree
 
 Show = Callable[[int], str]
 
@@ -18,48 +26,47 @@ MAX_CLASSES = 255
 # Beyond this many values no mask that follows can make classes of them.
 MAX_VALUES = 4096
 MAX_SHOWN = 5
-NEVER_LABELLED = (255, 65535)
 RARE_SHARE = 1e-4
 # Smooth edges: most pixels have values that fill areas, and many other values fill none.
 MIN_THIN, MIN_SOLID_SHARE = 3, 0.75
+SOLID, BROAD = 3, 7
+VOC_OUTLINE = pack((224, 224, 192))
 
 
 @dataclass
 class Value:
-    """One value: first mask, pixels, masks that have it, whether it ever fills 3x3 pixels."""
+    """One value: first mask, pixels, masks that have it, whether it ever fills 3x3 and 7x7."""
 
     first: Path
     pixels: int = 0
     images: int = 0
     solid: bool = False
+    broad: bool = False
 
 
 @dataclass
 class Masks:
-    """The values of all masks read so far, as ids of one channel and as packed colours.
+    """All masks read so far; with `instances`, each object may have a number of its own."""
 
-    `colored` is the first mask that only colours describe, `clashing` the first whose palette
-    contradicts an earlier one, `deep` the first of 16 bits.
-    """
-
-    count: int = 0
-    ids: dict[int, Value] = field(default_factory=dict)
-    colors: dict[int, Value] = field(default_factory=dict)
-    palette: dict[int, int] = field(default_factory=dict)
-    colored: Path | None = None
-    clashing: Path | None = None
-    deep: Path | None = None
+    instances: bool = False
+    files: list[MaskFile] = field(default_factory=list)
+    seen: set[int] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
 class FoundClass:
-    """A class of the masks; `share` of all pixels, `images` = number of masks that have it."""
+    """A class of the masks; `share` of all pixels, `images` = number of masks that have it.
+
+    `also` are other values of it, `last` is the last where it has all from `value` on.
+    """
 
     value: int | Rgb
     name: str
     color: Rgb | None
     share: float
     images: int
+    also: tuple[int | Rgb, ...] = ()
+    last: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,113 +74,138 @@ class Found:
     """The classes of `num_masks` masks, the values nobody labelled, and doubts in words."""
 
     classes: tuple[FoundClass, ...]
-    unlabelled: tuple[int, ...]
+    unlabelled: tuple[int | Rgb, ...]
     doubts: tuple[str, ...]
     num_masks: int
 
 
 def read_mask(masks: Masks, path: Path) -> tuple[int, int]:
     """Count the values of a mask file into `masks` and return its (height, width)."""
-    values, shades = decode_label(path, lambda file: _values(masks, file, path))
-    found, counts = distinct(values)
-    filling = _filling(values)
-    for key, pixels in zip(found.tolist(), counts.tolist(), strict=True):
-        keys = [(masks.colors, key)] if shades is None else [(masks.ids, key)]
-        if shades is not None and key in shades:
-            keys.append((masks.colors, shades[key]))
-        for table, name in keys:
-            entry = table.setdefault(name, Value(path))
-            entry.pixels += pixels
-            entry.images += 1
-            entry.solid |= key in filling
-    masks.count += 1
-    if len(masks.colors if masks.colored else masks.ids) > MAX_VALUES:
-        classes_of(masks)
-    return values.shape
+    coded = read_coded(path)
+    masks.files.append(
+        MaskFile(
+            path,
+            coded.kind,
+            coded.mode,
+            coded.palette,
+            dict(coded.looks()),
+            coded.counts,
+            frozenset(filling(coded.values, SOLID)),
+            frozenset(filling(coded.values, BROAD)),
+            frozenset() if coded.kind == COLORED else single_pieces(coded.values, coded.counts),
+        )
+    )
+    masks.seen.update(coded.counts)
+    if len(masks.seen) > MAX_VALUES and not masks.instances:
+        _check_exact(_table(masks.files, _as_it_is(masks.files)), show_color)
+    return coded.values.shape
 
 
 def classes_of(masks: Masks) -> Found:
     """Return the classes of all masks that were read.
 
     Raises `UserError` for masks whose edges were smoothed or that were a JPEG once, for more than
-    255 values, and for masks of a single value.
+    255 values, for masks of a single value, and for masks that are stored in different ways, where
+    it is not certain what belongs together.
     """
-    by_color = masks.colored or masks.clashing
-    if by_color and masks.deep:
-        raise UserError(
-            f"{masks.deep} has 16-bit ids and {by_color} has colours; masks must all be of one kind"
-        )
-    table = masks.colors if by_color else masks.ids
-    show = show_color if by_color else str
-    _check_exact(table, show)
-    unlabelled = () if by_color else _unlabelled(sorted(table))
+    files = masks.files
+    numbered = numbered_objects(files)
+    if masks.instances:
+        return _two_classes(files)
+    if numbered and len(masks.seen) > MAX_CLASSES:
+        raise UserError(f"{numbered}, {len(masks.seen)} in all; {OFFER}")
+    reading = agree(files)
+    table = _table(files, reading)
+    show = show_color if reading.by_color else str
+    _check_exact(table, show, smooth=numbered is None)
+    void = () if reading.by_color else unlabelled(table)
     total = sum(entry.pixels for entry in table.values())
     classes = []
-    for index, key in enumerate(key for key in sorted(table) if key not in unlabelled):
+    for index, key in enumerate(key for key in sorted(table) if key not in void):
         entry = table[key]
-        value = _unpack(key) if by_color else key
-        color = _unpack(key) if by_color else _palette_color(masks.palette, key)
-        name = f"class_{index if by_color else key}"
-        classes.append(FoundClass(value, name, color, entry.pixels / total, entry.images))
-    doubts = _doubts(table, show, total, masks.count)
-    if not by_color and not unlabelled and len(table) > 2 and max(table) in NEVER_LABELLED:
-        doubts.append(
-            f"{max(table)} is taken for a class; if it marks pixels that nobody labelled, move it "
-            "from `classes` to `unlabelled`"
+        value = _unpack(key) if reading.by_color else key
+        color = value if reading.by_color else _palette_color(reading.palette, key)
+        name = f"class_{index if reading.by_color else key}"
+        also = [reading.also[key]] if key in reading.also else []
+        also = tuple(_unpack(key) if reading.by_color else key for key in also)
+        classes.append(FoundClass(value, name, color, entry.pixels / total, entry.images, also))
+    doubts = _doubts(table, show, total, len(files))
+    doubts += _outlines(table, reading, len(files), void)
+    doubts += [] if numbered is None else [f"{numbered}; {OFFER}"]
+    colors = tuple(_unpack(reading.palette[key]) for key in void if key in reading.palette)
+    return Found(tuple(classes), (*void, *colors), (*doubts, *reading.notes), len(files))
+
+
+def _two_classes(files: Sequence[MaskFile]) -> Found:
+    """Return background, which is 0, and object, which is every other number."""
+    colored = next((file for file in files if file.kind == COLORED), None)
+    if colored is not None:
+        raise UserError(
+            f"{colored.path} has colours; --instances is for masks in which each object has a "
+            "number of its own"
         )
-    if masks.clashing and not masks.colored:
-        doubts.append(
-            f"the palette of {masks.clashing} differs from that of other masks, so classes are "
-            "read by their colours, not by their indices"
+    for file in files:
+        black = [v for v, shade in file.looks.items() if shade == BLACK]
+        if file.kind == INDEXED and black and 0 not in black:
+            raise UserError(
+                f"{file.path} shows the index {black[0]} in black, and not 0, which --instances "
+                "takes for the background; save it with a palette that begins with black"
+            )
+    values = sorted({value for file in files for value in file.counts})
+    if values[-1] > MAX_ID or values[0] < -1:
+        raise UserError(
+            f"the masks have numbers from {values[0]} to {values[-1]}; objects are numbered 1 to "
+            f"{MAX_ID}, and -1 is what nobody labelled"
         )
-    return Found(tuple(classes), unlabelled, tuple(doubts), masks.count)
+    void = unlabelled(values)
+    pixels = {"background": 0, "object": 0}
+    images = dict(pixels)
+    for file in files:
+        for name in pixels:
+            counts = [
+                n
+                for v, n in file.counts.items()
+                if v not in void and (v > 0) == (name != "background")
+            ]
+            pixels[name] += sum(counts)
+            images[name] += bool(counts)
+    total = sum(sum(file.counts.values()) for file in files)
+    found = [
+        FoundClass(value, name, None, pixels[name] / total, images[name], last=last)
+        for name, value, last in (("background", 0, None), ("object", 1, MAX_ID))
+    ]
+    return Found(tuple(found), void, (), len(files))
 
 
-def _values(
-    masks: Masks, file: Image.Image, path: Path
-) -> tuple[np.ndarray, Mapping[int, int] | None]:
-    """Return integers [H, W] and the packed colour of each id, None when they are colours."""
-    if file.mode == "P":
-        table = np.array(file.getpalette("RGB"), np.uint8).reshape(-1, 1, 3)
-        shades = dict(enumerate(pack_colors(table).ravel().tolist()))
-        values = np.asarray(file)
-        shades = {key: shades.get(key, 0) for _, key in file.getcolors(256)}
-        if any(masks.palette.setdefault(key, color) != color for key, color in shades.items()):
-            masks.clashing = masks.clashing or path
-        return values, shades
-    if file.mode in ("1", "L", *GREY16):
-        values = np.asarray(file)
-        if file.mode in GREY16:
-            masks.deep = masks.deep or path
-            return values.astype(np.int32), {}
-        scale = 255 if file.mode == "1" else 1
-        return values.astype(np.uint8), {v: scale * v * 0x010101 for v in range(256)}
-    colors = rgb(file)
-    if not (colors != colors[..., :1]).any():
-        return colors[..., 0], {value: value * 0x010101 for value in range(256)}
-    masks.colored = masks.colored or path
-    return pack_colors(colors), None
+def _as_it_is(files: Sequence[MaskFile]) -> Reading:
+    return Reading(True, [{value: value for value in file.counts} for file in files])
 
 
-def _filling(values: np.ndarray) -> set[int]:
-    """Return the values that fill some square of 3x3 pixels."""
-    found: set[int] = set()
-    for rows in bands(values):
-        band = values[rows.start : rows.stop + 2]
-        across, down = band[:, 1:] == band[:, :-1], band[1:] == band[:-1]
-        rows3 = across[:, 1:] & across[:, :-1]
-        solid = rows3[:-2] & rows3[1:-1] & rows3[2:] & down[:-1, 1:-1] & down[1:, 1:-1]
-        if solid.any():
-            found.update(distinct(band[1:-1, 1:-1][solid][None])[0].tolist())
-    return found
+def _table(files: Sequence[MaskFile], reading: Reading) -> dict[int, Value]:
+    """Return key -> what all masks have of it."""
+    same = {other: key for key, other in reading.also.items()}
+    table: dict[int, Value] = {}
+    for file, keys in zip(files, reading.keys, strict=True):
+        for value, key in keys.items():
+            entry = table.setdefault(same.get(key, key), Value(file.path))
+            entry.pixels += file.counts[value]
+            entry.images += 1
+            entry.solid |= value in file.solid
+            entry.broad |= value in file.broad
+    return table
 
 
-def _check_exact(table: Mapping[int, Value], show: Show) -> None:
+def _check_exact(table: Mapping[int, Value], show: Show, smooth: bool = True) -> None:
     solid = [key for key, entry in table.items() if entry.solid]
     thin = sorted(key for key, entry in table.items() if not entry.solid)
     total = sum(entry.pixels for entry in table.values())
     filled = sum(table[key].pixels for key in solid) / total
-    if len(thin) >= MIN_THIN and 2 * len(thin) > len(solid) and filled >= MIN_SOLID_SHARE:
+    if (
+        smooth
+        and len(thin) >= MIN_THIN
+        and 2 * len(thin) > len(solid)
+        and filled >= MIN_SOLID_SHARE
+    ):
         raise UserError(
             f"{table[thin[0]].first} and other masks have {len(thin)} values that fill no area, "
             f"such as {_list(thin, show)}: their edges were smoothed, or they were a JPEG once; "
@@ -185,20 +217,13 @@ def _check_exact(table: Mapping[int, Value], show: Show) -> None:
         raise UserError(
             f"the masks have {len(table)} values up to {last}, and at most {MAX_CLASSES} can be "
             "classes; masks must be lossless, one exact value a class: no JPEG that was saved as "
-            "PNG, no photographs, depth maps or instance ids"
+            f"PNG, no photographs, no depth maps; {OFFER}"
         )
     if len(table) == 1:
         raise UserError(
             f"every mask holds one value only, {_list(list(table), show)}: there is nothing to "
             "tell apart; correct --masks"
         )
-
-
-def _unlabelled(values: Sequence[int]) -> tuple[int, ...]:
-    """Return the last value when the others count up as ids do, and it is far from them."""
-    *others, last = values
-    plain = len(others) > 1 and others[-1] < 2 * len(others) + 8
-    return (last,) if last in NEVER_LABELLED and plain and last > others[-1] + 1 else ()
 
 
 def _doubts(table: Mapping[int, Value], show: Show, total: int, count: int) -> list[str]:
@@ -214,9 +239,27 @@ def _doubts(table: Mapping[int, Value], show: Show, total: int, count: int) -> l
     return [f"hardly any pixel has {', '.join(shown[:MAX_SHOWN])}{more}: slips of the brush?"]
 
 
+def _outlines(
+    table: Mapping[int, Value], reading: Reading, count: int, void: Sequence[int]
+) -> list[str]:
+    """Return a doubt about a value that may be what nobody labelled, where it became a class."""
+    if void or len(table) < 3:
+        return []
+    if not reading.by_color:
+        odd = [max(table)] if max(table) in NEVER_LABELLED else []
+    else:
+        thin = [k for k, e in table.items() if not e.broad and 2 * e.images >= count]
+        odd = [key for key in table if key in (VOC_OUTLINE, WHITE) or thin == [key]]
+    return [
+        f"{show_color(key) if reading.by_color else key} is taken for a class; if it marks pixels "
+        "that nobody labelled, move it from `classes` to `unlabelled`"
+        for key in sorted(odd)
+    ]
+
+
 def _palette_color(palette: Mapping[int, int], key: int) -> Rgb | None:
     """Return the colour of an index, unless the palette only repeats the index as a grey."""
-    if key not in palette or all(color == index * 0x010101 for index, color in palette.items()):
+    if key not in palette or all(color == index * GREYS for index, color in palette.items()):
         return None
     return _unpack(palette[key])
 

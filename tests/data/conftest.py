@@ -1,6 +1,7 @@
 """Datasets in their published layouts, written small, and a way to ingest them."""
 
-from collections.abc import Callable
+import struct
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 from ruamel.yaml import YAML
 
+from data.pairs.shards import PairSet
 from data.sources import ingest
+from data.tools.suggest import suggest
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -230,3 +233,75 @@ def ade20k(tmp_path: Path) -> Path:
             lines.append(f"{stem} {scene}")
     (root / "sceneCategories.txt").write_text("\n".join(lines) + "\n")
     return root
+
+
+class Own:
+    """A user's folder of photographs and masks of 64x64 in the current folder, and its section."""
+
+    def __init__(self, masks: str = "masks") -> None:
+        self.globs = "own/photos/*", f"own/{masks}/*"
+        self.masks = Path("own") / masks
+
+    def write(self, *masks: Image.Image | np.ndarray, stem: str = "p{}", end: str = "png") -> None:
+        """Write a photograph for each mask, and the mask under the same stem."""
+        for index, mask in enumerate(masks):
+            save(Path(f"own/photos/{stem.format(index)}.png"), picture(index, (64, 64)))
+            self.put(mask, f"{stem.format(index)}.{end}")
+
+    def put(self, mask: Image.Image | np.ndarray, name: str) -> None:
+        """Write one mask."""
+        self.masks.mkdir(parents=True, exist_ok=True)
+        (mask if isinstance(mask, Image.Image) else Image.fromarray(mask)).save(self.masks / name)
+
+    def suggest(self, instances: bool = False) -> tuple[str, ...]:
+        """Put the section that is suggested into params.yaml; return the notes."""
+        found = suggest(*self.globs, instances)
+        Path("params.yaml").write_text(found.text, encoding="utf-8")
+        return found.notes
+
+    def section(self) -> Any:
+        """Return what params.yaml says of the folder."""
+        return YAML(typ="safe").load(Path("params.yaml"))["dataset"]["folder"]
+
+    def read(self) -> dict[str, np.ndarray]:
+        """Ingest the folder and return stem -> names of the classes, [H, W]."""
+        ingest.main(out=Path("read"))
+        sets = [PairSet(path) for path in sorted(Path("read").iterdir())]
+        names = np.array(sets[0].classes.names)
+        return {
+            pair.id.removeprefix("photos-"): names[pair.label]
+            for pairs in sets
+            for pair in pairs.pairs()
+        }
+
+    def check(self, truth: Sequence[np.ndarray], names: Sequence[str]) -> None:
+        """Ingest the folder and compare it with the classes of p0, p1, ... [H, W]."""
+        found = self.read()
+        assert len(found) == len(truth)
+        for index, label in enumerate(truth):
+            assert (found[f"p{index}"] == np.array(names)[label]).all(), f"p{index}"
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Own:
+    """An empty folder of a user in a project of its own."""
+    monkeypatch.chdir(tmp_path)
+    return Own()
+
+
+@pytest.fixture
+def tiff() -> Callable[[Path, np.ndarray], None]:
+    """A writer of plain TIFF files of signed or unsigned integers of 16 or 32 bits."""
+
+    def write(path: Path, values: np.ndarray) -> None:
+        height, width = values.shape
+        body = values.astype(values.dtype.newbyteorder("<")).tobytes()
+        signed = 2 if values.dtype.kind == "i" else 1
+        start = 8 + 2 + 10 * 12 + 4
+        tags = [(256, width), (257, height), (258, 8 * values.itemsize), (259, 1), (262, 1)]
+        tags += [(273, start), (277, 1), (278, height), (279, len(body)), (339, signed)]
+        entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags)
+        head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+        path.write_bytes(head + body)
+
+    return write

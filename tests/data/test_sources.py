@@ -9,7 +9,7 @@ from data.pairs.shards import PairSet
 from data.sources import SOURCES
 from data.sources import camvid as camvid_source
 from data.sources import cityscapes as cityscapes_source
-from data.sources.files import RawPair
+from data.sources.files import RawPair, read_values
 from data.sources.ingest import DatasetParams
 from data.sources.streets.source import render
 from data.stage.errors import UserError
@@ -88,7 +88,7 @@ def test_cityscapes_table_is_the_official_one() -> None:
 def test_cityscapes_licence_plates_become_34(cityscapes) -> None:
     config = cityscapes_source.Config()
     pair = cityscapes_source.find(cityscapes, ["train"], config)[0]
-    raw = cityscapes_source.read_values(pair.label)
+    raw = read_values(pair.label)
     label = cityscapes_source.read_label(pair, config)
     assert (raw == 255).any()
     assert (label[raw == 255] == 34).all()

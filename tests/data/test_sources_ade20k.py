@@ -5,6 +5,7 @@ import pytest
 
 from data.pairs.shards import PairSet
 from data.sources import ade20k as source
+from data.sources.files import read_values
 from data.stage.errors import UserError
 
 CONFIG = source.Config()
@@ -25,7 +26,7 @@ def test_values_are_ids_and_other_does_not_count(ade20k) -> None:
     pair = source.find(ade20k, ["train"], CONFIG)[0]
     label = source.read_label(pair, CONFIG)
     assert set(np.unique(label)) == {0, 1, 6, 150}
-    assert (label == source.read_values(pair.label)).all()
+    assert (label == read_values(pair.label)).all()
 
 
 def test_values_beyond_the_classes_are_refused(ade20k, files) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 from pydantic import ValidationError
 
 from data.pairs.shards import PairSet
@@ -178,3 +179,14 @@ def test_masks_of_two_sizes(celebamask, files) -> None:
     files.save(pair.parts[3], np.zeros((8, 8), np.uint8))
     with pytest.raises(UserError, match=r"differ in size; masks of a face have one size"):
         source.read_label(pair, CONFIG)
+
+
+def test_a_part_is_what_is_not_black_whatever_its_palette(celebamask, files) -> None:
+    pair = source.find(celebamask, ["train"], source.Config())[0]
+    before = source.read_label(pair, source.Config())
+    for path in pair.parts:
+        mask = np.asarray(Image.open(path).convert("L"))
+        picture = Image.fromarray((mask == 0).astype(np.uint8))
+        picture.putpalette([255, 255, 255, 0, 0, 0])
+        picture.save(path)
+    assert (source.read_label(pair, source.Config()) == before).all() and before.any()

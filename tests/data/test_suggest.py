@@ -184,7 +184,7 @@ def test_images_and_masks_in_one_folder(make, files) -> None:
         path.rename(own / path.name)
     text = suggest("data/raw/own/*", "data/raw/own/*_mask.png").text
     assert sum(map(len, pasted(text).values())) == 6
-    with pytest.raises(UserError, match=r"match the same files in data/raw/own"):
+    with pytest.raises(UserError, match=r"is a mask of .* too; correct --images or --masks"):
         suggest("data/raw/own/*.png", "data/raw/own/*.png")
 
 
@@ -279,7 +279,9 @@ def test_images_that_will_be_nearly_black_are_a_note(make) -> None:
 
 def test_files_that_do_not_belong_together(make) -> None:
     make(KINDS["ids"][0], "img{:d}", "mask{:d}x.png")
-    with pytest.raises(UserError, match=r"no image of .* belong together: there is 'img0' and"):
+    with pytest.raises(
+        UserError, match=r"no image and mask in .* belong together: there is 'img0' and"
+    ):
         suggest(*GLOBS)
     make(KINDS["ids"][0])
     with pytest.raises(UserError, match=r"img0\.jpg has no label 'img0'"):

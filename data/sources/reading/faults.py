@@ -2,8 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from data.sources.files import RawPair
+from data.sources.reading.alpha import Transparency
+from data.sources.reading.sizes import Misfit, require_one_size
 from data.stage.errors import UserError, some
 
 MOST_KINDS = 3
@@ -30,6 +33,20 @@ class Faults:
         raise UserError("; also: ".join(lines))
 
 
+@dataclass
+class Noted:
+    """What is said of all pairs at once: faults, other sizes, images that are not opaque."""
+
+    faults: Faults = field(default_factory=Faults)
+    misfits: list[Misfit] = field(default_factory=list)
+    clear: list[tuple[str, Transparency]] = field(default_factory=list)
+
+    def require_none(self, num_pairs: int) -> None:
+        """Raise `UserError` when any of so many pairs has a fault or a label of another size."""
+        self.faults.require_none()
+        require_one_size(self.misfits, num_pairs)
+
+
 def _kind(pair: RawPair, message: str) -> str:
     """Return a message without what differs from file to file: names, numbers, values."""
     for path in (pair.image, pair.label, *pair.parts):
@@ -39,5 +56,11 @@ def _kind(pair: RawPair, message: str) -> str:
 
 def _line(found: Sequence[tuple[RawPair, str]]) -> str:
     first = found[0][1]
-    others = [str(p.image if str(p.image) in said else p.label) for p, said in found[1:]]
+    others = [_named(pair, said) for pair, said in found[1:]]
     return f"{first} ({len(found)} such pairs, also {some(others)})" if others else first
+
+
+def _named(pair: RawPair, message: str) -> str:
+    """Return the file of a pair that a message names first, of image, label and its parts."""
+    files = (str(path) for path in (pair.image, *pair.parts) if str(path) in message)
+    return min(files, key=message.index, default=str(pair.label))

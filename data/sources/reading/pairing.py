@@ -15,6 +15,8 @@ from data.sources.reading.walk import Listed, count, without_suffix
 from data.stage.errors import UserError, some
 from data.stage.progress import log
 
+KEYS = ("dataset.folder.images", "dataset.folder.masks")
+
 
 def matched(
     images: Mapping[str, Path],
@@ -42,38 +44,42 @@ def looked_in(masks: str) -> str:
     return f"{masks} (see dataset.folder.mask_suffix)"
 
 
-def pair_files(
-    root: Path, images: str, masks: str, image_suffix: str, mask_suffix: str
-) -> list[tuple[str, Path, Path]]:
-    """Return (key, image, mask) of all pairs by the rules of `Config`, sorted by key."""
-    found = keyed_files(root, images, masks, image_suffix, mask_suffix)
-    return partners(*found, looked_in(masks))
+def list_files(
+    root: Path, images: str, masks: str, keys: tuple[str, str] = KEYS
+) -> tuple[list[Listed], list[Listed]]:
+    """Return images and masks as listed, and tally them; a file that is a mask is no image.
 
-
-def keyed_files(
-    root: Path, images: str, masks: str, image_suffix: str, mask_suffix: str
-) -> tuple[dict[str, Path], dict[str, Path]]:
-    """Return key -> image and key -> mask by the rules of `Config`, whether they belong or not."""
-    mask_files = glob_listed(root, masks, "dataset.folder.masks")
+    `keys` are what messages call the two patterns.
+    """
+    mask_files = glob_listed(root, masks, keys[1])
     taken = {entry.path for entry in mask_files}
-    found = glob_listed(root, images, "dataset.folder.images")
-    image_files = [entry for entry in found if entry.path not in taken]
+    image_files = [e for e in glob_listed(root, images, keys[0]) if e.path not in taken]
     if not image_files:
         raise UserError(
             f"every file that {images!r} matches in {root} is a mask of {masks!r} too; correct "
-            "dataset.folder.images or dataset.folder.masks"
+            f"{keys[0]} or {keys[1]}"
         )
-    files = (image_files, image_suffix), (mask_files, mask_suffix)
+    count(len(image_files), len(mask_files))
+    return image_files, mask_files
+
+
+def keyed(
+    images: Sequence[Listed], masks: Sequence[Listed], image_suffix: str, mask_suffix: str
+) -> tuple[dict[str, Path], dict[str, Path]]:
+    """Return key -> image and key -> mask by the rules of `Config`, whether they belong or not."""
+    files = (images, image_suffix), (masks, mask_suffix)
     if not all(repeats([entry.path for entry in listing], suffix) for listing, suffix in files):
-        whole = (by_stem((entry.path for entry in it), suffix) for it, suffix in files)
-    else:
-        whole = max(
-            (_below(files, inside) for inside in (False, True)),
-            key=lambda it: len(it[0].keys() & it[1].keys()),
-        )
-    first, second = whole
-    count(len(first), len(second))
-    return first, second
+        first, second = (by_stem((entry.path for entry in it), suffix) for it, suffix in files)
+        return first, second
+    return max(
+        (_below(files, inside) for inside in (False, True)),
+        key=lambda it: (len(it[0].keys() & it[1].keys()), _begun(*it)),
+    )
+
+
+def _begun(images: Mapping[str, Path], masks: Mapping[str, Path]) -> int:
+    """Count the masks whose key begins with that of an image, as those of one class each do."""
+    return sum(any(key[:end] in images for end in range(len(key))) for key in masks)
 
 
 def _below(

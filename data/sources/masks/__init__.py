@@ -1,0 +1,1 @@
+"""What the pixels of masks mean: encodings, classes, palettes, one mask a class."""

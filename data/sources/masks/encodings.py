@@ -1,0 +1,288 @@
+"""What a pixel of a mask is and shows: a bit, a grey number, an index or a colour."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.pairs.classes import ClassInfo
+from data.sources.decode import DEEP, GREY16, decode_label, pack_colors, rgb
+from data.sources.files import distinct, to_ids
+from data.stage.errors import UserError
+
+ONE_BIT, GREY, WIDE, INDEXED, COLORED = "one bit", "grey", "16 bits", "a palette", "colours"
+BLACK, WHITE, GREYS = 0, 0xFFFFFF, 0x010101
+FULL, STEP16 = 255, 257  # 65535 = 255 * 257: white in 8 and in 16 bits
+VOC_BITS = 8
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A decoded mask: its numbers, integers [H, W], and the packed colour that each of them shows.
+
+    Small numbers of 16 or 32 bits count as the same numbers of 8 bits do, unless all of them are
+    8-bit ones stretched. `shades` is None where the numbers are packed colours themselves.
+    `palette` is all of an indexed file's.
+    """
+
+    kind: str
+    values: np.ndarray
+    shades: Mapping[int, int] | None
+    mode: str = ""
+    palette: bytes = b""
+
+    @cached_property
+    def counts(self) -> dict[int, int]:
+        """Return the distinct numbers, ascending, and how many pixels have each."""
+        found, counts = distinct(self.values)
+        return dict(zip(found.tolist(), counts.tolist(), strict=True))
+
+    def looks(self) -> Mapping[int, int]:
+        """Return number -> packed colour, where a number shows one."""
+        if self.shades is None:
+            return {value: value for value in self.counts}
+        if self.kind == WIDE and is_scaled(self.counts):
+            return {value: value // STEP16 * GREYS for value in self.counts}
+        return {value: self.shades[value] for value in self.counts if value in self.shades}
+
+
+def read_coded(path: Path) -> Coded:
+    """Decode a mask file; raises `UserError` as `decode.decode_label` does."""
+    return decode_label(path, _coded)
+
+
+def read_shape(path: Path) -> np.ndarray:
+    """Decode a mask of one thing, bool [H, W]: whatever is not black on a screen."""
+    coded = read_coded(path)
+    if coded.kind == WIDE or coded.shades is None:
+        return coded.values != 0
+    return ~np.isin(coded.values, [v for v, shade in coded.looks().items() if shade == BLACK])
+
+
+def is_scaled(values: Mapping[int, int] | Sequence[int]) -> bool:
+    """Say whether 16-bit numbers are 8-bit ones that were stretched to the full range."""
+    return max(values) > 0 and all(v >= 0 and v % STEP16 == 0 for v in values)
+
+
+def voc_color(index: int) -> int:
+    """Return the packed colour of an index in the palette of Pascal VOC, which many tools write."""
+    channels = [0, 0, 0]
+    for bit in range(VOC_BITS - 1, -1, -1):
+        for channel in range(3):
+            channels[channel] |= (index >> channel & 1) << bit
+        index >>= 3
+    return (channels[0] << 16) | (channels[1] << 8) | channels[2]
+
+
+def is_neutral(looks: Mapping[int, int]) -> bool:
+    """Say whether a palette shows indices as greys of their number, or as Pascal VOC does."""
+    return any(
+        all(shade == color(v) for v, shade in looks.items())
+        for color in (lambda v: v * GREYS, voc_color)
+    )
+
+
+def _coded(file: Image.Image) -> Coded:
+    if file.mode == "1":
+        return Coded(ONE_BIT, np.asarray(file).astype(np.uint8), {0: BLACK, 1: WHITE}, "1")
+    if file.mode == "P":
+        palette = file.getpalette("RGB")
+        table = pack_colors(np.array(palette, np.uint8).reshape(-1, 1, 3)).ravel().tolist()
+        shades = dict.fromkeys(range(256), BLACK) | dict(enumerate(table))
+        return Coded(INDEXED, np.asarray(file), shades, "P", bytes(palette))
+    greys = {value: value * GREYS for value in range(256)}
+    if file.mode in (*GREY16, *DEEP):
+        return Coded(WIDE, np.asarray(file).astype(np.int32), greys, file.mode)
+    if file.mode == "L":
+        return Coded(GREY, np.asarray(file), greys, "L")
+    colors = rgb(file)
+    if not (colors != colors[..., :1]).any():
+        return Coded(GREY, colors[..., 0], greys, "RGB")
+    return Coded(COLORED, pack_colors(colors), None, "RGB")
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What masks mean: id -> class, and packed colour -> class where the colour is of one alone.
+
+    `own` is class -> its packed colour, where one is recorded; `recorded` says that these are what
+    the masks show, and not what a published table shows them in. `known` ends messages about a
+    value without a class. `unlabelled` are the ids that nobody labelled, `others` the colours of
+    such; `doubtful_white` says that white may be 1 or 255, `untold` that nobody said what 255 is.
+    """
+
+    ids: Mapping[int, int]
+    own: Mapping[int, int]
+    names: Sequence[str]
+    known: str
+    recorded: bool = False
+    doubtful_white: bool = False
+    untold: bool = False
+    unlabelled: Collection[int] = ()
+    others: Mapping[int, int] = field(default_factory=dict)
+
+    @cached_property
+    def colors(self) -> dict[int, int]:
+        """Return packed colour -> class, `others` (of unlabelled pixels) among them."""
+        shades = list(self.own.values())
+        alone = {shade: k for k, shade in self.own.items() if shades.count(shade) == 1}
+        return dict(self.others) | alone
+
+
+def published(classes: Sequence[ClassInfo], ids: Mapping[int, int], known: str) -> Meaning:
+    """Return what the masks of a published table mean, ids of one channel."""
+    own = {index: pack(entry.color) for index, entry in enumerate(classes)}
+    return Meaning(ids, own, [entry.name for entry in classes], known)
+
+
+def pack(color: Sequence[int]) -> int:
+    """Return a colour (red, green, blue) as one number of 24 bits."""
+    return (color[0] << 16) + (color[1] << 8) + color[2]
+
+
+def show_color(key: int) -> str:
+    """Return a packed colour as words for a message."""
+    return f"rgb({key >> 16}, {key >> 8 & 255}, {key & 255})"
+
+
+def read_ids(path: Path, meaning: Meaning) -> np.ndarray:
+    """Read a mask of ids as classes, uint8 [H, W], whatever its encoding.
+
+    White of one bit is 1, or 255 where 1 is no class; 16-bit values are ids, or grey levels in 16
+    bits where they are none. Indices of a palette, and what is no id, count by the colours they
+    show, where a colour is recorded for each. Raises `UserError` for a palette that contradicts
+    the colours of the classes, and for values without a class.
+    """
+    coded = read_coded(path)
+    if coded.shades is None:
+        if not meaning.recorded or any(color not in meaning.colors for color in coded.counts):
+            raise UserError(
+                f"{path} is a colour image, but labels are single-channel class ids here; use the "
+                "id files, or the source `folder` with RGB values, or with the `color` of each id"
+            )
+        return to_ids(coded.values, meaning.colors, path, meaning.known)
+    table = _TABLES[coded.kind](coded, path, meaning)
+    return to_ids(coded.values, table, path, meaning.known)
+
+
+def read_by_color(path: Path, colors: Mapping[int, int], known: str) -> np.ndarray:
+    """Read a mask as classes, uint8 [H, W], by the colours that it shows, whatever its encoding."""
+    coded = read_coded(path)
+    if coded.shades is None:
+        return to_ids(coded.values, colors, path, known, show=show_color)
+    looks = coded.looks()
+    table = {value: colors[shade] for value, shade in looks.items() if shade in colors}
+
+    def show(value: int) -> str:
+        return show_color(looks[value]) if value in looks else f"the id {value}"
+
+    return to_ids(coded.values, table, path, known, show=show)
+
+
+def _one_bit(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
+    looks = _by_look(coded, meaning)
+    if looks is not None:
+        return looks
+    if meaning.doubtful_white and 1 in coded.counts:
+        raise UserError(
+            f"{path} has one bit a pixel, whose white may be 1 or 255, and these differ here; save "
+            "the mask as 8-bit PNG with the value that is meant"
+        )
+    white = 1 if 1 in meaning.ids else FULL
+    return {bit: meaning.ids[v] for bit, v in ((0, 0), (1, white)) if v in meaning.ids}
+
+
+def _grey(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
+    if meaning.untold and FULL in coded.counts and not coded.counts.keys() - {0, FULL}:
+        raise UserError(
+            f"{path} holds 255 and no other value but 0, and 255 is no class, so that nobody would "
+            "have labelled it; if so, write it into dataset.folder.unlabelled, else give it to a "
+            "class, with `also: [255]` if it is another value of the same"
+        )
+    looks = _by_look(coded, meaning)
+    if looks is None or any(v not in meaning.ids for v in looks):
+        return looks or meaning.ids
+    for value, shown in looks.items():
+        if shown != meaning.ids[value]:
+            raise UserError(
+                f"{path} shows {show_color(value * GREYS)}, the color of {_named(meaning, shown)}, "
+                f"by the value {value}, which is {_named(meaning, meaning.ids[value])}; save it "
+                "with the values of the other masks"
+            )
+    return meaning.ids
+
+
+def _by_look(coded: Coded, meaning: Meaning) -> dict[int, int] | None:
+    """Return number -> class by what the numbers show, None unless each shows a recorded colour."""
+    looks = {v: meaning.colors.get(shade) for v, shade in coded.looks().items()}
+    return looks if meaning.recorded and None not in looks.values() else None
+
+
+def _wide(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
+    if all(v in meaning.ids for v in coded.counts) or not is_scaled(coded.counts):
+        return meaning.ids
+    levels = {v: meaning.ids.get(v // STEP16) for v in coded.counts}
+    # 65535 is white, so 255; not where nobody labelled what is 255, for it may be an object
+    if None not in levels.values() and not (65535 in levels and FULL in meaning.unlabelled):
+        return levels
+    return _by_look(coded, meaning) or meaning.ids
+
+
+def _indexed(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
+    looks = coded.looks()
+    wrong = [v for v in looks if not _agrees(meaning, v, looks[v])]
+    if not wrong:
+        return meaning.ids
+    several = len(looks) > 1
+    if several and all(shade == v * GREYS for v, shade in looks.items()):
+        return _grey(Coded(GREY, coded.values, looks), path, meaning)
+    voc = several and all(shade == voc_color(v) for v, shade in looks.items())
+    if voc and not meaning.recorded:
+        return meaning.ids
+    if not voc and all(shade in meaning.colors for shade in looks.values()):
+        return {v: meaning.colors[shade] for v, shade in looks.items()}
+    taken = set(meaning.own.values()) | meaning.others.keys()
+    first = next((v for v in wrong if looks[v] in taken), wrong[0])
+    if (meaning.recorded and meaning.own) or looks[first] in taken:
+        raise UserError(_contradiction(path, meaning, first, looks[first]))
+    return meaning.ids
+
+
+_TABLES: dict[str, Callable[[Coded, Path, Meaning], Mapping[int, int]]] = {
+    ONE_BIT: _one_bit,
+    GREY: _grey,
+    WIDE: _wide,
+    INDEXED: _indexed,
+}
+
+
+def _agrees(meaning: Meaning, index: int, shade: int) -> bool:
+    """Say whether the colour of an index is that of its class, or of no class at all."""
+    if index not in meaning.ids:
+        return False
+    of_class = meaning.ids[index]
+    own = {shade for shade, other in meaning.others.items() if other == of_class}
+    own |= {meaning.own[of_class]} if of_class in meaning.own else set()
+    return shade in own if own else shade not in meaning.own.values()
+
+
+def _named(meaning: Meaning, index: int) -> str:
+    return repr(meaning.names[index]) if index < len(meaning.names) else "what nobody labelled"
+
+
+def _contradiction(path: Path, meaning: Meaning, index: int, shade: int) -> str:
+    shown = [_named(meaning, c) for c, own in meaning.own.items() if own == shade]
+    of = f", the color of {' and '.join(shown)}" if shown else ", the color of no class"
+    by = "has no class"
+    if index in meaning.ids:
+        own = meaning.own.get(meaning.ids[index])
+        by = f"is {_named(meaning, meaning.ids[index])}" + (
+            f" with the color {show_color(own)}" if own is not None else ""
+        )
+    fix = "save it again with the palette of the other masks"
+    if meaning.recorded:
+        fix += ", or correct `color` in dataset.folder.classes (without it the index counts)"
+    return f"{path} shows {show_color(shade)}{of}, by the index {index}, which {by}; {fix}"
