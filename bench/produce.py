@@ -22,6 +22,7 @@ from data.pairs.batches import onehot
 from data.pairs.manifest import StartsFrom
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
+from data.stage.compute import Compute, default_device
 from data.stage.outputs import remove
 from data.stage.params import read
 from data.stage.progress import Advance, progress
@@ -35,7 +36,6 @@ from synth.palettes.palette import fit
 from synth.stages.fit_palette import PaletteParams
 from synth.training import artifact
 from synth.training.method import Given
-from synth.training.session import default_device
 
 SIZE = (128, 256)
 BATCH_SIZE = 8
@@ -98,13 +98,13 @@ def prepare_job(root: Path, advance: Advance) -> Job:
     numbers = ProduceParams(
         batch_size=BATCH_SIZE,
         seed=0,
-        threads=THREADS,
         repaint={"num_layouts": 1, "num_images": 2},
     )
     return Job(
         "bench",
         SetParams(layouts="real", painter="spade", num_pairs=BATCH_SIZE),
         numbers,
+        Compute("cpu", "fp32", True, THREADS),
         train=root / "train",
         artifacts=Artifacts(root / "palette", root / "real", root / "spade"),
         starts_from=StartsFrom.of(root / "train"),
@@ -223,7 +223,7 @@ def compare_workers(job: Job, rounds: int, advance: Advance) -> list[float]:
 
     Each worker's rate is taken from its first batch to its last: starting is no production.
     """
-    job = with_numbers(job, precision="bf16")
+    job = replace(job, compute=replace(job.compute, precision="bf16"))
     found = []
     for _ in range(rounds):
         one, two = (worker_rate(with_numbers(job, workers=number)) for number in (1, 2))

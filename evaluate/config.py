@@ -20,7 +20,6 @@ class ReportParams(Params):
     num_scored: int = Field(ge=1)  # synthetic pairs the judge sees, the same for every set
     batch_size: int = Field(ge=1)  # images the judge is given at once
     fid_weights: Path | None = None  # of the Inception network that FID is defined by
-    threads: int = Field(ge=1)  # of the judge; sums depend on it, so the scores might
     sheet_rows: int = Field(ge=1)  # rows of a contact sheet
     palette_classes: int = Field(ge=2)  # classes in the palette figure
     rare_percent: float = Field(gt=0, lt=100)  # a class with a smaller fraction of pixels is rare

@@ -73,4 +73,4 @@ def load(folder: Path, params: ReportParams) -> tuple[Judge, Reference]:
             return RealPairs(**parts | {"ids": tuple(parts["ids"].tolist())})
 
         reference = Reference(of("train"), of("val"), about["val_miou"])
-    return load_judge(folder / TRAINED, threads=params.threads), reference
+    return load_judge(folder / TRAINED), reference

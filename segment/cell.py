@@ -12,6 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from data.pairs.pairset import PairSet
+from data.stage.compute import Compute
 from data.stage.errors import UserError
 from data.stage.progress import progress
 from segment import adapt, mm
@@ -42,6 +43,7 @@ def train_cell(
     row: Row,
     config: Config,
     model_config: ModelConfig,
+    compute: Compute,
     *,
     seed: int,
     label: str,
@@ -70,7 +72,7 @@ def train_cell(
         def watch(iteration: int, loss: float, net: nn.Module) -> None:
             advance(note=curves.add(iteration, loss, lambda batch: mm.label_images(net, batch)))
 
-        model = mm.fit(model, loader, config, seed=seed, work_dir=work_dir, watch=watch)
+        model = mm.fit(model, loader, config, compute, seed=seed, work_dir=work_dir, watch=watch)
     shutil.rmtree(work_dir)
     matrices = {
         name: confusions(lambda batch: mm.label_images(model, batch), split, classes.num_classes)
@@ -85,6 +87,7 @@ def train_without(
     held_out: np.ndarray,
     config: Config,
     model_config: ModelConfig,
+    compute: Compute,
     *,
     seed: int,
     label: str,
@@ -98,7 +101,9 @@ def train_without(
     sets = Sets(Part(real, rest), (), {"val": Part(real, held_out)})
     row = plain(config.per_batch, real.path)
     config = config.model_copy(update={"val_every": config.iterations})
-    return train_cell(sets, row, config, model_config, seed=seed, label=label, work_dir=work_dir)
+    return train_cell(
+        sets, row, config, model_config, compute, seed=seed, label=label, work_dir=work_dir
+    )
 
 
 def training_pool(

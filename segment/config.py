@@ -31,8 +31,6 @@ class Config(Params):
     flip: float = Field(ge=0, le=1)
     supervise: Literal["all", "eval"]
     val_every: int = Field(ge=1)
-    precision: Literal["float32", "bfloat16"]
-    threads: int = Field(ge=1)
     num_workers: int = Field(ge=0)
     memory_limit_mb: int = Field(ge=0)
     weights: Path | None

@@ -20,6 +20,7 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from data.pairs.classes import ClassTable
+from data.stage.compute import Compute
 from data.stage.errors import UserError
 from segment.archs import SHIPPED, ModelConfig
 from segment.batches.loading import PairDataset, make_loader, plain_errors
@@ -178,6 +179,7 @@ def fit(
     model: nn.Module,
     batches: DataLoader,
     config: SegmentConfig,
+    compute: Compute,
     *,
     seed: int,
     work_dir: Path,
@@ -196,7 +198,7 @@ def fit(
         train_dataloader=batches,
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},
         optim_wrapper={
-            "type": AutocastOptimWrapper if config.precision == "bfloat16" else OptimWrapper,
+            "type": AutocastOptimWrapper if compute.precision == "bf16" else OptimWrapper,
             "optimizer": optimizer,
         },
         param_scheduler=[
@@ -212,8 +214,7 @@ def fit(
         default_scope="mmseg",
         experiment_name=uuid.uuid4().hex,  # managers are global and keyed by it; never written out
     )
-    # convolutions on a CPU are a quarter faster with channels last
-    runner.model.to(memory_format=torch.channels_last)
+    runner.model.to(memory_format=compute.memory_format)
     with _without_accuracy(), plain_errors():
         runner.train()
     return runner.model.eval()

@@ -17,6 +17,7 @@ from dvc.repo import Repo
 from ruamel.yaml import YAML
 
 from data.sources import ingest
+from data.stage import compute
 from data.stage.params import Params, read, read_raw
 from data.tools import preset
 from evaluate.config import ReportParams
@@ -223,6 +224,7 @@ def test_a_stage_says_what_it_does(address: str) -> None:
 SECTIONS: dict[str, type[Params]] = {
     "dataset": ingest.DatasetParams,
     "palette": fit_palette.PaletteParams,
+    "compute": compute.ComputeParams,
     "training": training.TrainingParams,
     "produce": parts.ProduceParams,
     "segment": SegmentConfig,

@@ -81,12 +81,13 @@ def choose(params: ComputeParams, device: torch.device, work: Work) -> Compute:
     return Compute(device.type, precision, channels_last, min(params.threads, num_cores()))
 
 
-def begin(work: Work, label: str) -> Compute:
-    """Read section `compute`, choose, set the threads of this process, and say so."""
+def begin(work: Work, label: str, *, says: bool = True) -> Compute:
+    """Read section `compute`, choose, set the threads of this process, and log that in a line."""
     params = read("compute", ComputeParams)
     chosen = choose(params, default_device(), work)
     torch.set_num_threads(chosen.threads)  # sums on a CPU depend on it
-    log.info(f"{label}: {chosen}{fewer(params, chosen)}{busy()}")
+    if says:
+        log.info(f"{label}: {chosen}{fewer(params, chosen)}{busy()}")
     return chosen
 
 

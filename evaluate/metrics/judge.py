@@ -33,13 +33,13 @@ class Judge:
     sha256: str
 
 
-def load_judge(cell: Path, *, threads: int) -> Judge:
-    """Load the trained segmenter of a cell."""
-    import torch  # with mmseg seconds of imports, which tables do not need
-
+def load_judge(cell: Path) -> Judge:
+    """Load the trained segmenter of a cell, and set the threads that it computes with."""
+    # with torch and mmseg seconds of imports, which tables do not need
+    from data.stage.compute import begin
     from segment import predict
 
-    torch.set_num_threads(threads)
+    begin("segmenters", "judge")
     return Judge(
         predict.load(cell),
         predict.load_features(cell),

@@ -22,7 +22,7 @@ def main(*, cell: Path, real: Path, out: Path) -> None:
     trained = read_cell(cell, BASELINE, params.seeds[0])
     inception = None if params.fid_weights is None else load_inception(params.fid_weights)
     with timed("judge") as timing, replacing(out) as folder:
-        judge = load_judge(cell, threads=params.threads)
+        judge = load_judge(cell)
         described = reference.describe(real, trained, judge, params, inception)
         val = described.val.features
         about = {

@@ -6,10 +6,9 @@ palettes may lean towards (`synth/palettes/adaptive.py`).
 
 from pathlib import Path
 
-import torch
-
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
+from data.stage.compute import begin
 from data.stage.errors import UserError
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, write_json
@@ -36,19 +35,20 @@ def main(*, fold: int, train: Path, out: Path) -> None:
     # here, so that wrong parameters are refused before seconds of imports
     from segment.cell import train_without
 
-    torch.set_num_threads(config.threads)
+    compute = begin("segmenters", f"fold {fold}")
     with timed(f"fold@{fold}") as timing, replacing(out) as folder:
         cell = train_without(
             real,
             held_out,
             config,
             model_config,
+            compute,
             seed=fold,
             label=f"segment fold {fold}",
             work_dir=folder / "work",
         )
         params = {"fold": fold, "num_folds": len(folds), "model": model_config}
-        params |= config.model_dump(mode="json", exclude={"archs"})
+        params |= config.model_dump(mode="json", exclude={"archs"}) | {"compute": compute.to_json()}
         weights = [] if config.weights is None else [config.weights]
         content = {
             "fold": fold,

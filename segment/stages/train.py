@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from data.stage.cli import run
+from data.stage.compute import begin
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, write_json
 from data.stage.params import read
@@ -32,28 +31,30 @@ def main(*, row: Path, seed: int, pairs: Path, real: Path, trust: Path, out: Pat
     # here, so that wrong parameters are refused before seconds of imports
     from segment.cell import save_confusions, save_model, train_cell
 
-    torch.set_num_threads(config.threads)
+    compute = begin("segmenters", f"segment {plan.row} seed {seed}")
     with timed(f"segment@{plan.row}-{seed}") as timing, replacing(out) as folder:
         cell = train_cell(
             sets,
             plan,
             config,
             model_config,
+            compute,
             seed=seed,
             label=f"segment {plan.row} seed {seed}",
             work_dir=folder / "work",
         )
         params = {"row": plan.model_dump(mode="json"), "seed": seed, "model": model_config}
-        params |= config.model_dump(mode="json", exclude={"archs"})
+        params |= config.model_dump(mode="json", exclude={"archs"}) | {"compute": compute.to_json()}
         weights = [] if config.weights is None else [config.weights]
         made_of = fingerprint(params, [*sets.paths(), *weights])
         save_model(folder, cell.model, model_config, made_of)
         save_confusions(folder, cell)
-        write_json(folder / "cell.json", summary(plan, seed, config, cell, made_of))
+        about = summary(plan, seed, config, cell) | {"compute": compute.to_json()}
+        write_json(folder / "cell.json", about | {"fingerprint": made_of})
         timing.images = config.iterations * cell.mix.batch_size
 
 
-def summary(row: Row, seed: int, config: Config, cell: "Cell", made_of: str) -> dict[str, Any]:
+def summary(row: Row, seed: int, config: Config, cell: "Cell") -> dict[str, Any]:
     """Return the content of `cell.json`; no times and no hosts, so equal cells are equal files.
 
     `repeats` says how often a synthetic pair was shown on average, `real_ratio` what fraction of a
@@ -63,7 +64,6 @@ def summary(row: Row, seed: int, config: Config, cell: "Cell", made_of: str) -> 
         "row": row.row,
         "seed": seed,
         "arch": config.arch,
-        "precision": config.precision,
         "iterations": config.iterations,
         "real": row.real,
         "synthetic": row.synthetic,
@@ -78,7 +78,6 @@ def summary(row: Row, seed: int, config: Config, cell: "Cell", made_of: str) -> 
         "splits": {name: len(ids) for name, ids in cell.ids.items()},
         "loss_curve": cell.curves.loss,
         "val_curve": cell.curves.val,
-        "fingerprint": made_of,
     }
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
+from data.stage.compute import begin
 from data.stage.errors import UserError
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, write_json
@@ -35,7 +35,7 @@ def main(*, set: str, pairs: Path, train: Path, out: Path) -> None:
     from segment import mm
     from segment.cell import train_without
 
-    torch.set_num_threads(config.threads)
+    compute = begin("segmenters", f"trust {set}")
     with timed(f"trust@{set}"), replacing(out) as folder:
 
         def fit(held_out: np.ndarray, number: int) -> Posteriors:
@@ -44,6 +44,7 @@ def main(*, set: str, pairs: Path, train: Path, out: Path) -> None:
                 held_out,
                 config,
                 model_config,
+                compute,
                 seed=number,
                 label=f"trust {set} fold {number}",
                 work_dir=folder / "work",
@@ -53,7 +54,7 @@ def main(*, set: str, pairs: Path, train: Path, out: Path) -> None:
         found = TRUST[numbers.method].trusted(Judging(synthetic, real, fit), numbers)
         write_masks(folder, synthetic.ids(), found.bits, synthetic.size)
         params = {"numbers": numbers.model_dump(), "model": model_config}
-        params |= config.model_dump(mode="json", exclude={"archs"})
+        params |= config.model_dump(mode="json", exclude={"archs"}) | {"compute": compute.to_json()}
         weights = [] if config.weights is None else [config.weights]
         content = {
             "set": set,

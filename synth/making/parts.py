@@ -15,13 +15,11 @@ from pydantic import Field
 
 from data.pairs.manifest import StartsFrom
 from data.pairs.shards import PairSet, ShardWriter
+from data.stage.compute import Compute
 from data.stage.errors import UserError
 from data.stage.outputs import name_once, remove
 from data.stage.params import Params
 from synth.making import sets
-
-Precision = Literal["fp32", "bf16"]
-DTYPES: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 Kind = Literal["pairs", "repainted"]
 
@@ -45,8 +43,6 @@ class ProduceParams(Params):
 
     batch_size: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**31)
-    threads: int = Field(ge=1)
-    precision: Precision = "fp32"
     repaint: Annotated[RepaintParams, Free(files=True)]
     pairs_per_shard: Annotated[int, Free(files=True)] = Field(256, ge=1)
     engine: Annotated[str, Free(files=False)] = "inline"
@@ -103,6 +99,7 @@ class Job:
     name: str
     row: sets.SetParams
     numbers: ProduceParams
+    compute: Compute
     train: Path
     artifacts: sets.Artifacts
     starts_from: StartsFrom
@@ -111,9 +108,8 @@ class Job:
 
     def load(self, device: torch.device) -> sets.ReadySet:
         """Load the set onto a device, and set the number of threads its bytes depend on."""
-        torch.set_num_threads(self.numbers.threads)
-        dtype = DTYPES[self.numbers.precision]
-        real = PairSet(self.train)
+        torch.set_num_threads(self.compute.threads)
+        real, dtype = PairSet(self.train), self.compute.dtype
         return sets.load(self.name, self.row, real, self.artifacts, device=device, dtype=dtype)
 
     def writer(self, out: Path, **options: Any) -> ShardWriter:

@@ -7,6 +7,7 @@ import torch
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.cli import run
+from data.stage.compute import begin, default_device
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing
 from data.stage.params import check_name, read
@@ -17,7 +18,6 @@ from synth.making.parts import ProduceParams
 from synth.making.sets import load_painter
 from synth.training import artifact
 from synth.training.method import PaintRequest, generator
-from synth.training.session import default_device
 
 BEFORE, AFTER = "before", "after"
 
@@ -29,9 +29,11 @@ def main(*, name: str, pairs: Path, before: Path, after: Path, out: Path) -> Non
     both, so that nothing but the painter differs.
     """
     numbers = read("produce", ProduceParams)
-    torch.set_num_threads(numbers.threads)
+    compute = begin("generators", f"joint {name}")
     real = PairSet(pairs)
-    made_of = fingerprint(numbers.made_of(), [pairs, before, after])
+    made_of = fingerprint(
+        numbers.made_of() | {"compute": compute.to_json()}, [pairs, before, after]
+    )
     about = {"classes": real.classes, "size": real.size, "fingerprint": made_of}
     with (
         timed(f"paint_joint@{check_name(name)}") as timing,

@@ -7,6 +7,7 @@ from pathlib import Path
 from data.pairs.manifest import StartsFrom
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
+from data.stage.compute import begin
 from data.stage.fingerprint import fingerprint, scratch
 from data.stage.outputs import remove, replacing
 from data.stage.params import check_name, choose, read
@@ -16,7 +17,6 @@ from synth.making.drawing import draw_palette
 from synth.making.engines import ENGINES, Engine
 from synth.making.parts import Job, Part, ProduceParams, is_finished, plan, remove_unfinished
 from synth.making.sets import Artifacts, CheckedSet, SetParams, check
-from synth.training.session import default_device
 
 
 def main(
@@ -41,14 +41,20 @@ def main(
     checked = check(set, row, PairSet(train), Artifacts(palette, layout, painter))
     if checked.control is not None:
         _draw_palettes(checked, row.num_pairs, numbers.seed)
+    compute = begin("generators", f"set {set}")
     made_of = fingerprint(
-        {"produce": numbers.made_of(), "set": row.model_dump(mode="json")},
+        {
+            "produce": numbers.made_of(),
+            "set": row.model_dump(mode="json"),
+            "compute": compute.to_json(),
+        },
         [train, palette, layout, painter],
     )
     job = Job(
         set,
         row,
         numbers,
+        compute,
         train=train.absolute(),
         artifacts=Artifacts(palette.absolute(), layout.absolute(), painter.absolute()),
         starts_from=StartsFrom.of(train),
@@ -74,9 +80,9 @@ def _draw_palettes(checked: CheckedSet, num_pairs: int, seed: int) -> None:
 
 
 def _folder(name: str, made_of: str, numbers: ProduceParams) -> Path:
-    """Return where finished parts wait: bytes differ between kinds of devices, parts by length."""
+    """Return where finished parts wait: parts differ by their length too."""
     cut = {name: getattr(numbers, name) for name, free in numbers.free().items() if free.files}
-    key = {"device": default_device().type, "made_of": made_of, "cut": repr(cut)}
+    key = {"made_of": made_of, "cut": repr(cut)}
     return scratch(f"produce-{name}", fingerprint(key, [])).absolute()
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from data.pairs.shards import PairSet
 from data.stage.cli import run
+from data.stage.compute import begin
 from data.stage.errors import UserError
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import remove, replacing
@@ -29,7 +30,7 @@ from synth.training.session import (
     together,
     weight_files,
 )
-from synth.training.team import only_first
+from synth.training.team import current, only_first
 
 WHAT = {joint.LAYOUT: "layout method", joint.PAINTER: "painter"}
 
@@ -106,8 +107,9 @@ def main(
         Half.open(joint.PAINTER, name, painter, PAINTERS, real),
     )
     files = [file for half in halves for file in weight_files(half.config)]
+    compute = begin("generators", f"joint {name}", says=current().first)
     made_of = fingerprint(
-        {"config": config.model_dump(mode="json"), "training": settings(training)},
+        {"config": config.model_dump(mode="json"), "training": settings(training, compute)},
         [train, palette, layout, painter, *files],
     )
     with (
@@ -115,20 +117,20 @@ def main(
         only_first(replacing(layout_out)) as new_layout,
         only_first(replacing(painter_out)) as new_painter,
     ):
-        torch.set_num_threads(training.threads)
         torch.manual_seed(training.seed)  # names the draw of the second critic's initial weights
         given = Given(real.classes.num_classes, real.size, PaletteModel.load(palette))
         laying, painting = (half.load(given) for half in halves)
         method = joint.build(config, laying, painting)
         job = Training("joint", name, made_of, images=True)
-        nets, curve = fit(method, real, training, job)
+        nets, curve = fit(method, real, training, job, compute)
         if timing is None or new_layout is None or new_painter is None:
             return  # the first process writes
         if config.freeze_layout:  # what it was given, to the last bit
             nets.update(joint.named(joint.LAYOUT, artifact.load_kept(layout, laying)))
         outs = (new_layout, new_painter)
         for half, own, out in zip(halves, (laying, painting), outs, strict=True):
-            half.write(replace(half.was, name=name, fingerprint=made_of), own, nets, curve, out)
+            was = replace(half.was, name=name, fingerprint=made_of, compute=compute.to_json())
+            half.write(was, own, nets, curve, out)
         timing.images = sum(span.num_images for span in method.spans)
     remove(job.scratch)
 

@@ -52,7 +52,8 @@ class Trained:
 class Description:
     """What a trained method was: its name, numbers, classes and size (height, width).
 
-    `method` is the registry name where the artifact has another one, that of a joint.
+    `method` is the registry name where the artifact has another one, that of a joint; `compute`
+    what it was trained with, empty where nothing is trained.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Description:
     size: tuple[int, int]
     fingerprint: str
     method: str = ""
+    compute: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # a frozen dataclass refuses plain assignment
@@ -80,6 +82,8 @@ def write(out: Path, description: Description, trained: Trained | None) -> None:
         if trained is None
         else {name: _count(net) for name, net in trained.kept.items()},
     }
+    if trained is not None:
+        content["compute"] = dict(description.compute)
     if description.method != description.name:
         content["method"] = description.method
     if trained is not None:
@@ -102,6 +106,7 @@ def describe(path: Path) -> Description:
         tuple(content["size"]),
         content["fingerprint"],
         content.get("method", ""),
+        content.get("compute", {}),
     )
 
 

@@ -44,12 +44,12 @@ class _State:
 class Options:
     """What a training does besides its steps.
 
-    `autocast` runs forward passes in bf16; losses choose fp32 where they need it. `max_skipped` are
+    `bf16` runs forward passes in it; losses choose fp32 where they need it. `max_skipped` are
     the steps that may have numbers which are not finite; at one more training stops. A checkpoint
     is written every `save_every` steps, a point of the curve averages `log_every`.
     """
 
-    autocast: bool = False
+    bf16: bool = False
     channels_last: bool = False
     save_every: int = 200
     log_every: int = 20
@@ -193,7 +193,7 @@ def _descend(run: _Run, phase: Phase) -> dict[str, float]:
     nets, device = run.nets, run.device
     for name, net in nets.items():
         net.requires_grad_(name in phase.train)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.options.autocast):
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.options.bf16):
         terms = phase.loss()
     sum(terms.values()).backward()
     gradients = [p.grad for n in phase.train for p in nets[n].parameters() if p.grad is not None]
@@ -240,7 +240,7 @@ def _guard(
             why += str(max_skipped)
         raise Diverged(
             f"{names} not finite in step {state.step}, {why}; lower the learning rate or set "
-            f"`training.autocast` to false ({kept})"
+            f"`compute.precision` to fp32 ({kept})"
         )
 
 

@@ -12,6 +12,7 @@ from torch import nn
 
 from data.pairs.batches import load_stream
 from data.pairs.shards import PairSet
+from data.stage.compute import Compute, begin
 from data.stage.fingerprint import fingerprint, scratch
 from data.stage.outputs import remove, replacing
 from data.stage.params import Params, read
@@ -27,18 +28,16 @@ class TrainingParams(Params):
 
     seed: int = Field(ge=0)
     flip: bool
-    autocast: bool
-    channels_last: bool
     processes: int = Field(ge=1)
-    threads: int = Field(ge=1)
     save_every: int = Field(ge=1)
     log_every: int = Field(ge=1)
     max_skipped: int = Field(ge=0)
 
-    def options(self) -> Options:
-        """Return what of it the loop takes."""
-        fields = ("autocast", "channels_last", "save_every", "log_every", "max_skipped")
-        return Options(**self.model_dump(include=set(fields)))
+    def options(self, compute: Compute) -> Options:
+        """Return what the loop takes."""
+        numbers = self.model_dump(include={"save_every", "log_every", "max_skipped"})
+        bf16 = compute.dtype == torch.bfloat16
+        return Options(bf16=bf16, channels_last=compute.channels_last, **numbers)
 
 
 def together(main: Callable[..., None]) -> Callable[..., None]:
@@ -49,11 +48,6 @@ def together(main: Callable[..., None]) -> Callable[..., None]:
         run_in(read("training", TrainingParams).processes, main, flags)
 
     return command
-
-
-def default_device() -> torch.device:
-    """Return the accelerator when there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def run_training(
@@ -77,11 +71,14 @@ def run_training(
     numbers = config.model_dump(mode="json")
     with only_first(timed(f"{stage}@{name}")) as timing, only_first(replacing(out)) as partial:
         real = PairSet(pairs)
+        compute = begin("generators", f"{stage} {name}", says=current().first)
         made_of = fingerprint(
-            {"config": numbers, "training": settings(training)}, [*inputs, *weight_files(config)]
+            {"config": numbers, "training": settings(training, compute)},
+            [*inputs, *weight_files(config)],
         )
-        description = artifact.Description(name, numbers, real.classes, real.size, made_of)
-        torch.set_num_threads(training.threads)  # sums on a CPU depend on it
+        description = artifact.Description(
+            name, numbers, real.classes, real.size, made_of, compute=compute.to_json()
+        )
         torch.manual_seed(training.seed)  # names the draw of initial weights
         if entry.build is None:
             if partial is not None:
@@ -89,7 +86,7 @@ def run_training(
             return
         method = entry.build(config, Given(real.classes.num_classes, real.size, palettes))
         job = Training(stage, name, made_of, images=entry.sees_images)
-        nets, curve = fit(method, real, training, job)
+        nets, curve = fit(method, real, training, job, compute)
         if partial is None or timing is None:
             return  # the first process writes
         measures = entry.measures(method, nets)
@@ -104,9 +101,9 @@ def weight_files(config: Params) -> list[Path]:
     return [value for _, value in config if isinstance(value, Path)]
 
 
-def settings(training: TrainingParams) -> dict[str, Any]:
-    """Return what a fingerprint says of the section, with the processes there really are."""
-    return training.model_dump() | {"processes": current().count}
+def settings(training: TrainingParams, compute: Compute) -> dict[str, Any]:
+    """Return what a fingerprint says of a training, with the processes there really are."""
+    return training.model_dump() | {"processes": current().count, "compute": compute.to_json()}
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class Training:
 
 
 def fit(
-    method: Method, real: PairSet, training: TrainingParams, job: Training
+    method: Method, real: PairSet, training: TrainingParams, job: Training, compute: Compute
 ) -> tuple[nn.ModuleDict, list[dict[str, float]]]:
     """Train a method on the real pairs of a set, or resume where such a run was killed.
 
@@ -137,7 +134,7 @@ def fit(
         seed=training.seed,
         checkpoint_dir=job.scratch,
         label=job.name,
-        device=default_device(),
-        options=training.options(),
+        device=torch.device(compute.device),
+        options=training.options(compute),
         team=current(),
     )

@@ -44,7 +44,6 @@ SECTIONS = {
     "produce": {
         "batch_size": 4,
         "seed": 0,
-        "threads": 1,
         "repaint": {"num_layouts": 2, "num_images": 2},
     },
     "sets": {

@@ -13,7 +13,8 @@ from tests.synth import small
 PAINTED = {"num_images": 240, "batch_size": 2, "num_doublings": 3, "max_channels": 12}
 SECTIONS = {
     "dataset": {"height": 16, "width": 32},
-    "training": small.TRAINING | {"autocast": True, "channels_last": True, "log_every": 1},
+    "compute": small.FAST,
+    "training": small.TRAINING | {"log_every": 1},
     "layouts": {
         "semantic_palette": small.numbers("semantic_palette", levels=[[0, 80, 2], [80, 80, 2]])
     },

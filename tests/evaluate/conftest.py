@@ -47,13 +47,13 @@ segment:
   per_batch: {real: 2, synthetic: 2}
   num_slices: 3
   archs: {resnet18_mlp: {width: 8, channels: 16}, segformer_b0: {dropout: 0.1}}
+compute: {precision: fp32, channels_last: true, threads: 1}
 report:
   rows: [real, real_more, semi, palette, partial]
   once: []
   seeds: SEEDS
   num_scored: 8
   batch_size: 3
-  threads: 1
   sheet_rows: 2
   palette_classes: 3
   rare_percent: 5.0
@@ -211,7 +211,7 @@ def score_project(colour_judge) -> Callable[[], None]:
         (cell / "model.safetensors").write_bytes(b"weights")
         with pytest.MonkeyPatch.context() as patch:
             for module in (judge, reference):
-                patch.setattr(module, "load_judge", lambda path, threads: colour_judge)
+                patch.setattr(module, "load_judge", lambda path: colour_judge)
             judge.main(cell=cell, real=artifacts / "real", out=artifacts / "judge")
             for name in SETS:
                 score_stage.main(

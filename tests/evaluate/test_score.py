@@ -140,7 +140,7 @@ def test_a_reference_is_read_as_it_was_written(judged, colour_judge, monkeypatch
     params, cell = read("report", ReportParams), read_cell(CELL, "real", 0)
     written = reference.describe(ARTIFACTS / "real", cell, colour_judge, params, None)
     reference.write(tmp_path, written, cell, {})
-    monkeypatch.setattr(reference, "load_judge", lambda path, threads: path)
+    monkeypatch.setattr(reference, "load_judge", lambda path: path)
     path, found = reference.load(tmp_path, params)
     assert path == tmp_path / "cell" and (path / "model.safetensors").is_file()
     assert found.val_miou == written.val_miou

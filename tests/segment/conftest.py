@@ -87,7 +87,7 @@ Workspace = Callable[..., Path]
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Change into a folder whose params.yaml has the given rows and changes of `segment`."""
 
-    def make(rows: Any = ROWS, trust: Any = None, **changes: Any) -> Path:
+    def make(rows: Any = ROWS, trust: Any = None, precision: str = "fp32", **changes: Any) -> Path:
         segment = {
             "arch": "resnet18_mlp",
             "iterations": 8,
@@ -102,15 +102,15 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             "class_weight_power": 0.5,
             "class_weight_max": 20.0,
             "val_every": 3,
-            "precision": "float32",
-            "threads": 1,
             "num_workers": 0,
             "memory_limit_mb": 100,
             "weights": None,
             "archs": {"resnet18_mlp": {"width": 8, "channels": 16}},
         }
         advent = {"weight": 0.01, "width": 4, "lr": 1e-3}
+        compute = {"precision": precision, "channels_last": True, "threads": 1}
         params = {"segment": segment | changes, "rows": rows, "trust": trust or {}}
+        params |= {"compute": compute}
         YAML().dump(params | {"adapt": {"advent": advent}}, tmp_path / "params.yaml")
         monkeypatch.chdir(tmp_path)
         return tmp_path

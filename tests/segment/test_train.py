@@ -133,7 +133,7 @@ def test_what_a_row_says_has_an_effect(
     assert not np.array_equal(described(before), described(train(root / "after", "row")))
 
 
-@pytest.mark.parametrize(("precision", "supervise"), [("float32", "all"), ("bfloat16", "eval")])
+@pytest.mark.parametrize(("precision", "supervise"), [("fp32", "all"), ("bf16", "eval")])
 def test_it_learns(workspace: Workspace, train: Train, precision: str, supervise: str) -> None:
     root = workspace(
         {"real": {"real": 4}},

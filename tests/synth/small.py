@@ -156,13 +156,12 @@ PALETTE = {
     "projection": "simplex",
     "seed": 0,
 }
+COMPUTE = {"precision": "fp32", "channels_last": False, "threads": 1}
+FAST = {"precision": "bf16", "channels_last": True, "threads": 1}
 TRAINING = {
     "seed": 0,
     "flip": True,
-    "autocast": False,
-    "channels_last": False,
     "processes": 1,
-    "threads": 1,
     "save_every": 2,
     "log_every": 2,
     "max_skipped": 10,
@@ -218,8 +217,9 @@ def paper_steps(num_pairs: int) -> list[tuple[int, int, int]]:
 
 
 def write_params(folder: Path, **sections: Any) -> str:
-    """Write params.yaml with small `palette` and `training`; JSON is YAML too."""
-    text = json.dumps({"palette": PALETTE, "training": TRAINING} | sections, indent=1)
+    """Write params.yaml with small `palette`, `compute` and `training`; JSON is YAML too."""
+    usual = {"palette": PALETTE, "compute": COMPUTE, "training": TRAINING}
+    text = json.dumps(usual | sections, indent=1)
     (folder / "params.yaml").write_text(text)
     return text
 

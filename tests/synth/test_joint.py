@@ -275,7 +275,8 @@ LEARNT["spade"] = {"num_images": 4, "batch_size": 4, "num_doublings": 3, "max_ch
 SHORT = {"num_images": 4, "warm_up_images": 0, "critic_width": 4}
 STILL = dict.fromkeys((key for key in small.JOINT if key.endswith("_lr")), 1e-30)
 SECTIONS = {
-    "training": small.TRAINING | {"autocast": True, "channels_last": True, "log_every": 1},
+    "compute": small.FAST,
+    "training": small.TRAINING | {"log_every": 1},
     "layouts": {
         "real": {},
         **{name: small.numbers(name, **LEARNT[name]) for name in ("semantic_palette", "cgan")},
@@ -290,7 +291,6 @@ SECTIONS = {
     "produce": {
         "batch_size": 2,
         "seed": 0,
-        "threads": 1,
         "repaint": {"num_layouts": 1, "num_images": 2},
     },
     "sets": {

@@ -12,6 +12,7 @@ import torch
 
 from data.pairs.manifest import StartsFrom
 from data.pairs.shards import PairSet
+from data.stage.compute import Compute
 from data.stage.errors import UserError
 from data.tools import verify
 from synth.making.engines import ENGINES, inline
@@ -23,7 +24,6 @@ PALETTE = SetParams(layouts="semantic_palette", painter="oasis", num_pairs=11)
 NUMBERS = {
     "batch_size": 2,
     "seed": 0,
-    "threads": 1,
     "repaint": {"num_layouts": 3, "num_images": 2},
     "pairs_per_shard": 4,
 }
@@ -41,6 +41,7 @@ def job_of(artifacts, folder, row=PALETTE, **numbers):
         "palette",
         row,
         ProduceParams(**NUMBERS | numbers),
+        Compute("cpu", "fp32", True, 1),
         train=artifacts / "train",
         artifacts=Artifacts(
             artifacts / "palette", artifacts / row.layouts, artifacts / row.painter
@@ -166,7 +167,8 @@ def test_what_a_worker_raises_reaches_the_user(artifacts, tmp_path):
 def test_the_stage_gathers_the_parts_and_leaves_nothing(artifacts, tmp_path, monkeypatch, whole):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(
-        "produce: {batch_size: 2, seed: 0, threads: 1, pairs_per_shard: 4, "
+        "compute: {precision: fp32, channels_last: true, threads: 1}\n"
+        "produce: {batch_size: 2, seed: 0, pairs_per_shard: 4, "
         "repaint: {num_layouts: 3, num_images: 2}}\n"
         "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 11}\n"
     )
@@ -191,7 +193,7 @@ def test_the_stage_gathers_the_parts_and_leaves_nothing(artifacts, tmp_path, mon
 def test_an_unknown_engine_lists_what_there_is(artifacts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text(
-        "produce: {batch_size: 2, seed: 0, threads: 1, engine: spark, "
+        "produce: {batch_size: 2, seed: 0, engine: spark, "
         "repaint: {num_layouts: 3, num_images: 2}}\n"
         "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 11}\n"
     )

@@ -17,7 +17,7 @@ from data.tools import verify
 
 pytestmark = pytest.mark.slow
 
-NUMBERS = "batch_size: 4, seed: 0, threads: 1, pairs_per_shard: 8"
+NUMBERS = "batch_size: 4, seed: 0, pairs_per_shard: 8"
 REPAINT = "repaint: {num_layouts: 3, num_images: 2}"
 
 
@@ -28,6 +28,7 @@ def start(artifacts: Path, root: Path, tmp_path: Path):
 
     def begin(engine: str, **environment: str) -> subprocess.Popen:
         (tmp_path / "params.yaml").write_text(
+            f"compute: {{precision: fp32, channels_last: true, threads: 1}}\n"
             f"produce: {{{NUMBERS}, {REPAINT}, {engine}}}\n"
             "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 60}\n"
         )

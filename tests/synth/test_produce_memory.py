@@ -22,7 +22,8 @@ def peak_memory(artifacts: Path, root: Path, folder: Path, num_pairs: int) -> in
     """Run the stage in a process of its own; return its largest resident size in kilobytes."""
     folder.mkdir()
     (folder / "params.yaml").write_text(
-        "produce: {batch_size: 16, seed: 0, threads: 1, "
+        "compute: {precision: fp32, channels_last: true, threads: 1}\n"
+        "produce: {batch_size: 16, seed: 0, "
         "pairs_per_shard: 256, repaint: {num_layouts: 3, num_images: 2}}\n"
         f"sets:\n  semi: {{layouts: real, painter: spade, num_pairs: {num_pairs}}}\n"
     )

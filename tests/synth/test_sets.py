@@ -129,7 +129,8 @@ def test_the_stage_writes_pairs_and_a_few_layouts_painted_several_times(
     monkeypatch.chdir(tmp_path)
     repaint = "{num_layouts: 3, num_images: 2}"
     (tmp_path / "params.yaml").write_text(
-        f"produce: {{batch_size: 2, seed: 0, threads: 1, repaint: {repaint}}}\n"
+        "compute: {precision: fp32, channels_last: true, threads: 1}\n"
+        f"produce: {{batch_size: 2, seed: 0, repaint: {repaint}}}\n"
         "sets:\n  palette: {layouts: semantic_palette, painter: oasis, num_pairs: 5}\n"
     )
     produce.main(

@@ -133,12 +133,12 @@ def project(labels, images, tmp_path_factory):
     return root
 
 
-def write_params(root, processes=1, images=8, lr=1e-3, autocast=False):
-    training = {"autocast": autocast, "channels_last": True, "processes": processes}
+def write_params(root, processes=1, images=8, lr=1e-3, precision="fp32"):
     levels = [[0, images, 4], [4, 8, 4]]
     small.write_params(
         root,
-        training=small.TRAINING | training | {"log_every": 1},
+        compute=small.FAST | {"precision": precision},
+        training=small.TRAINING | {"processes": processes, "log_every": 1},
         layouts={"semantic_palette": small.numbers("semantic_palette", lr=lr, levels=levels)},
     )
 

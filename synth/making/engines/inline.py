@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
+from data.stage.compute import default_device
 from synth.making.engines.worker import Step, make_parts
 from synth.making.parts import Job, Part
-from synth.training.session import default_device
 
 
 def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:

@@ -44,7 +44,7 @@ def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
     A worker that dies is replaced and its parts are made again. Raises what a worker raises, and
     `UserError` when workers die one after the other.
     """
-    number = min(job.numbers.workers or default_workers(job.numbers.threads), len(parts))
+    number = min(job.numbers.workers or default_workers(job.compute.threads), len(parts))
     left, deaths = deque(parts), 0
     crew = [_Worker(job, slot) for slot in range(number)]
     try:

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from data.stage.compute import default_device
 from data.stage.errors import UserError
 from data.stage.fingerprint import ROOT
 from synth.making import sets
 from synth.making.engines.worker import Step, make_parts
 from synth.making.parts import Job, Part
-from synth.training.session import default_device
 
 # How often Ray starts a dead actor again, and gives it its part again.
 MOST_RESTARTS = 3
@@ -79,12 +79,12 @@ def _connect(ray: Any) -> None:
 def _actors(ray: Any, job: Job, most: int) -> list[Any]:
     have = ray.cluster_resources()
     gpus = int(have.get("GPU", 0))
-    cpus = job.numbers.threads
+    cpus = job.compute.threads
     number = job.numbers.workers or gpus or int(have.get("CPU", 1)) // cpus
     if number < 1 or (gpus and number > gpus) or number * cpus > have.get("CPU", 0):
         raise UserError(
             f"the Ray cluster has {have.get('CPU', 0):.0f} CPUs and {gpus} GPUs; {number or 1} "
-            f"workers of produce.threads {cpus} need more: lower produce.workers or produce.threads"
+            f"workers of compute.threads {cpus} need more: lower produce.workers or compute.threads"
         )
     options = {
         "num_cpus": cpus,
