@@ -47,17 +47,15 @@ bench-train: .venv/installed  ## compare the training loop with a plain one, int
 bench-produce: .venv/installed  ## compare production with a plain loop, into docs/benchmarks.md
 	$(BIN)/python -m bench.produce
 
-repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name)
+repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name, WORKERS=n)
 	$(BIN)/python -m flows.clone.workspace
 	$(if $(PRESET),$(BIN)/python -m data.tools.preset $(PRESET))
-	$(BIN)/dvc repro
+	$(BIN)/python -m bench.estimate $(if $(WORKERS),--workers $(WORKERS))
+	$(BIN)/python -m flows.pipeline $(if $(WORKERS),--workers $(WORKERS))
 	@echo "report: $(CURDIR)/evaluate/report.html"
 
-poster: .venv/installed  ## every row of the Semantic Palette poster, small, two stages at a time (WORKERS=n)
-	$(BIN)/python -m flows.clone.workspace
-	$(BIN)/python -m data.tools.preset poster
-	$(BIN)/python -m flows.pipeline --workers $(or $(WORKERS),2)
-	@echo "report: $(CURDIR)/evaluate/report.html"
+poster:  ## every row of the Semantic Palette poster, small (WORKERS=n)
+	$(MAKE) repro PRESET=poster
 
 endurance: .venv/installed  ## kill the flow at random moments, compare with a run in peace (PRESET=name, KILLS=n)
 	$(BIN)/python -m bench.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))

@@ -35,6 +35,12 @@ def places(
     return [visible[gpu] for gpu in gpus]
 
 
+def beside(threads: int, cores: int | None = None) -> int:
+    """Return how many stages of so many threads run beside each other without waiting."""
+    there = len(os.sched_getaffinity(0)) if cores is None else cores
+    return max(1, min(there // max(threads, 1), MAX_PLACES))
+
+
 def _listed() -> list[str]:
     """Return the devices that the driver lists, none on a machine without a driver."""
     if shutil.which("nvidia-smi") is None:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from prefect import flow, get_run_logger
+from ruamel.yaml import YAML
 
 from flows import devices
 from flows.clone.workspace import occupied
@@ -38,8 +39,15 @@ def experiment(
     there. `root` is the repository; None means the one this file lies in.
     """
     log = get_run_logger()
-    places = devices.places(workers, gpus)
-    with occupied(Path(root) if root else ROOT, log, shared=share) as workspace:
+    folder = Path(root) if root else ROOT
+    fitting = devices.beside(threads_of(folder))
+    if gpus is None and workers > fitting:
+        log.warning(
+            "%s stages of %s threads would wait for each other on these cores: %s at a time",
+            *(workers, threads_of(folder), fitting),
+        )
+    places = devices.places(min(workers, fitting), gpus)
+    with occupied(folder, log, shared=share) as workspace:
         graph = read_graph(workspace.root)
         if share:
             fetch_runs(workspace.root)
@@ -49,10 +57,20 @@ def experiment(
             publish(log, "report", report, description=str(REPORT))
 
 
+def threads_of(root: Path) -> int:
+    """Return the CPU threads of a stage, `compute.threads` of params.yaml, else 1."""
+    file = root / "params.yaml"
+    sections = YAML(typ="safe", pure=True).load(file.read_text()) if file.is_file() else None
+    threads = ((sections or {}).get("compute") or {}).get("threads", 1)
+    return threads if isinstance(threads, int) else 1  # a stage says what is wrong with it
+
+
 def main() -> None:
     """Run the flow here and now, without a work pool."""
     parser = argparse.ArgumentParser(description="bring every stage of dvc.yaml up to date")
-    parser.add_argument("--workers", type=int, default=1, help="stages at a time (default: 1)")
+    fitting = devices.beside(threads_of(ROOT))
+    told = f"stages at a time (default: as many as have compute.threads cores, here {fitting})"
+    parser.add_argument("--workers", type=int, default=fitting, help=told)
     parser.add_argument("--gpus", type=int, nargs="+", help="one stage at a time on each of these")
     parser.add_argument("--stages", nargs="+", help="only these stages and what they need")
     parser.add_argument("--share", action="store_true", help="share stages by the DVC remote")

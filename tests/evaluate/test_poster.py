@@ -128,10 +128,14 @@ def test_the_presets_report_every_row_of_the_poster(root, name):
     assert asked <= {name for name, row in alone.items() if row in report["once"]}
 
 
-def test_make_poster_merges_the_preset_and_runs_two_stages_at_a_time(root):
+def test_make_poster_merges_the_preset_and_says_how_long_it_will_take(root):
     make = ["make", "--dry-run", "--no-print-directory", "poster"]
     environment = {key: value for key, value in os.environ.items() if key != "MAKEFLAGS"}
     shown = subprocess.run(
         make, cwd=root, capture_output=True, text=True, check=True, env=environment
     ).stdout
-    assert shown.index("data.tools.preset poster") < shown.index("flows.pipeline --workers 2")
+    assert (
+        shown.index("data.tools.preset poster")
+        < shown.index("bench.estimate")
+        < shown.index("flows.pipeline")
+    )

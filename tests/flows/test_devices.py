@@ -2,7 +2,7 @@
 
 import pytest
 
-from flows.devices import places
+from flows.devices import beside, places
 
 
 def test_devices_are_those_that_the_worker_sees() -> None:
@@ -26,3 +26,10 @@ def test_devices_that_are_not_there_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=words):
         places(1, gpus, visible)
+
+
+@pytest.mark.parametrize(
+    ("threads", "cores", "stages"), [(1, 2, 2), (2, 2, 1), (2, 5, 2), (4, 2, 1), (1, 1, 1)]
+)
+def test_stages_beside_each_other_have_a_core_for_every_thread(threads, cores, stages) -> None:
+    assert beside(threads, cores) == stages
