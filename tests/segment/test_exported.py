@@ -35,7 +35,7 @@ def folder(artifacts: Path, tmp_path: Path) -> Path:
     """A set of pairs and real val and test pairs, exported, then moved elsewhere."""
     real = artifacts / "real"
     out = tmp_path / "out"
-    export.main(artifacts / "pairs/semi", out, to="mmseg", val=real / "val", test=real / "test")
+    export.main([artifacts / "pairs/semi"], out, to="mmseg", val=real / "val", test=real / "test")
     return Path(shutil.move(out, tmp_path / "moved"))
 
 
