@@ -282,6 +282,25 @@ def test_kept_pixels_are_the_parents_and_the_edit_is_painted_as_ever(folder, lay
         assert 0 < share < 1, "nothing is painted, or nothing is kept"
 
 
+def test_a_painter_is_told_of_the_pixels_that_stay(folder):
+    asked = []
+
+    class Painter:
+        def sample(self, nets, request, rngs):
+            asked.append(request)
+            return torch.zeros(len(rngs), 3, *SIZE)
+
+    for keep in (False, True):
+        row = ROWS["partial"].model_copy(update={"keep": keep})
+        pairs = drawing.make_pairs(replace(load(folder, "partial", row), painter=Painter()), [3], 5)
+    assert asked[0].around is None
+    (pair,), around = pairs, asked[1].around
+    parent = next(p for p in PairSet(folder / "train").pairs() if p.id == pair.parent)
+    np.testing.assert_array_equal(around.mask[0].numpy(), ~pair.edited)
+    shown = ((around.image[0].permute(1, 2, 0) + 1) * 127.5).round().byte()
+    np.testing.assert_array_equal(shown.numpy(), parent.image)
+
+
 @pytest.mark.parametrize("name", ["semi", "palette"])
 def test_nothing_is_kept_where_layouts_are_no_edits(folder, name):
     row = ROWS[name].model_copy(update={"keep": True})
