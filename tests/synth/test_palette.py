@@ -11,6 +11,7 @@ from data.pairs.shards import ShardWriter
 from data.stage.errors import UserError
 from synth.palettes.palette import MODEL_FILE, PaletteModel, fit, most_components, project
 from synth.stages import fit_palette
+from tests.synth import small
 
 
 def fitted(shares, projection="simplex", max_components=4, min_share=1e-4, seed=0):
@@ -148,7 +149,7 @@ def test_stage_writes_the_curve_and_the_names(tmp_path, monkeypatch):
             label = rng.integers(0, 3, (8, 16)).astype(np.uint8)
             writer.write(Pair(f"{number}", np.zeros((8, 16, 3), np.uint8), label, "real"))
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "params.yaml").write_text("palette: {max_components: 2, seed: 1}\n")
+    small.write_params(tmp_path, palette=small.PALETTE | {"max_components": 2, "seed": 1})
     fit_palette.main(train=train, out=tmp_path / "palette")
     report = json.loads((tmp_path / "palette" / "palette.json").read_text())
     assert report["classes"] == list("abcd") and report["seed"] == 1
