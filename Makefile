@@ -13,7 +13,7 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-data bench-produce bench-train repro poster endurance publish
+.PHONY: help venv check fix test test-slow bench-compute bench-data bench-produce bench-train repro poster endurance publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -43,6 +43,9 @@ bench-data: .venv/installed  ## compare the loader with MMSegmentation's, into d
 
 bench-train: .venv/installed  ## compare the training loop with a plain one, into docs/benchmarks.md
 	$(BIN)/python -m bench.train
+
+bench-compute: .venv/installed  ## time precision and memory layout on this machine, into docs/benchmarks.md
+	$(BIN)/python -m bench.compute
 
 bench-produce: .venv/installed  ## compare production with a plain loop, into docs/benchmarks.md
 	$(BIN)/python -m bench.produce
