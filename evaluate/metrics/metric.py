@@ -41,7 +41,7 @@ class Scored:
     """A set of synthetic pairs: all of them, the `rows` that are looked at, and who looks.
 
     `repainted` holds images of few layouts, each painted several times; without `inception` there
-    is not FID.
+    is no FID.
     """
 
     pairs: PairSet
