@@ -3,8 +3,8 @@
 Every phase of a step of params.yaml runs forward and backward on tensors without content, at full
 size and batch; the multiply-adds of convolutions and matrix products are summed, gradient penalties
 and their second derivatives included. Nothing is trained and no dataset is needed. Left out are
-what is no such product (norms, Adam, averages), loading, the measures after a training, and the val
-layouts that a joint paints for its score.
+norms, Adam, averages, loading, the measures after a training, and the val layouts that a joint
+paints for its score.
 """
 
 import dataclasses

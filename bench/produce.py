@@ -221,7 +221,7 @@ def timed(make: Callable[[], None]) -> tuple[float, float]:
 def compare_workers(job: Job, rounds: int, advance: Advance) -> list[float]:
     """Return, for every round, pairs per second of two workers over twice that of one.
 
-    Each worker's rate is taken from its first batch to its last: starting is no production.
+    Each worker's rate is taken from its first batch to its last: starting is not production.
     """
     job = replace(job, compute=replace(job.compute, precision="bf16"))
     found = []

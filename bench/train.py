@@ -131,7 +131,7 @@ def shortened(method: Any, times: int) -> Any:
 def timed(train: Callable[[Watched], Any], method: Any, stream: Stream) -> Run:
     """Run one training and time its steps, without what comes before the first or after the last.
 
-    A later batch belongs to the renewal of statistics, which is no step.
+    A later batch belongs to the renewal of statistics, which is not a step.
     """
     watched = Watched(method, stream)
     train(watched)

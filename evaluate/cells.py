@@ -105,7 +105,7 @@ def sums_of(matrices: np.ndarray, eval_ids: Sequence[int]) -> np.ndarray:
     """Return hit, truth, union, union over all classes of matrices, `[..., C, C]` -> `[..., 4, C]`.
 
     All four are sums over pixels, so those of several images are added up. The union of an eval
-    class leaves out pixels whose ground truth is no eval class.
+    class leaves out pixels whose ground truth is not an eval class.
     """
     evaluated = np.zeros(matrices.shape[-1], bool)
     evaluated[list(eval_ids)] = True

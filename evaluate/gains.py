@@ -82,7 +82,7 @@ def measure(cells: Mapping[str, Sequence[Cell]], split: Split) -> Measured:
 def gains_of(measured: Measured, alone: Collection[str] = ()) -> list[Gain]:
     """Compare every row with each baseline and with the better of the two, paired by seed.
 
-    Rows that are `alone`, without real pairs, are no competitors: they are judged by themselves.
+    Rows that are `alone`, without real pairs, do not compete: they are judged by themselves.
     """
     drawn: dict[str, np.ndarray] = {}
     draws = draw(len(measured.split.groups), max(map(len, measured.seeds.values())))

@@ -66,7 +66,7 @@ def records_of(row: str, scored: Mapping[str, Any]) -> list[Json]:
 
 
 def means(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the numbers that are no cell's, by row and metric: a pivot of the tidy table."""
+    """Return the numbers that are not a cell's, by row and metric: a pivot of the tidy table."""
     chosen = table[table["seed"].isna() & table["class"].isna()]
     return chosen.pivot_table(index="row", columns="metric", values="value", sort=False)
 

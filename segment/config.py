@@ -25,7 +25,7 @@ class Config(Params):
     per_batch: PerBatch
     seam: int = Field(ge=0)
     num_slices: int = Field(ge=1)
-    learning_rate: float = Field(gt=0)
+    lr: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     crop: tuple[float, float]
     flip: float = Field(ge=0, le=1)

@@ -119,7 +119,7 @@ def shipped(name: str) -> Mapping[str, Any]:
         raise UserError(f"MMSegmentation ships no config {wanted!r}; near it: {', '.join(near)}")
     config = Config.fromfile(known[wanted])
     if "decode_head" not in config.model:
-        raise UserError(f"{name} is no encoder-decoder; take a config with a `decode_head`")
+        raise UserError(f"{name} is not an encoder-decoder; take a config with a `decode_head`")
     return config.model.to_dict()
 
 
@@ -142,7 +142,7 @@ def load_backbone(model: nn.Module, path: Path) -> int:
     `backbone.`; tensors without a place, a classifier for example, are left out.
     """
     if not path.is_file():
-        raise UserError(f"segment.weights: {path} is no file")
+        raise UserError(f"segment.weights: {path} is not a file")
     if path.suffix == ".safetensors":
         found = load_file(path)
     else:
@@ -191,7 +191,7 @@ def fit(
     equal weights.
     """
     iterations = len(batches)
-    optimizer = {"type": "AdamW", "lr": config.learning_rate, "weight_decay": config.weight_decay}
+    optimizer = {"type": "AdamW", "lr": config.lr, "weight_decay": config.weight_decay}
     runner = Runner(
         model=model,
         work_dir=str(work_dir),

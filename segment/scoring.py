@@ -47,7 +47,7 @@ class Curves:
         if not math.isfinite(loss):
             raise UserError(
                 f"the segmenter's loss is {loss} at iteration {iteration}; lower "
-                "segment.learning_rate or set compute.precision to fp32"
+                "segment.lr or set compute.precision to fp32"
             )
         self._window.append(loss)
         last = iteration == self._iterations

@@ -126,9 +126,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{file} is no manifest: {where}: {first['msg']}") from None
+        raise UserError(f"{file} is not a manifest: {where}: {first['msg']}") from None
     except UserError as error:
-        raise UserError(f"{file} is no manifest: {error}") from None
+        raise UserError(f"{file} is not a manifest: {error}") from None
     _check(folder, file, parsed)
     return manifest
 
@@ -146,7 +146,7 @@ def _check(folder: Path, file: Path, manifest: Manifest) -> None:
     strange = [name for name in names if not SHARD_NAME.fullmatch(name)]
     if strange:
         raise UserError(
-            f"{file} lists {strange[0][:80]!r}, which is no name of a shard "
+            f"{file} lists {strange[0][:80]!r}, which is not the name of a shard "
             f"({shard_name('<prefix>', 0)}); it was not written by this program, make the set again"
         )
     if len(set(names)) < len(names):

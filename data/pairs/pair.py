@@ -13,7 +13,7 @@ from PIL import Image
 from data.pairs.classes import IGNORE
 from data.stage.errors import UserError
 
-# What Pillow raises for content that is no image, besides its own errors.
+# What Pillow raises for content that is not an image, besides its own errors.
 _UNREADABLE = (
     OSError,
     SyntaxError,
@@ -109,4 +109,4 @@ def _decode(
         raise
     except _UNREADABLE as error:
         reason = " ".join(str(error).split())[:100]
-        raise UserError(f"is no intact {' or '.join(formats)} ({reason})") from None
+        raise UserError(f"is not an intact {' or '.join(formats)} ({reason})") from None

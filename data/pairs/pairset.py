@@ -79,7 +79,7 @@ class PairSet:
     def arrays(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         """Return image uint8 `[H, W, 3]` and label uint8 `[H, W]` of one pair, nothing else.
 
-        A picture that is damaged or has another size, and a label with ids that are no class, is
+        A picture that is damaged or has another size, and a label with ids that are not classes, is
         a `UserError` that names shard and pair.
         """
         image, label = self.encoded(row, ("image", "label"))

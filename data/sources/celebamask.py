@@ -19,8 +19,8 @@ Known traps:
 * The split is CelebA's, through CelebA-HQ-to-CelebA-mapping.txt, which comes with and without a
   header. Its column orig_idx counts from 0, CelebA's partition counts files from 1: the file name
   is what is compared. 24,183 train, 2,993 val, 2,824 test.
-* `null` is whatever nobody marked: background, hands, bodies. It is no part, so it does not count
-  in mIoU (in mIoU* it does); no official evaluation says otherwise. The price: a part that is
+* `null` is whatever nobody marked: background, hands, bodies. It is not a part, so it counts
+  in mIoU* and not in mIoU; no official evaluation says otherwise. The price: a part that is
   predicted over null costs nothing in mIoU.
 * Several faces are of one person, in train and val alike: identities are not in this release.
 """
@@ -93,7 +93,7 @@ class Config(Params):
     @model_validator(mode="after")
     def _shares_fit(self) -> "Config":
         if min(self.share.values(), default=0) <= 0 or sum(self.share.values()) > 1 + 1e-6:
-            raise ValueError("`share` must be > 0 for each split, together at most 1")
+            raise ValueError("`share` of each split must be above 0, and all together at most 1")
         return self
 
 
@@ -188,7 +188,7 @@ def _parts(folder: Path) -> dict[str, tuple[Path, ...]]:
         digits, _, part = file.stem.partition("_")
         if part not in _PARTS:
             raise UserError(
-                f"{file} is no mask of a part; parts are {', '.join(_PARTS)}; rename or remove it"
+                f"{file} is not the mask of a part; parts: {', '.join(_PARTS)}; rename or remove it"
             )
         masks = found.setdefault(_number(digits, file), {})
         if part in masks:

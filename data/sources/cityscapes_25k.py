@@ -12,7 +12,7 @@ Known traps:
 * Beside every auto-label lies *_leftImg8bit_prob.png, the probability of the prediction times 255:
   no labels. NVIDIA leaves out pixels below 0.5, Semantic Palette keeps them all, as is the default
   here (`min_probability: 0`).
-* refinement_final/train_extra/tmp is no city.
+* refinement_final/train_extra/tmp is not a city.
 * troisdorf_000000_000073 is broken in the release, a black frame; it has an auto-label.
 * Sorted by path, refinement_final comes before or after gtFine by chance of the folder's name:
   pairs are made by stem, fine and extra apart.

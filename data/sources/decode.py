@@ -77,7 +77,7 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
     """Decode a label file, upright, and return what `convert` makes of the picture.
 
     Raises `UserError` when the format may have changed values (JPEG, WebP), when a channel has 16
-    bits in a colour image (the decoder would drop 8 of them), when its colours are no RGB, or when
+    bits in a colour image (the decoder would drop 8 of them), when its colours are not RGB, or when
     transparency carries meaning.
     """
 
@@ -145,7 +145,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     """Open an image file of an accepted format and size; every fault of it is a `UserError`."""
     try:
         if not path.is_file():
-            raise UserError(f"{path} is no regular file; replace or remove it")
+            raise UserError(f"{path} is not a regular file; replace or remove it")
         if path.stat().st_size > MAX_BYTES:
             raise UserError(
                 f"{path} has more than {MAX_BYTES >> 20} MiB; scale it down or cut it up"

@@ -87,8 +87,8 @@ def glob_listed(root: Path, pattern: str, key: str) -> list[Listed]:
     reason = "it is empty" if not path.parts else "it leaves the root" if _leaves(path) else ""
     if reason:
         raise UserError(
-            f"{key} = {pattern!r} is no pattern of files below {root} ({reason}); write one such "
-            "as photos/*.jpg"
+            f"{key} = {pattern!r} is not a pattern of files below {root} ({reason}); write one "
+            "such as photos/*.jpg"
         )
     files = walk(root, str(path))
     if not files:

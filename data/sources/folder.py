@@ -39,9 +39,9 @@ class Config(Labels):
     folders too: those that the patterns' wildcards stand for. Names that differ in case alone
     belong together where no others do. Mask values are ids in one channel (0/255 masks too) when
     class values are numbers, and what the masks show when they are triples: see
-    `masks.encodings`. `unlabelled` values that are no class become the class `void`, which is then
-    appended and does not count in mIoU. Masks of one class each: see `masks.parts`; `pairing` by
-    `number` is for masks that are named by tasks.
+    `masks.encodings`. `unlabelled` values that are not a class become the class `void`, which is
+    then appended and does not count in mIoU. Masks of one class each: see `masks.parts`;
+    `pairing` by `number` is for masks that are named by tasks.
 
     `alpha` says what becomes of the alpha channel of an image: `ignore` keeps the colours as they
     are stored, `black` and `white` lay the image on that.

@@ -70,7 +70,7 @@ def group_of(file: PurePath, rule: str, suffix: str = "") -> str:
         pattern = re.compile(nfc(rule))
     except re.error as error:
         raise UserError(
-            f"dataset.folder.group_by = {rule!r} is no regular expression ({error}); write "
+            f"dataset.folder.group_by = {rule!r} is not a regular expression ({error}); write "
             "`parent`, or a pattern with one group in parentheses"
         ) from None
     if pattern.groups != 1:
@@ -101,7 +101,7 @@ def by_list(path: Path, keys: Mapping[str, str], images: str, key: str = "list")
     try:
         lines = content.decode("utf-8-sig").split("\n")
     except UnicodeDecodeError:
-        raise UserError(f"{path} is no UTF-8 text; write one name a line") from None
+        raise UserError(f"{path} is not UTF-8 text; write one name a line") from None
     folded: dict[str, set[str]] = defaultdict(set)
     for name, pair in keys.items():
         folded[name.casefold()].add(pair)
@@ -118,7 +118,7 @@ def by_list(path: Path, keys: Mapping[str, str], images: str, key: str = "list")
             unknown.append(line)
     if unknown:
         more = f" ({len(unknown)} such lines: {some(unknown)})" if len(unknown) > 1 else ""
-        raise UserError(f"{path} lists {unknown[0]!r}, which is no image of {images}{more}")
+        raise UserError(f"{path} lists {unknown[0]!r}, which is not an image of {images}{more}")
     return found
 
 
@@ -130,7 +130,9 @@ def _forms(name: str) -> tuple[str, ...]:
 def _check_shares(shares: Mapping[str, float]) -> None:
     total = sum(shares.values())
     if min(shares.values(), default=0) <= 0 or total > 1 + 1e-6:
-        raise UserError(f"dataset.folder.share adds up to {total:g}; shares are > 0, together <= 1")
+        raise UserError(
+            f"dataset.folder.share adds up to {total:g}; each must be above 0, and all at most 1"
+        )
 
 
 def _pack(

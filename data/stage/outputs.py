@@ -69,7 +69,7 @@ def require_ours(out: Path, mark: str) -> None:
             raise UserError(f"{above} is a file, so {out} cannot be made; write somewhere else")
         return
     if out.is_symlink() or not out.is_dir():
-        raise UserError(f"{out} is no folder; remove it yourself or write somewhere else")
+        raise UserError(f"{out} is not a folder; remove it yourself or write somewhere else")
     inside = sorted(out.iterdir())
     foreign = [entry for entry in inside if not (entry / mark).is_file()]
     if foreign and not (out / mark).is_file():

@@ -133,7 +133,7 @@ def _below_one_root(images: str, masks: str) -> tuple[Path, str, str]:
     fixed = [fixed_part(path.as_posix(), Path()) for path in patterns]
     for path, pattern in zip(fixed, patterns, strict=True):
         if not path.is_dir():
-            raise UserError(f"{path} is no folder, in {str(pattern)!r}; correct the glob")
+            raise UserError(f"{path} is not a folder, in {str(pattern)!r}; correct the glob")
     root = Path(os.path.commonpath(fixed)) if all(str(p) != "." for p in fixed) else Path()
     below = [Path(os.path.relpath(path, root)).as_posix() for path in patterns]
     here = Path.cwd().resolve()

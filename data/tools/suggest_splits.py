@@ -16,7 +16,7 @@ SPLITS = {"train": ("train", "training"), "val": ("val", "valid", "validation"),
 PATTERNS = (r"([^/]+)[_-][0-9]+$", r"([^/_-]+)[_-][^/]*$")
 MIN_GROUPS = 3
 ENOUGH_FOR_TEST = 100
-# More text files than these are no lists of images: one for each image, perhaps.
+# More text files than these are not lists of images: one for each image, perhaps.
 MAX_LISTS, MAX_BYTES = 100, 2**26
 
 
@@ -105,7 +105,7 @@ def split_rule(
     shown = ", ".join(groups[:4]) + (", ..." if len(groups) > 4 else "")
     note = (
         f"the names show {len(groups)} groups ({shown}), each of which stays in one split; if they "
-        "are no videos, places or patients but kinds of image, set `split: share`"
+        "are not videos, places or patients but kinds of image, set `split: share`"
     )
     lines = [
         f"    # Whole groups go to one split: {len(groups)} were found. `share` cuts anywhere.",

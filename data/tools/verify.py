@@ -94,7 +94,7 @@ def _strangers(path: Path, manifest: Manifest) -> Iterator[str]:
     known = {MANIFEST, *(entry.name for entry in manifest.shards)}
     for file in sorted(path.iterdir()):
         if file.name not in known:
-            yield f"{file.name!r}: is no part of the set; the manifest does not know it"
+            yield f"{file.name!r}: is not part of the set; the manifest does not know it"
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def end_stages(root: Path, log: Log, stage: str | None = None) -> None:
     log.warning(f"ending {len(processes)} processes still alive of {', '.join(names)}")
     for sign in (signal.SIGTERM, signal.SIGKILL):
         for process in processes:
-            with _gone_is_fine():
+            with _missing_ok():
                 process.send_signal(sign)
         processes = _alive_after(processes, GRACE)
 
@@ -152,7 +152,7 @@ def _is_alive(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def _gone_is_fine() -> Iterator[None]:
+def _missing_ok() -> Iterator[None]:
     try:
         yield
     except psutil.NoSuchProcess:

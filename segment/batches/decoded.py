@@ -27,7 +27,7 @@ class DecodedFile:
         pixels = height * width
         length = num_pairs * pixels * BYTES_PER_PIXEL
         with tempfile.TemporaryFile(dir=folder) as file:
-            # a page that finds no room when it is written would end the process without a word
+            # writing to a mapped page on a full disk raises SIGBUS; reserve the space first
             os.posix_fallocate(file.fileno(), 0, length)
             content = np.frombuffer(mmap.mmap(file.fileno(), length), np.uint8)
         content = content.reshape(num_pairs, BYTES_PER_PIXEL * pixels)

@@ -71,7 +71,9 @@ class Config(GrownParams):
     @classmethod
     def _shares(cls, masks: dict[MaskKind, float]) -> dict[MaskKind, float]:
         if min(masks.values(), default=-1) < 0 or abs(sum(masks.values()) - 1) > 1e-6:
-            raise ValueError("shares of band, classes and switch are 0 or more and sum to 1")
+            raise ValueError(
+                "fractions of band, classes and switch must be 0 or more and add up to 1"
+            )
         return masks
 
 

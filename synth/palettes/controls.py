@@ -12,7 +12,7 @@ from data.stage.params import Params
 from synth.palettes.palette import PaletteModel
 
 NUM_TRIES = 256
-"""Palettes drawn for one pair before the law of real palettes is said to have none like it."""
+"""Palettes drawn for one pair before giving up: the law of real palettes has none like it."""
 
 
 class Controls(Params):
@@ -138,4 +138,4 @@ def _check_names(controls: Controls) -> None:
 def _check_shares(key: str, shares: dict[str, float]) -> None:
     wrong: Sequence[str] = [f"{k}: {v:g}" for k, v in shares.items() if not 0 < v < 1]
     if wrong:
-        raise UserError(f"{key} {', '.join(wrong)} is no share; shares are above 0 and below 1")
+        raise UserError(f"{key} {', '.join(wrong)} must be above 0 and below 1")

@@ -40,7 +40,7 @@ def update(
 
 
 def _buffers(net: nn.Module) -> Iterator[Tensor]:
-    """Yield the buffers that are no statistics."""
+    """Yield the buffers that are not statistics."""
     for module in net.modules():
         if not isinstance(module, STATISTICS):
             yield from module.buffers(recurse=False)

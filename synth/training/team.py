@@ -41,7 +41,7 @@ class Team:
         return self.rank == 0
 
     def share(self, batch_size: int) -> int:
-        """Return how many pairs of a batch one process has; `UserError` where that is no number."""
+        """Return how many pairs of a batch one process has; `UserError` where a rest is left."""
         if batch_size % self.count:
             raise UserError(
                 f"a batch of {batch_size} pairs cannot be shared by {self.count} processes; choose "
@@ -111,10 +111,11 @@ def run_in(count: int, main: Callable[..., None], flags: Mapping[str, Any]) -> N
 def _start(count: int, main: Callable[..., None], flags: Mapping[str, Any]) -> None:
     for backend in ("GLOO", "NCCL"):
         os.environ.setdefault(f"{backend}_SOCKET_IFNAME", "lo")
-    logging.getLogger(mp.spawn.__module__).setLevel(logging.ERROR)  # tells whom it ends
+    # it logs every process that it terminates; that is expected here
+    logging.getLogger(mp.spawn.__module__).setLevel(logging.ERROR)
     messages = mp.get_context("spawn").SimpleQueue()
     with tempfile.TemporaryDirectory() as folder:
-        # Daemons are ended when this process ends, and by the kernel when it is shot.
+        # Daemons end with this process; the kernel ends them when it is killed (SIGKILL).
         members = mp.start_processes(
             _member,
             (count, Path(folder, "store"), messages, main, flags),

@@ -14,7 +14,7 @@ def test_confusion_counts_rows_as_ground_truth_and_leaves_ignore_out():
 
 
 def test_the_two_means_of_a_matrix_with_a_void_class():
-    # classes road, car, person, void; void (3) is no eval class, person has no ground truth
+    # classes road, car, person, void; void (3) is not an eval class, person has no ground truth
     matrix = np.array([[50, 5, 0, 5], [10, 20, 0, 0], [0, 0, 0, 0], [8, 2, 4, 6]])
     found = scores(matrix, (0, 1, 2))
     # eval classes: void rows are left out of the columns, void predictions are errors

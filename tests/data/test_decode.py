@@ -293,9 +293,9 @@ def test_other_formats_and_special_files_are_refused(tmp_path) -> None:
     (tmp_path / "p.eps").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
     refused(decode.read_image, tmp_path / "p.eps", "not readable as PNG")
     os.mkfifo(tmp_path / "pipe.png")
-    refused(decode.read_image, tmp_path / "pipe.png", "is no regular file")
+    refused(decode.read_image, tmp_path / "pipe.png", "is not a regular file")
     (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
-    refused(decode.read_image, tmp_path / "loop.png", "is no regular file")
+    refused(decode.read_image, tmp_path / "loop.png", "is not a regular file")
 
 
 def test_broken_metadata_does_not_warn(tmp_path) -> None:

@@ -36,7 +36,7 @@ def test_hidden_files_folders_and_circles_are_left_out(tmp_path) -> None:
 @pytest.mark.parametrize("pattern", ["/etc/*.png", "", "../*.png", "a/../../*.png"])
 def test_patterns_that_are_none_are_refused(tmp_path, pattern) -> None:
     with pytest.raises(
-        UserError, match=r"dataset\.folder\.images = .* is no pattern of files"
+        UserError, match=r"dataset\.folder\.images = .* is not a pattern of files"
     ) as e:
         glob_files(tmp_path, pattern, "dataset.folder.images")
     assert "\n" not in str(e.value)

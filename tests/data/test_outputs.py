@@ -84,7 +84,7 @@ def test_a_folder_that_no_run_wrote_is_not_replaced(tmp_path):
     write_text(out / "thesis.txt", "years")
     with pytest.raises(UserError, match=r"holds 'thesis\.txt', which no run of this stage wrote"):
         require_ours(out, "manifest.json")
-    with pytest.raises(UserError, match="is no folder"):
+    with pytest.raises(UserError, match="is not a folder"):
         require_ours(out / "thesis.txt", "manifest.json")
     with pytest.raises(UserError, match=r"thesis\.txt is a file, so .* cannot be made"):
         require_ours(out / "thesis.txt" / "set", "manifest.json")

@@ -107,7 +107,7 @@ def refused(match: str, act: Callable[[], Any]) -> None:
 def test_a_name_that_is_no_shard_of_the_folder_is_refused(tmp_path: Path, name: str) -> None:
     write(tmp_path / "set")
     reseal(tmp_path / "set", lambda manifest: manifest["shards"][0].update(name=name))
-    refused(r"manifest\.json lists .* no name of a shard", lambda: PairSet(tmp_path / "set"))
+    refused(r"manifest\.json lists .* not the name of a shard", lambda: PairSet(tmp_path / "set"))
 
 
 def test_links_and_pipes_are_not_followed(tmp_path: Path) -> None:
@@ -254,15 +254,15 @@ GREY = np.zeros(SIZE, np.uint8)
 @pytest.mark.parametrize(
     ("column", "content", "fact"),
     [
-        ("image", bomb(60_000, 60_000), "is no intact PNG or JPEG or WEBP"),
-        ("image", bomb(12_000, 9_000), "is no intact PNG or JPEG or WEBP"),
+        ("image", bomb(60_000, 60_000), "is not an intact PNG or JPEG or WEBP"),
+        ("image", bomb(12_000, 9_000), "is not an intact PNG or JPEG or WEBP"),
         ("image", bomb(24, 17), "is 24x17 pixels, the set 24x16"),
-        ("image", png(np.zeros((*SIZE, 3), np.uint8))[:-30], "is no intact"),
+        ("image", png(np.zeros((*SIZE, 3), np.uint8))[:-30], "is not an intact"),
         ("image", png(np.zeros((*SIZE, 4), np.uint8)), "has the mode RGBA"),
         ("image", png(GREY.astype(np.uint16)), "has the mode I;16"),
-        ("image", b"", "is no intact"),
-        ("image", b"GIF89a" + bytes(100), "is no intact"),
-        ("label", png(GREY, "JPEG"), "is no intact PNG"),
+        ("image", b"", "is not an intact"),
+        ("image", b"GIF89a" + bytes(100), "is not an intact"),
+        ("label", png(GREY, "JPEG"), "is not an intact PNG"),
         ("label", png(np.zeros((*SIZE, 3), np.uint8)), "has the mode RGB"),
         ("label", png(GREY + 2), "ids that are none of the 2 classes"),
         ("label", None, "is missing"),

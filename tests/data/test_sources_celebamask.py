@@ -137,7 +137,9 @@ def test_shares_need_no_mapping(celebamask) -> None:
     assert faces(celebamask, config) == drawn
     others = [source.Config(split="share", share=config.share, seed=seed) for seed in range(1, 5)]
     assert any(faces(celebamask, other) != drawn for other in others)
-    with pytest.raises(ValidationError, match=r"must be > 0 for each split, together at most 1"):
+    with pytest.raises(
+        ValidationError, match=r"of each split must be above 0, and all together at most 1"
+    ):
         source.Config(split="share", share={"train": 0.9, "val": 0.3})
 
 
@@ -145,7 +147,9 @@ def test_files_that_do_not_belong_are_named(celebamask, files) -> None:
     anno = celebamask / "CelebAMask-HQ-mask-anno"
     mask = np.zeros((32, 32), np.uint8)
     files.save(anno / "0" / "00000_beard.png", mask)
-    with pytest.raises(UserError, match=r"00000_beard\.png is no mask of a part; parts are skin,"):
+    with pytest.raises(
+        UserError, match=r"00000_beard\.png is not the mask of a part; parts: skin,"
+    ):
         faces(celebamask)
     (anno / "0" / "00000_beard.png").unlink()
     files.save(anno / "1" / "00000_skin.png", mask)

@@ -130,7 +130,7 @@ def test_split_by_list(folder, files) -> None:
     found = split_of(source.find(folder, ["train", "val"], config))
     assert found == {"train": ["p00", "p01"], "val": ["p05"]}
     (folder / "val.txt").write_text("p77\n")
-    with pytest.raises(UserError, match=r"val\.txt lists 'p77', which is no image"):
+    with pytest.raises(UserError, match=r"val\.txt lists 'p77', which is not an image"):
         source.find(folder, ["train", "val"], config)
 
 
@@ -239,7 +239,7 @@ def test_lists_name_repeated_stems_by_their_paths(folder, files) -> None:
     pairs = source.find(folder, ["train", "val"], config)
     assert [pair.id for pair in pairs] == ["frames-video0-1", "frames-video1-1", "frames-video2-0"]
     (folder / "val.txt").write_text("1\n")
-    with pytest.raises(UserError, match=r"val\.txt lists '1', which is no image"):
+    with pytest.raises(UserError, match=r"val\.txt lists '1', which is not an image"):
         source.find(folder, ["train", "val"], config)
 
 
@@ -294,5 +294,5 @@ def test_a_listed_path_is_not_matched_by_its_stem_alone(folder, files) -> None:
     (folder / "train.txt").write_text("wrongdir/p03.tiff\n")
     (folder / "val.txt").write_text("p01\n")
     config = configured(files, split="list", list={"train": "train.txt", "val": "val.txt"})
-    with pytest.raises(UserError, match=r"lists 'wrongdir/p03\.tiff', which is no image"):
+    with pytest.raises(UserError, match=r"lists 'wrongdir/p03\.tiff', which is not an image"):
         source.find(folder, ["train", "val"], config)

@@ -83,7 +83,7 @@ def test_the_group_of_a_file(rule, path, group) -> None:
 @pytest.mark.parametrize(
     ("rule", "message"),
     [
-        ("(a", r"group_by = '\(a' is no regular expression"),
+        ("(a", r"group_by = '\(a' is not a regular expression"),
         ("a_[0-9]", r"has 0 groups in parentheses; write exactly one"),
         ("(a)(b)", r"has 2 groups in parentheses"),
         ("(zebra)", r"finds nothing in 'photos/p01'; correct the pattern"),

@@ -288,7 +288,7 @@ def test_files_that_do_not_belong_together(make) -> None:
         suggest(GLOBS[0], "data/raw/own/masks/*_mask.png")
     with pytest.raises(UserError, match=r"no file matches 'photos/\*\.gif' in .*correct --images"):
         suggest("data/raw/own/photos/*.gif", GLOBS[1])
-    with pytest.raises(UserError, match=r"data/raw/none is no folder"):
+    with pytest.raises(UserError, match=r"data/raw/none is not a folder"):
         suggest("data/raw/none/*.jpg", GLOBS[1])
 
 

@@ -133,8 +133,8 @@ FORGED = {
         "r2",
         "palette is not the class shares",
     ),
-    "no class": (REAL, repaint(0, lambda x: x.fill(3)), "r0", r"no class \(3\); there are 3"),
-    "ignored": (REAL, repaint(0, lambda x: x.fill(255)), "r0", r"no class \(255\)"),
+    "no class": (REAL, repaint(0, lambda x: x.fill(3)), "r0", r"not classes \(3\); there are 3"),
+    "ignored": (REAL, repaint(0, lambda x: x.fill(255)), "r0", r"not classes \(255\)"),
     "id twice": (REAL, set_value(3, id="r1"), "r1", "occurs twice"),
     "no image": (REAL, set_value(0, image=None), "r0", "image is null"),
     "no id": (REAL, set_value(0, id=None), None, "id is null"),
@@ -148,7 +148,7 @@ FORGED = {
         REAL,
         set_value(0, image={"bytes": b"GIF89a", "path": ""}),
         "r0",
-        "image is no intact PNG or JPEG or WEBP",
+        "image is not an intact PNG or JPEG or WEBP",
     ),
     "label bomb": (REAL, set_value(0, label=bomb()), "r0", "label is"),
     "label colour": (
@@ -161,13 +161,13 @@ FORGED = {
         REAL,
         set_value(0, label=encoded(np.zeros(SIZE, np.uint8), "JPEG")),
         "r0",
-        "label is no intact PNG",
+        "label is not an intact PNG",
     ),
     "source": (REAL, set_value(0, source="web"), "r0", "does not know its source 'web'"),
     "target": (PARTIAL, set_value(0, target=[0.5, 0.4, 0.0]), "p0", "add up to 0.9000"),
     "target length": (PARTIAL, set_value(0, target=[0.5, 0.5]), "p0", "has 2 shares"),
-    "target NaN": (PARTIAL, set_value(0, target=[float("nan")] * 3), "p0", "is no palette"),
-    "parent": (PARTIAL, set_value(1, parent="r99"), "p1", "'r99' is no pair of the set"),
+    "target NaN": (PARTIAL, set_value(0, target=[float("nan")] * 3), "p0", "is not a palette"),
+    "parent": (PARTIAL, set_value(1, parent="r99"), "p1", "'r99' is not a pair of the set"),
     "parent not real": (PARTIAL, set_value(1, parent="p0"), "p1", "'p0' is a synthetic pair"),
     "edited values": (
         PARTIAL,
@@ -271,8 +271,8 @@ def test_links_and_strangers(pairs) -> None:
     (pairs / "notes.txt").write_text("x")
     faults = found(pairs)
     assert faults == [
-        "'.partial': is no part of the set; the manifest does not know it",
-        "'notes.txt': is no part of the set; the manifest does not know it",
+        "'.partial': is not part of the set; the manifest does not know it",
+        "'notes.txt': is not part of the set; the manifest does not know it",
         f"{REAL}: is a symbolic link; a set holds its own files",
     ]
 
@@ -411,9 +411,9 @@ def spoil(row: int, place: tuple[int, int]):
     [
         (spoil(0, (0, 0)), "should keep the image of its parent 'r0' .* differs in 1 pixels"),
         (set_value(0, edited=None), "has no `edited`, though its set keeps real pixels"),
-        (set_value(0, parent="r9"), "its parent 'r9' is no real pair of "),
-        (set_value(0, style="p1"), "its style 'p1' is no real pair of "),
-        (set_value(0, donors=["r1", "p1"]), "its donor 'p1' is no real pair of "),
+        (set_value(0, parent="r9"), "its parent 'r9' is not a real pair of "),
+        (set_value(0, style="p1"), "its style 'p1' is not a real pair of "),
+        (set_value(0, donors=["r1", "p1"]), "its donor 'p1' is not a real pair of "),
         (set_value(0, parent="r1"), "differs from its parent 'r1'"),
     ],
 )

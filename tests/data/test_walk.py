@@ -196,7 +196,7 @@ def test_names_are_compared_in_one_form(tmp_path, forms) -> None:
 
 def test_lines_of_a_list_that_name_nothing_are_counted(tmp_path) -> None:
     (tmp_path / "list.txt").write_text("\n".join(["A", *(f"no{i}" for i in range(7))]))
-    message = r"lists 'no0', which is no image of x \(7 such lines: no0, .*no4 and 2 others\)"
+    message = r"lists 'no0', which is not an image of x \(7 such lines: no0, .*no4 and 2 others\)"
     with pytest.raises(UserError, match=message):
         by_list(tmp_path / "list.txt", {"a": "a"}, "x")
     (tmp_path / "list.txt").write_text("Cell\n")

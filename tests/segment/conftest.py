@@ -94,7 +94,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
             "per_batch": {"real": 2, "synthetic": 2},
             "seam": 0,
             "num_slices": 3,
-            "learning_rate": 1e-3,
+            "lr": 1e-3,
             "weight_decay": 0.01,
             "crop": [0.6, 1.0],
             "flip": 0.5,

@@ -55,7 +55,7 @@ def test_a_seam_is_as_wide_on_both_sides_of_the_edge() -> None:
         wanted = np.zeros((7, 9), bool)
         wanted[:, 4 - width : 4 + width] = True
         assert np.array_equal(seam_of(edited, width), wanted)
-    assert not seam_of(np.ones((7, 9), bool), 2).any(), "the border of the image is no edge"
+    assert not seam_of(np.ones((7, 9), bool), 2).any(), "the border of the image is not an edge"
     assert not seam_of(np.zeros((7, 9), bool), 2).any()
     corner = np.zeros((7, 9), bool)
     corner[3, 3] = True

@@ -52,5 +52,5 @@ def test_a_loss_point_is_the_mean_since_the_last(artifacts: Path, val: Pool) -> 
 
 def test_a_loss_that_is_no_number_stops_the_training(artifacts: Path, val: Pool) -> None:
     curves = Curves(val, PairSet(artifacts / "real/val").classes, iterations=5, val_every=5)
-    with pytest.raises(UserError, match=r"iteration 1; lower segment\.learning_rate"):
+    with pytest.raises(UserError, match=r"iteration 1; lower segment\.lr"):
         curves.add(1, float("nan"), all_road)

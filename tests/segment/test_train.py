@@ -148,8 +148,8 @@ def test_it_learns(workspace: Workspace, train: Train, precision: str, supervise
 
 
 def test_nothing_is_left_of_a_failed_training(workspace: Workspace, train: Train) -> None:
-    root = workspace(learning_rate=1e30)
-    with pytest.raises(UserError, match=r"lower segment\.learning_rate"):
+    root = workspace(lr=1e30)
+    with pytest.raises(UserError, match=r"lower segment\.lr"):
         train(root / "cells/cell")
     assert [path.name for path in (root / "cells").iterdir()] == ["rows"]
 

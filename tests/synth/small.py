@@ -24,7 +24,7 @@ GROWN = {
     "pixel_norm": "rms",
     "lr": 1e-3,
     "betas": [0.0, 0.99],
-    "ema_decay": 0.99,
+    "ema": 0.99,
     "penalty_weight": 10.0,
 }
 LOSSES = {"entropy_weight": 1.0, "spread_weight": 1.0, "joint": "bias", "blur": "symmetric"}

@@ -106,7 +106,7 @@ def test_log_density_is_that_of_the_mixture(palettes, real) -> None:
     ("asked", "message"),
     [
         ({"absent": ["cat"]}, "unknown class 'cat'; there is road, sky"),
-        ({"exactly": {"sky": 1.2}}, "exactly sky: 1.2 is no share"),
+        ({"exactly": {"sky": 1.2}}, "exactly sky: 1.2 must be above 0 and below 1"),
         ({"at_least": {"sky": 0.6}, "exactly": {"car": 0.5}}, "ask for 1.1 of the image"),
         ({"boost": {"sky": 0.0}}, "not above 0; use `absent`"),
         ({"absent": ["sky"], "boost": {"sky": 2.0}}, "name sky twice"),

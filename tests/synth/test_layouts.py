@@ -219,7 +219,7 @@ def test_halved_is_bias_with_half_the_features(build):
 
 
 def test_training_puts_the_sky_above_the_road(build, stream, labels, palettes, tmp_path):
-    method = build("semantic_palette", width=16, ema_decay=0.9, levels=((0, 2400, 16),))
+    method = build("semantic_palette", width=16, ema=0.9, levels=((0, 2400, 16),))
 
     @torch.no_grad()
     def in_place(nets):

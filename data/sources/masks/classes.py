@@ -66,7 +66,7 @@ def with_rest(labels: Labels) -> tuple[FolderClass, ...]:
 
 
 def class_table(labels: Labels) -> ClassTable:
-    """Return the configured classes, then `void` when some unlabelled value is no class."""
+    """Return the configured classes, then `void` when some unlabelled value is not a class."""
     _check_values(labels)
     classes = [
         ClassInfo(entry.name, entry.color or _color(index), entry.eval, entry.mirror)
@@ -168,7 +168,7 @@ def _check_suffixes(classes: Sequence[FolderClass]) -> None:
 
 
 def _void_values(labels: Labels) -> list[int | Rgb]:
-    """Return the unlabelled values that are no class and may be in the masks."""
+    """Return the unlabelled values that are not a class and may be in the masks."""
     if by_suffix(labels):
         return []
     taken = {v for entry in labels.classes for v in (entry.value, *entry.also)}

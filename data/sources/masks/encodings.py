@@ -151,10 +151,10 @@ def show_color(key: int) -> str:
 def read_ids(path: Path, meaning: Meaning) -> np.ndarray:
     """Read a mask of ids as classes, uint8 [H, W], whatever its encoding.
 
-    White of one bit is 1, or 255 where 1 is no class; 16-bit values are ids, or grey levels in 16
-    bits where they are none. Indices of a palette, and what is no id, count by the colours they
-    show, where a colour is recorded for each. Raises `UserError` for a palette that contradicts
-    the colours of the classes, and for values without a class.
+    White of one bit is 1, or 255 where 1 is not a class; 16-bit values are ids, or grey levels in
+    16 bits where they are none. Indices of a palette, and what is not an id, count by the colours
+    they show, where a colour is recorded for each. Raises `UserError` for a palette that
+    contradicts the colours of the classes, and for values without a class.
     """
     coded = read_coded(path)
     if coded.shades is None:
@@ -198,7 +198,7 @@ def _one_bit(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
 def _grey(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
     if meaning.untold and FULL in coded.counts and not coded.counts.keys() - {0, FULL}:
         raise UserError(
-            f"{path} holds 255 and no other value but 0, and 255 is no class, so that nobody would "
+            f"{path} holds 255 and no other value but 0, and 255 is not a class, so nobody would "
             "have labelled it; if so, write it into dataset.folder.unlabelled, else give it to a "
             "class, with `also: [255]` if it is another value of the same"
         )

@@ -14,7 +14,7 @@ Alpha = Literal["ignore", "black", "white"]
 are the picture, and where a background was cut out, laying the rest on one colour would show its
 outline, which is often that of the mask. `black` and `white` lay the picture on that."""
 
-# Colours that differ less than this below an alpha of 0 are no picture.
+# Colours that differ less than this below an alpha of 0 are not a picture.
 PLAIN = 2
 
 

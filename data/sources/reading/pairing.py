@@ -47,7 +47,7 @@ def looked_in(masks: str) -> str:
 def list_files(
     root: Path, images: str, masks: str, keys: tuple[str, str] = KEYS
 ) -> tuple[list[Listed], list[Listed]]:
-    """Return images and masks as listed, and tally them; a file that is a mask is no image.
+    """Return images and masks as listed, and tally them; a file that is a mask is not an image.
 
     `keys` are what messages call the two patterns.
     """
@@ -95,7 +95,7 @@ def _below(
         for entry in listing:
             folders = entry.stands if inside else entry.folders
             names.append(("/".join((*folders, entry.path.stem)), entry.path))
-        # what is inside may be equal for two folders, and then it is no key
+        # what is inside may be equal for two folders, and then it is not a key
         twice = inside and len({name for name, _ in names}) < len(names)
         keyed.append({} if twice else by_name(names, suffix))
     return keyed[0], keyed[1]

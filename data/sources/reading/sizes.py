@@ -55,7 +55,7 @@ def _fix(misfits: Sequence[Misfit]) -> str:
 
 
 def _factor(size: tuple[int, int], label_size: tuple[int, int]) -> int | None:
-    """Return how many times wider and higher an image is, None where that is no whole number."""
+    """Return how many times wider and higher an image is, None where that is not a whole number."""
     factor = size[0] // label_size[0]
     return (
         factor if factor > 1 and size == (factor * label_size[0], factor * label_size[1]) else None

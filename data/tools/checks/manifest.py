@@ -65,7 +65,7 @@ def _is_intact(raw: bytes) -> bool:
 def _name_faults(manifest: Manifest) -> Iterator[str]:
     for name, count in Counter(entry.name for entry in manifest.shards).items():
         if not SHARD_NAME.fullmatch(name):
-            yield f"points outside its folder: {name!r} is no name of a shard in it"
+            yield f"points outside its folder: {name!r} is not the name of a shard in it"
         elif count > 1:
             yield f"names the shard {name!r} twice"
 

@@ -98,7 +98,7 @@ def _label_faults(
         allowed |= label == IGNORE
     if not allowed.all():
         wrong = ", ".join(str(value) for value in np.unique(label[~allowed])[:8])
-        yield f"label has ids that are no class ({wrong}); there are {num_classes} classes"
+        yield f"label has ids that are not classes ({wrong}); there are {num_classes} classes"
     palette = np.asarray(row["palette"], np.float32)
     if palette.tobytes() != palette_of(label, num_classes).tobytes():
         yield "palette is not the class shares of its label"
@@ -111,7 +111,7 @@ def _target_faults(target: np.ndarray, num_classes: int) -> Iterator[str]:
         yield f"target has {len(target)} shares, there are {num_classes} classes"
     # written so that NaN fails
     elif not ((target >= 0).all() and abs(float(target.sum()) - 1) <= SUM_TOLERANCE):
-        yield f"target is no palette: its shares add up to {float(target.sum()):.4f}, not 1"
+        yield f"target is not a palette: its shares add up to {float(target.sum()):.4f}, not 1"
 
 
 def _is_absent(value: Any) -> bool:

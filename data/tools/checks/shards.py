@@ -156,9 +156,9 @@ class Contents:
         """Yield the fault of a pair that another one names and that is not a real one."""
         if self._manifest.starts_from is not None:
             if self._parents is not None and pair not in self._parents:
-                yield f"its {kind} {pair!r} is no real pair of {self._parents.path}"
+                yield f"its {kind} {pair!r} is not a real pair of {self._parents.path}"
         elif self._complete and pair not in self._real:
-            what = "a synthetic pair" if pair in self._places else "no pair of the set"
+            what = "a synthetic pair" if pair in self._places else "not a pair of the set"
             yield f"its {kind} {pair!r} is {what}; it must be a real pair of the same set"
 
     def _of_parent(self, pair: str | None, picture: str) -> bytes | None:

@@ -16,7 +16,7 @@ from data.tools.exports.union import Union
 TABLE = """\
 `pairs.csv` has a line for every pair: its split, the name of its files, its id and source, its
 group (video, city or scene), the real pairs that it was made from (parent, style, donors), its
-seed, and the sha256 of its image and label. Names differ from ids that are no safe file names."""
+seed, and the sha256 of its image and label. Names differ from ids that are not safe file names."""
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

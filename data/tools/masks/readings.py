@@ -145,7 +145,7 @@ def _mixed(files: Sequence[MaskFile], groups: Sequence[str]) -> Reading:
     if by_color and deep:
         other = next(file for file in files if file.kind in (INDEXED, COLORED))
         raise UserError(
-            f"{deep[0].path} has ids that are no grey levels, and {other.path} has colours; masks "
+            f"{deep[0].path} has ids that are not grey levels, and {other.path} has colours; masks "
             "must all be of one kind"
         )
     notes = _how(files, groups)

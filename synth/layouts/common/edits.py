@@ -34,7 +34,7 @@ class Edits(Params):
         wrong = [f"{name}: {share:g}" for name, share in self.add.items() if not 0 < share < 1]
         if wrong or sum(self.add.values()) >= 1:
             asked = ", ".join(wrong) or "all together"
-            raise ValueError(f"add {asked}: shares are above 0 and, together, below 1")
+            raise ValueError(f"add {asked}: fractions must be above 0 and, together, below 1")
         return self
 
 
@@ -93,7 +93,7 @@ def editor(
         named = grown.numpy() > 0
         fits = growable(palettes[:, named], grown.numpy()[named])
         asked = ", ".join(f"{name} {share:g}" for name, share in edits.add.items())
-        missing = f"every real pair has {asked} already, or nearly; ask for larger shares"
+        missing = f"every real pair has {asked} already, or nearly; ask for larger fractions"
     if not fits.any():
         raise UserError(f"edits: {missing}")
     return Editor(removed, grown, np.flatnonzero(fits))

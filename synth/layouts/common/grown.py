@@ -52,7 +52,7 @@ class GrownParams(Params):
     pixel_norm: PixelNormKind
     lr: float = Field(gt=0)
     betas: tuple[float, float]
-    ema_decay: float = Field(ge=0, lt=1)
+    ema: float = Field(ge=0, lt=1)
     penalty_weight: float = Field(ge=0)
 
 
@@ -128,7 +128,7 @@ def adam(method: Grown) -> dict[str, AdamConfig]:
 
 def average(method: Grown) -> dict[str, float]:
     """Keep an average of the generator."""
-    return {"G": method.config.ema_decay}
+    return {"G": method.config.ema}
 
 
 def alternate(method: Grown, batch: Batch, progress: Progress) -> Iterator[Phase]:

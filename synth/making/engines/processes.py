@@ -19,7 +19,7 @@ from data.stage.progress import log
 from synth.making.engines.worker import Step, make_parts
 from synth.making.parts import Job, Part
 
-# Workers that may die in a row, each without finishing a part, before it is no accident.
+# Workers that may die in a row, each without finishing a part, before it counts as no accident.
 MOST_DEATHS = 3
 # Seconds that a worker has to remove what is unfinished, before it is killed.
 GRACE = 5.0
@@ -46,27 +46,27 @@ def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
     """
     number = min(job.numbers.workers or default_workers(job.compute.threads), len(parts))
     left, deaths = deque(parts), 0
-    crew = [_Worker(job, slot) for slot in range(number)]
+    workers = [_Worker(job, slot) for slot in range(number)]
     try:
-        while crew:
-            ready = wait([worker.channel for worker in crew])
-            for worker in [worker for worker in crew if worker.channel in ready]:
-                step = worker.hear(left)
+        while workers:
+            ready = wait([worker.channel for worker in workers])
+            for worker in [worker for worker in workers if worker.channel in ready]:
+                step = worker.receive(left)
                 if step is not None:
                     deaths = 0 if step.whole else deaths
                     yield step
                 elif worker.has_ended:
-                    crew.remove(worker)
+                    workers.remove(worker)
                     if worker.end() == 0 and not worker.parts:
                         continue
                     deaths += 1
-                    yield from worker.given_up(left)
+                    yield from worker.put_back(left)
                     _require_few(deaths, worker.exit_status)
-                    crew.append(_Worker(job, worker.slot))
+                    workers.append(_Worker(job, worker.slot))
     finally:
-        for worker in crew:
+        for worker in workers:
             worker.process.terminate()
-        for worker in crew:
+        for worker in workers:
             worker.end()
 
 
@@ -99,7 +99,7 @@ class _Worker:
         self.process.start()
         theirs.close()  # so that the channel ends when the worker does
 
-    def hear(self, left: deque[Part]) -> Step | None:
+    def receive(self, left: deque[Part]) -> Step | None:
         """Take one message: a step is returned, a question answered from `left`."""
         try:
             message = self.channel.recv()
@@ -119,7 +119,7 @@ class _Worker:
             del self.parts[message.part]
         return replace(message, worker=self.slot)
 
-    def given_up(self, left: deque[Part]) -> Iterator[Step]:
+    def put_back(self, left: deque[Part]) -> Iterator[Step]:
         """Put unfinished parts back; yields steps that take back what was reported of them."""
         left.extendleft(self.parts.values())
         yield from (Step(name, -self._written[name]) for name in self.parts)

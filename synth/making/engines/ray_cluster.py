@@ -27,10 +27,10 @@ def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
     """
     ray = _ray()
     _connect(ray)
-    crew: list[Any] = []
+    workers: list[Any] = []
     try:
-        crew += _actors(ray, job, len(parts))
-        idle, left, running = deque(crew), deque(parts), {}
+        workers += _actors(ray, job, len(parts))
+        idle, left, running = deque(workers), deque(parts), {}
         while left or running:
             while left and idle:
                 actor, part = idle.popleft(), left.popleft()
@@ -40,7 +40,7 @@ def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
                 idle.append(running.pop(reference))
                 yield _result(ray, reference)
     finally:
-        for actor in crew:
+        for actor in workers:
             ray.kill(actor)
         ray.shutdown()
 

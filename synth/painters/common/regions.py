@@ -21,7 +21,7 @@ class Patterns:
     """The neighbourhoods that occur in some images of one size.
 
     `small` int64 `[S, 9]` are 3x3 neighbourhoods of rows of `vectors` `[R, K]`, whose last row is
-    the outside of the image, 0; `inside` `[S]` says where the middle is no outside. `large`
+    the outside of the image, 0; `inside` `[S]` says where the middle is not outside. `large`
     `[L, 9]` are 3x3 neighbourhoods of rows of `small`, and `where` `[P]` the row of `large` of
     each pixel, images and rows in order.
     """
