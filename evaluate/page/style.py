@@ -32,7 +32,7 @@ COLORS = (
     "#00441b",
     "#999999",
 )
-STYLE = {
+STYLE: dict[Any, object] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
