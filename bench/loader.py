@@ -82,8 +82,9 @@ def write_folder(root: Path, pairs: PairSet) -> None:
     for name in ("images", "labels"):
         (root / name).mkdir(parents=True)
     for row, number in enumerate(pairs.ids()):
-        for name, content in zip(("images", "labels"), pairs.encoded(row, ("image", "label"))):
-            (root / name / f"{number}.png").write_bytes(content or b"")
+        for kind in ("image", "label"):
+            (content,) = pairs.encoded(row, (kind,))
+            (root / f"{kind}s/{number}.png").write_bytes(content or b"")
 
 
 def measure(pairs: PairSet, root: Path, num_workers: int, advance: Advance) -> list[Row]:

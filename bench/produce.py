@@ -29,7 +29,7 @@ from data.stage.progress import Advance, progress
 from synth.making.drawing import parent_row
 from synth.making.engines import processes
 from synth.making.engines.worker import make_parts
-from synth.making.parts import Batch, Job, Part, ProduceParams
+from synth.making.parts import Batch, Job, Part, ProduceParams, RepaintParams
 from synth.making.sets import Artifacts, ReadySet, SetParams, load_painter
 from synth.painters import spade
 from synth.palettes.palette import fit
@@ -91,14 +91,14 @@ def prepare_job(root: Path, advance: Advance) -> Job:
     method = spade.build(config, Given(real.classes.num_classes, SIZE))
     spread(method.nets["G"])
     trained = artifact.Trained(nn.ModuleDict({"G": method.nets["G"]}), artifact.critics_of(method))
-    for name, config, made in (("real", {}, None), ("spade", config.model_dump(), trained)):
+    for name, said, made in (("real", {}, None), ("spade", config.model_dump(), trained)):
         (root / name).mkdir()
-        description = artifact.Description(name, config, real.classes, SIZE, "bench")
+        description = artifact.Description(name, said, real.classes, SIZE, "bench")
         artifact.write(root / name, description, made)
     numbers = ProduceParams(
         batch_size=BATCH_SIZE,
         seed=0,
-        repaint={"num_layouts": 1, "num_images": 2},
+        repaint=RepaintParams(num_layouts=1, num_images=2),
     )
     return Job(
         "bench",

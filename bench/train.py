@@ -184,7 +184,7 @@ def fast(watched: Watched) -> None:
     ours(watched, bf16=True)
 
 
-def ours(watched: Watched, *, bf16: bool) -> None:
+def ours(watched: Any, *, bf16: bool) -> None:
     """Train in the loop of the stages, checkpoints and progress included."""
     chosen = Compute(default_device().type, "bf16" if bf16 else "fp32", True, 1)
     options = read("training", TrainingParams).options(chosen)

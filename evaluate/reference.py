@@ -70,7 +70,8 @@ def load(folder: Path, params: ReportParams) -> tuple[Judge, Reference]:
 
         def of(split: str) -> RealPairs:
             parts: dict[str, Any] = {part: arrays.get(f"{split}_{part}") for part in PARTS}
-            return RealPairs(**parts | {"ids": tuple(parts["ids"].tolist())})
+            parts["ids"] = tuple(parts["ids"].tolist())
+            return RealPairs(**parts)
 
         reference = Reference(of("train"), of("val"), about["val_miou"])
     return load_judge(folder / TRAINED), reference

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.pairs.pairset import Rows
+
 LEVEL = 0.95
 RESAMPLES = 4000
 HELPS, HURTS, NO_EVIDENCE = "helps", "hurts", "no evidence"

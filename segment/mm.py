@@ -216,7 +216,7 @@ def fit(
         default_scope="mmseg",
         experiment_name=uuid.uuid4().hex,  # managers are global and keyed by it; never written out
     )
-    runner.model.to(memory_format=compute.memory_format)
+    model.to(memory_format=compute.memory_format)  # pyright: ignore[reportCallIssue]  # not in its overloads
     with _without_accuracy(), plain_errors():
         runner.train()
     return model.eval()

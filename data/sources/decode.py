@@ -206,8 +206,8 @@ def _too_large(path: Path) -> str:
 
 
 def _orientation(file: Image.Image) -> int:
-    plain = isinstance(file, ImageFile) and file.format == "PNG" and file.tile
-    if plain and not _has_late_text(Path(str(file.filename))):
+    png = file if isinstance(file, ImageFile) and file.format == "PNG" and file.tile else None
+    if png is not None and not _has_late_text(Path(str(png.filename))):
         exif = Image.Image.getexif(file)  # a PNG's own method decodes all pixels first
     else:
         exif = file.getexif()

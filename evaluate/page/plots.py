@@ -62,8 +62,8 @@ def class_gains(
             means = [found[name].mean for name in names]
             ax.barh(ys, means, height=step * 0.92, color=shade[row], label=row)
             for y, name in zip(ys, names, strict=True):
-                if found[name].ends is not None:
-                    ax.plot(found[name].ends, [y, y], color=INK, lw=0.9, alpha=0.6)
+                if ends := found[name].ends:
+                    ax.plot(ends, [y, y], color=INK, lw=0.9, alpha=0.6)
         every = [found[name] for found in rows.values() for name in names]
         ax.set_xlim(_class_limits(every))
         ax.set_yticks(range(len(names)), list(classes.values()), color=INK)

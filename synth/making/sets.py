@@ -22,7 +22,7 @@ from synth.palettes.controls import Control, Controls, control
 from synth.palettes.controls import describe as describe_controls
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
-from synth.training.method import Given, Method, Painter
+from synth.training.method import Given, Method, Painter, Palettes
 
 
 class SetParams(Params):

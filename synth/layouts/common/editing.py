@@ -24,7 +24,7 @@ class Editing(Protocol):
 
     @property
     def config(self) -> Any:
-        """Its numbers: `latent`, `rounding`, `min_band`, `masks` (shares of the edits it learns)."""
+        """Its numbers: `latent`, `rounding`, `min_band`, and `masks`, how often it learns each."""
         ...
 
     @property

@@ -158,7 +158,7 @@ class _Casting(nn.Module):
         return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
-def _plain(layer: nn.Conv2d) -> nn.Conv2d:
+def _plain(layer: Any) -> nn.Conv2d:
     """Copy a convolution, with the weight that a parametrized one computes at every pass."""
     made = nn.Conv2d(1, 1, 1, layer.stride, layer.padding)
     made.weight = nn.Parameter(layer.weight.detach().clone())
