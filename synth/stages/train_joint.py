@@ -27,10 +27,9 @@ from synth.training.session import (
     TrainingParams,
     fit,
     settings,
-    together,
     weight_files,
 )
-from synth.training.team import current, only_first
+from synth.training.team import current, only_first, run_in_team
 
 WHAT = {joint.LAYOUT: "layout method", joint.PAINTER: "painter"}
 
@@ -136,4 +135,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(together(main))
+    run(run_in_team(main))
