@@ -21,9 +21,10 @@ help:  ## show this help
 
 venv: .venv/installed  ## create .venv and install what the pipeline needs
 
-check: .venv/installed-dev  ## formatting, lint, layers, valid dvc.yaml
+check: .venv/installed-dev  ## formatting, lint, types, layers, valid dvc.yaml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/basedpyright
 	PYTHONPATH=. $(BIN)/lint-imports
 	@$(BIN)/python -m flows.clone.versions
 	$(BIN)/dvc stage list --name-only >/dev/null

@@ -31,7 +31,7 @@ from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
 from synth.painters.common.adversarial import PatchParams
 from synth.palettes.palette import PaletteModel
-from synth.training.method import Given, Method, Progress, Span, generator
+from synth.training.method import Given, Method, Progress, Span, descended, generator
 from synth.training.plan import Plan
 
 FAMILIES = {"layout": ("layouts", LAYOUTS), "painter": ("painters", PAINTERS)}
@@ -115,7 +115,7 @@ def build(registry: Mapping[str, Any], section: str, num_classes: int, size: Siz
 def join(name: str, parts: Mapping[str, str], methods: Methods) -> Method:
     """Build a joint of params.yaml from methods that were built already."""
     config = read(f"joints.{name}", joint.Config)
-    made_of = {kind: methods.get((kind, parts[key])) for kind, key in KINDS.items()}
+    made_of: dict[str, Any] = {kind: methods.get((kind, parts[key])) for kind, key in KINDS.items()}
     for kind, method in made_of.items():
         if method is None:
             key = KINDS[kind]
@@ -149,7 +149,7 @@ def step(method: Method, batch: Batch, now: Progress) -> float:
         for phase in method.phases(batch, now):
             for name, net in method.nets.items():
                 net.requires_grad_(name in phase.train)
-            sum(phase.loss().values()).backward()
+            descended(phase.loss()).backward()
             method.nets.zero_grad()
     return counter.multiply_adds
 

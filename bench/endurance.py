@@ -265,7 +265,7 @@ def _page(arguments: Any, calm: float, rough: float, story: Story, num_outputs: 
 
 def main() -> None:
     """Run in peace, run with kills, compare, write the log; exit 1 when anything differs."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Kill the flow at random moments.")
     parser.add_argument("--preset", default="", help="a preset to merge into params.yaml")
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--seed", type=int, default=0, help="of the moments and the victims")

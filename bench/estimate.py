@@ -165,7 +165,7 @@ def training(method: Any, stream: Stream, compute: Compute) -> float:
         replace(span, num_images=min(span.num_images, steps * span.batch_size))
         for span in method.spans
     )
-    clock = Clock(stream)
+    clock: Any = Clock(stream)  # as far as the loop looks at a stream
     with tempfile.TemporaryDirectory() as folder:
         loop.train(
             replace(method, spans=short),
@@ -213,7 +213,7 @@ def iterations(stale: list[str], pairs: PairSet) -> Callable[[str], float]:
 
     def seconds(name: str) -> float:
         row = rows[name]
-        count = row.real + row.synthetic
+        count = (row.real or 0) + (row.synthetic or 0)
         if count not in paces:
             with tempfile.TemporaryDirectory() as folder:
                 one = spent(WARM_UP, count, Path(folder))

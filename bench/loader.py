@@ -82,9 +82,9 @@ def write_folder(root: Path, pairs: PairSet) -> None:
     for name in ("images", "labels"):
         (root / name).mkdir(parents=True)
     for row, number in enumerate(pairs.ids()):
-        image, label = pairs.encoded(row, ("image", "label"))
-        (root / f"images/{number}.png").write_bytes(image)
-        (root / f"labels/{number}.png").write_bytes(label)
+        for kind in ("image", "label"):
+            (content,) = pairs.encoded(row, (kind,))
+            (root / f"{kind}s/{number}.png").write_bytes(content or b"")
 
 
 def measure(pairs: PairSet, root: Path, num_workers: int, advance: Advance) -> list[Row]:

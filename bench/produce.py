@@ -29,7 +29,7 @@ from data.stage.progress import Advance, progress
 from synth.making.drawing import parent_row
 from synth.making.engines import processes
 from synth.making.engines.worker import make_parts
-from synth.making.parts import Batch, Job, Part, ProduceParams
+from synth.making.parts import Batch, Job, Part, ProduceParams, RepaintParams
 from synth.making.sets import Artifacts, ReadySet, SetParams, load_painter
 from synth.painters import spade
 from synth.palettes.palette import fit
@@ -83,22 +83,22 @@ def main(*, out: Path = Path("docs/benchmarks.md"), rounds: int = ROUNDS) -> Non
 def prepare_job(root: Path, advance: Advance) -> Job:
     """Render layouts and write a full-width SPADE whose images use the range of colours."""
     real = streets_set(root / "train", SIZE, BATCH_SIZE, advance)
-    numbers = read("palette", PaletteParams).model_dump() | {"max_components": 1}
-    model, _ = fit(real.column("palette"), min_share=0.0, **numbers)
+    law = read("palette", PaletteParams).model_dump() | {"max_components": 1, "min_share": 0.0}
+    model, _ = fit(real.column("palette"), **law)
     model.save(root / "palette", {})
     config = read("painters.spade", spade.Config).model_copy(update=FULL_WIDTH)
     torch.manual_seed(0)
     method = spade.build(config, Given(real.classes.num_classes, SIZE))
     spread(method.nets["G"])
     trained = artifact.Trained(nn.ModuleDict({"G": method.nets["G"]}), artifact.critics_of(method))
-    for name, numbers, made in (("real", {}, None), ("spade", config.model_dump(), trained)):
+    for name, said, made in (("real", {}, None), ("spade", config.model_dump(), trained)):
         (root / name).mkdir()
-        description = artifact.Description(name, numbers, real.classes, SIZE, "bench")
+        description = artifact.Description(name, said, real.classes, SIZE, "bench")
         artifact.write(root / name, description, made)
     numbers = ProduceParams(
         batch_size=BATCH_SIZE,
         seed=0,
-        repaint={"num_layouts": 1, "num_images": 2},
+        repaint=RepaintParams(num_layouts=1, num_images=2),
     )
     return Job(
         "bench",
@@ -116,9 +116,11 @@ def prepare_job(root: Path, advance: Advance) -> Job:
 def spread(net: nn.Module) -> None:
     """Give a fresh network the spread of a trained one; its speed does not depend on weights."""
     for layer in net.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.running_mean.normal_(0, 0.3)
-            layer.running_var.uniform_(0.3, 2)
+        for name, buffer in layer.named_buffers(recurse=False):
+            if name == "running_mean":
+                buffer.normal_(0, 0.3)
+            elif name == "running_var":
+                buffer.uniform_(0.3, 2)
     for parameter in net.parameters():
         if parameter.dim() > 1:
             parameter.data.mul_(20)
@@ -132,7 +134,8 @@ def compare_ways(job: Job, rounds: int, advance: Advance) -> list[Row]:
     device = default_device()
     pairs = PairSet(job.train)
     method, plain = load_painter(job.artifacts.painter, "spade", pairs, device)
-    lasting = deepcopy(plain["G"]).to(memory_format=torch.channels_last)
+    lasting = deepcopy(plain["G"])
+    lasting.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # not in its overloads
     exact = job.load(device)
     count = pairs.classes.num_classes
     fast = replace(exact, painter_nets=spade.ENTRY.prepare(method, plain, torch.bfloat16))

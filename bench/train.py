@@ -7,7 +7,6 @@ import math
 import os
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -29,7 +28,7 @@ from synth.painters import PAINTERS
 from synth.palettes.palette import fit
 from synth.stages.fit_palette import PaletteParams
 from synth.training import ema, loop
-from synth.training.method import Given, Method, Phase, Progress, generator
+from synth.training.method import Given, Method, Phase, Progress, descended, generator
 from synth.training.plan import Plan
 from synth.training.session import TrainingParams
 
@@ -50,7 +49,7 @@ class Watched:
 
     method: Any
     stream: Stream
-    spent: Counter[str] = field(default_factory=Counter)
+    spent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
     began: list[tuple[float, float]] = field(default_factory=list)  # wall and processor, per batch
 
     def __getattr__(self, name: str) -> Any:
@@ -113,6 +112,7 @@ def methods(real: PairSet) -> dict[str, Method]:
     given = Given(real.classes.num_classes, real.size, palettes)
     layout, painter = LAYOUTS[LAYOUT], PAINTERS[PAINTER]
     torch.manual_seed(0)
+    assert layout.build and painter.build
     built = {
         LAYOUT: layout.build(read(f"layouts.{LAYOUT}", layout.Config), given),
         PAINTER: painter.build(read(f"painters.{PAINTER}", painter.Config), given),
@@ -167,7 +167,7 @@ def plain(watched: Watched) -> None:
             terms = phase.loss()
             for name in phase.train:
                 optimizers[name].zero_grad()
-            sum(terms.values()).backward()
+            descended(terms).backward()
             for name in phase.train:
                 optimizers[name].step()
             curve.append({name: term.item() for name, term in terms.items()})
@@ -184,7 +184,7 @@ def fast(watched: Watched) -> None:
     ours(watched, bf16=True)
 
 
-def ours(watched: Watched, *, bf16: bool) -> None:
+def ours(watched: Any, *, bf16: bool) -> None:
     """Train in the loop of the stages, checkpoints and progress included."""
     chosen = Compute(default_device().type, "bf16" if bf16 else "fp32", True, 1)
     options = read("training", TrainingParams).options(chosen)

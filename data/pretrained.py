@@ -147,7 +147,7 @@ def _renamed(published: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
         "_bn2": "_project_conv",
     }
     pairs = [("_conv_stem", "_bn0")]
-    for number in range(len(net.blocks)):
+    for number in range(sum(repeats for repeats, *_ in STAGES)):
         names = {
             f"_blocks.{number}.{norm}": f"_blocks.{number}.{conv}"
             for norm, conv in convolutions.items()

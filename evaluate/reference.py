@@ -57,7 +57,7 @@ def write(folder: Path, reference: Reference, cell: Cell, about: Mapping[str, An
         for part in PARTS
         if (value := getattr(getattr(reference, split), part)) is not None
     }
-    np.savez(folder / FEATURES, **arrays)
+    np.savez(folder / FEATURES, allow_pickle=False, **arrays)
     write_json(folder / JUDGE, {"val_miou": reference.val_miou} | dict(about))
 
 
@@ -69,8 +69,9 @@ def load(folder: Path, params: ReportParams) -> tuple[Judge, Reference]:
     with np.load(folder / FEATURES) as arrays:
 
         def of(split: str) -> RealPairs:
-            parts = {part: arrays.get(f"{split}_{part}") for part in PARTS}
-            return RealPairs(**parts | {"ids": tuple(parts["ids"].tolist())})
+            parts: dict[str, Any] = {part: arrays.get(f"{split}_{part}") for part in PARTS}
+            parts["ids"] = tuple(parts["ids"].tolist())
+            return RealPairs(**parts)
 
         reference = Reference(of("train"), of("val"), about["val_miou"])
     return load_judge(folder / TRAINED), reference

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from data.pairs.pairset import Rows
+
 LEVEL = 0.95
 RESAMPLES = 4000
 HELPS, HURTS, NO_EVIDENCE = "helps", "hurts", "no evidence"
@@ -28,9 +30,14 @@ class Interval:
     p: float | None = None
 
     @property
+    def ends(self) -> tuple[float, float] | None:
+        """Both ends of the interval; None for one seed."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
+    @property
     def excludes_zero(self) -> bool:
         """Whether zero lies outside; never for one seed."""
-        return self.low is not None and (self.low > 0 or self.high < 0)
+        return self.ends is not None and (self.ends[0] > 0 or self.ends[1] < 0)
 
 
 @dataclass(frozen=True)
@@ -127,7 +134,7 @@ def judgement(interval: Interval, adjusted: float | None) -> str:
     return HELPS if interval.mean > 0 else HURTS
 
 
-def evenly(rows: Sequence[int], count: int) -> list[int]:
+def evenly(rows: Rows, count: int) -> list[int]:
     """Return `count` of the rows, or all if there are fewer, evenly spaced over the set."""
     count = min(count, len(rows))
     return [int(rows[index * len(rows) // count]) for index in range(count)]

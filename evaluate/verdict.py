@@ -56,9 +56,9 @@ def power(content: Content) -> str:
     """Say how large a difference would have been needed, from the intervals' half widths."""
     gains = [content.gains.of(row, content.head) for row in content.rows]
     halves = [
-        (gain.interval.high - gain.interval.low) / 2
+        (ends[1] - ends[0]) / 2
         for gain in gains
-        if gain is not None and gain.interval.low is not None
+        if gain is not None and (ends := gain.interval.ends)
     ]
     if not halves:
         return ""

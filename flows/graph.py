@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
@@ -24,7 +25,7 @@ def read_graph(root: Path) -> Graph:
     try:
         with Repo(str(root)) as repo:
             # Not their addresses, which depend on the folder that DVC was started in.
-            stages, before = repo.index.stages, repo.index.graph.successors
+            stages, before = _stages(repo), repo.index.graph.successors
             graph = {it.name: {one.name for one in before(it)} for it in stages}
             commands = {it.name: _command(it.cmd) for it in stages}
     except DvcException as error:
@@ -33,10 +34,14 @@ def read_graph(root: Path) -> Graph:
     return graph
 
 
+def _stages(repo: Repo) -> list[Any]:
+    return repo.index.stages  # all in dvc.yaml, so they have names
+
+
 def read_command(root: Path, stage: str) -> str:
     """Return the command of one stage, with the values from params.yaml in it."""
     with Repo(str(root)) as repo:
-        return next(_command(it.cmd) for it in repo.index.stages if it.name == stage)
+        return next(_command(it.cmd) for it in _stages(repo) if it.name == stage)
 
 
 def needed_by(graph: Mapping[str, set[str]], stages: Collection[str]) -> Graph:

@@ -2,6 +2,7 @@
 
 import queue
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from prefect import get_run_logger
 from prefect.futures import PrefectFuture
@@ -18,7 +19,7 @@ class ExperimentFailed(RuntimeError):
     """One or more stages failed; the message names them and what did not run because of them."""
 
 
-def runner() -> ThreadPoolTaskRunner:
+def runner() -> Any:  # its own type is not what `flow` says it takes
     """Return the task runner of a flow that calls `bring_up_to_date`.
 
     The number of stages at a time is bounded by places, not by the runner: a stage is only

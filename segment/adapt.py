@@ -73,7 +73,7 @@ class Advent:
     Batches of real pairs alone, at the end of some rows, leave the critic out.
     """
 
-    def __init__(self, model: nn.Module, critic: nn.Module, mix: Mix, config: Config) -> None:
+    def __init__(self, model: Any, critic: nn.Module, mix: Mix, config: Config) -> None:
         self._model, self._mix, self._weight = model, mix, config.weight
         self._critic = critic
         parameters = self._critic.parameters()

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import save_file
-from torch import nn
 
 from data.pairs.pairset import PairSet
 from data.stage.compute import Compute
@@ -31,7 +30,7 @@ from segment.scoring import Curves, confusions
 class Cell:
     """A trained segmenter with its curves and, for each split, one confusion matrix per pair."""
 
-    model: nn.Module
+    model: mm.EncoderDecoder
     mix: Mix
     curves: Curves
     ids: Mapping[str, list[str]]
@@ -69,7 +68,7 @@ def train_cell(
     loader = mm.loader(pool, mix, classes, pipeline, config.num_workers)
     with progress(config.iterations, label, "iterations") as advance:
 
-        def watch(iteration: int, loss: float, net: nn.Module) -> None:
+        def watch(iteration: int, loss: float, net: mm.EncoderDecoder) -> None:
             advance(note=curves.add(iteration, loss, lambda batch: mm.label_images(net, batch)))
 
         model = mm.fit(model, loader, config, compute, seed=seed, work_dir=work_dir, watch=watch)
@@ -162,7 +161,9 @@ def class_weights(palettes: np.ndarray, power: float, most: float) -> np.ndarray
     return capped / (capped * shares).sum()
 
 
-def save_model(folder: Path, model: nn.Module, model_config: ModelConfig, made_of: str) -> None:
+def save_model(
+    folder: Path, model: mm.EncoderDecoder, model_config: ModelConfig, made_of: str
+) -> None:
     """Write the weights, with the config that `predict.load` builds the model from."""
     tensors = {name: tensor.contiguous().cpu() for name, tensor in model.state_dict().items()}
     about = {"fingerprint": made_of, "model": model_config}
@@ -173,4 +174,4 @@ def save_model(folder: Path, model: nn.Module, model_config: ModelConfig, made_o
 def save_confusions(folder: Path, cell: Cell) -> None:
     """Write `confusion.npz`: for each split int32 `[N, C, C]`, and the ids of its N pairs."""
     arrays = {f"{name}_ids": np.asarray(ids) for name, ids in cell.ids.items()}
-    np.savez_compressed(folder / "confusion.npz", **cell.matrices, **arrays)
+    np.savez_compressed(folder / "confusion.npz", allow_pickle=False, **cell.matrices, **arrays)

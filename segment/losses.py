@@ -14,6 +14,8 @@ class BalancedCrossEntropy(nn.Module):
     MMSegmentation's own loss looks ignored pixels up in the table of weights, and fails.
     """
 
+    class_weights: Tensor
+
     def __init__(self, class_weights: np.ndarray, loss_weight: float, loss_name: str) -> None:
         super().__init__()
         weights = torch.as_tensor(class_weights, dtype=torch.float32)

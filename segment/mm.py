@@ -42,6 +42,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     from mmseg.models.decode_heads import decode_head as decode_head_module
     from mmseg.models.decode_heads.decode_head import BaseDecodeHead
     from mmseg.models.losses import CrossEntropyLoss
+    from mmseg.models.segmentors import EncoderDecoder
     from mmseg.registry import MODELS
     from mmseg.utils import register_all_modules
 
@@ -49,7 +50,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
 
 CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
 
-Watch = Callable[[int, float, nn.Module], None]
+Watch = Callable[[int, float, EncoderDecoder], None]
 
 
 class AutocastOptimWrapper(OptimWrapper):
@@ -66,22 +67,22 @@ class AutocastOptimWrapper(OptimWrapper):
 class WatchHook(Hook):
     """Load backbone weights before the first iteration; report every iteration."""
 
-    def __init__(self, watch: Watch, weights: Path | None) -> None:
-        self._watch, self._weights = watch, weights
+    def __init__(self, model: EncoderDecoder, watch: Watch, weights: Path | None) -> None:
+        self._model, self._watch, self._weights = model, watch, weights
 
     def before_train(self, runner: Runner) -> None:
         """Load weights here: the runner initialises the model just before."""
         if self._weights is not None:
-            load_backbone(runner.model, self._weights)
+            load_backbone(self._model, self._weights)
 
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch: Any = None, outputs: Any = None
     ) -> None:
         """Pass on the number of iterations done and the loss."""
-        self._watch(batch_idx + 1, outputs["loss"].item(), runner.model)
+        self._watch(batch_idx + 1, outputs["loss"].item(), self._model)
 
 
-def balance(model: nn.Module, class_weights: np.ndarray) -> None:
+def balance(model: EncoderDecoder, class_weights: np.ndarray) -> None:
     """Give every head's softmax cross entropy the class weights `[C]`."""
     for head in (module for module in model.modules() if isinstance(module, BaseDecodeHead)):
         loss = head.loss_decode
@@ -95,7 +96,7 @@ def balance(model: nn.Module, class_weights: np.ndarray) -> None:
 
 def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> PairDataset:
     """Return the pairs of a pool through the transforms of `pipeline`, packed for a model."""
-    return PairDataset(pool, classes, Compose(pipeline), seed)
+    return PairDataset(pool, classes, Compose(list(pipeline)), seed)
 
 
 def loader(
@@ -123,7 +124,7 @@ def shipped(name: str) -> Mapping[str, Any]:
     return config.model.to_dict()
 
 
-def build_model(config: ModelConfig) -> nn.Module:
+def build_model(config: ModelConfig) -> EncoderDecoder:
     """Build a model from its config, weights drawn by whoever trains or loads it."""
     try:
         return MODELS.build(ConfigDict(config))
@@ -135,7 +136,7 @@ def build_model(config: ModelConfig) -> nn.Module:
         ) from error
 
 
-def load_backbone(model: nn.Module, path: Path) -> int:
+def load_backbone(model: EncoderDecoder, path: Path) -> int:
     """Load pretrained backbone weights, return how many tensors fitted.
 
     Reads safetensors or a file of plain tensors (nothing is unpickled). Names may start with
@@ -144,7 +145,7 @@ def load_backbone(model: nn.Module, path: Path) -> int:
     if not path.is_file():
         raise UserError(f"segment.weights: {path} is not a file")
     if path.suffix == ".safetensors":
-        found = load_file(path)
+        found: Mapping[str, Any] = load_file(path)
     else:
         try:
             found = torch.load(path, map_location="cpu", weights_only=True)
@@ -166,7 +167,7 @@ def load_backbone(model: nn.Module, path: Path) -> int:
     return len(fitting)
 
 
-def start(model_config: ModelConfig, class_weights: np.ndarray | None, seed: int) -> nn.Module:
+def start(model_config: ModelConfig, class_weights: np.ndarray | None, seed: int) -> EncoderDecoder:
     """Build a model to be trained, its losses with class weights `[C]` unless they are None."""
     torch.manual_seed(seed)  # layers draw their first weights while they are built
     model = build_model(model_config)
@@ -176,7 +177,7 @@ def start(model_config: ModelConfig, class_weights: np.ndarray | None, seed: int
 
 
 def fit(
-    model: nn.Module,
+    model: EncoderDecoder,
     batches: DataLoader,
     config: SegmentConfig,
     compute: Compute,
@@ -184,7 +185,7 @@ def fit(
     seed: int,
     work_dir: Path,
     watch: Watch,
-) -> nn.Module:
+) -> EncoderDecoder:
     """Train a model on batches: AdamW, polynomial decay of power 0.9.
 
     `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments give
@@ -192,6 +193,8 @@ def fit(
     """
     iterations = len(batches)
     optimizer = {"type": "AdamW", "lr": config.lr, "weight_decay": config.weight_decay}
+    hooks = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
+    none: dict[str, Any] = dict.fromkeys(hooks)
     runner = Runner(
         model=model,
         work_dir=str(work_dir),
@@ -204,9 +207,8 @@ def fit(
         param_scheduler=[
             {"type": "PolyLR", "power": 0.9, "eta_min": 0.0, "end": iterations, "by_epoch": False}
         ],
-        default_hooks={"runtime_info": None, "timer": None, "sampler_seed": None, "logger": None}
-        | {"checkpoint": None},
-        custom_hooks=[WatchHook(watch, config.weights)],
+        default_hooks=none,
+        custom_hooks=[WatchHook(model, watch, config.weights)],
         randomness={"seed": seed, "deterministic": False},
         env_cfg={"cudnn_benchmark": False},
         log_level="WARNING",
@@ -214,20 +216,20 @@ def fit(
         default_scope="mmseg",
         experiment_name=uuid.uuid4().hex,  # managers are global and keyed by it; never written out
     )
-    runner.model.to(memory_format=compute.memory_format)
+    model.to(memory_format=compute.memory_format)  # pyright: ignore[reportCallIssue]  # not in its overloads
     with _without_accuracy(), plain_errors():
         runner.train()
-    return runner.model.eval()
+    return model.eval()
 
 
 @torch.no_grad()
-def label_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
+def label_images(model: EncoderDecoder, images: np.ndarray) -> np.ndarray:
     """Label images uint8 `[B, H, W, 3]` with the most probable class, uint8 `[B, H, W]`."""
     return _logits(model, images).argmax(dim=1).to(torch.uint8).cpu().numpy()
 
 
 @torch.no_grad()
-def posteriors(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def posteriors(model: EncoderDecoder, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Return the posterior of each pixel's own class, float32 `[B, H, W]`, in [0, 1].
 
     Images are uint8 `[B, H, W, 3]`, labels uint8 `[B, H, W]`; ignored pixels have posterior 0.
@@ -240,7 +242,7 @@ def posteriors(model: nn.Module, images: np.ndarray, labels: np.ndarray) -> np.n
 
 
 @torch.no_grad()
-def describe_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
+def describe_images(model: EncoderDecoder, images: np.ndarray) -> np.ndarray:
     """Describe images uint8 `[B, H, W, 3]` by the last map of the backbone, float32 `[B, D]`.
 
     The map is averaged over the image, so D is its number of channels.
@@ -252,7 +254,7 @@ def describe_images(model: nn.Module, images: np.ndarray) -> np.ndarray:
     return features.float().cpu().numpy()
 
 
-def _logits(model: nn.Module, images: np.ndarray) -> torch.Tensor:
+def _logits(model: EncoderDecoder, images: np.ndarray) -> torch.Tensor:
     training = model.training
     model.eval()
     inputs = _inputs(model, images)
@@ -263,7 +265,7 @@ def _logits(model: nn.Module, images: np.ndarray) -> torch.Tensor:
     return logits
 
 
-def _inputs(model: nn.Module, images: np.ndarray) -> torch.Tensor:
+def _inputs(model: EncoderDecoder, images: np.ndarray) -> torch.Tensor:
     channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     inputs = model.data_preprocessor({"inputs": list(channels_first)}, False)["inputs"]
     return inputs.contiguous(memory_format=torch.channels_last)

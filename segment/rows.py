@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError
 from data.pairs.manifest import MANIFEST
 from data.stage.errors import UserError
 from data.stage.params import PARAMS_FILE, Params, check_name, read, read_raw
-from segment import adapt
+from segment.adapt import Config as AdventConfig
 from segment.config import PerBatch
 
 Adapt = Literal["none", "advent"]
@@ -56,7 +56,7 @@ class Row(Params):
     real: int
     synthetic: int
     adapt: Adapt
-    advent: adapt.Config | None
+    advent: AdventConfig | None
     trust: bool
     until: float
     augment: Augment
@@ -89,15 +89,17 @@ def completed(
     default = per_batch.synthetic if params.sets else 0
     synthetic = default if params.synthetic is None else params.synthetic
     row = params.model_copy(update={"real": real, "synthetic": synthetic})
-    for found, fault in _faults(row, filters):
+    for found, fault in _faults(row, real, synthetic, filters):
         if found:
             raise UserError(f"{PARAMS_FILE}: rows.{name} {fault}")
     return row
 
 
-def _faults(row: RowParams, filters: Collection[str]) -> Iterator[tuple[bool, str]]:
+def _faults(
+    row: RowParams, real: int, synthetic: int, filters: Collection[str]
+) -> Iterator[tuple[bool, str]]:
     """Yield whether a row has each fault, and the fault in words."""
-    sets, real, synthetic = row.sets, row.real, row.synthetic
+    sets = row.sets
     yield (
         not real and not sets,
         "shows no pairs: it has `real: 0` and no sets; name sets in `with`, or set `real`",

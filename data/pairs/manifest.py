@@ -110,11 +110,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             raise ValueError("it is too long")
         text = file.read_text(encoding="utf-8")
         manifest = json.loads(text)
-        intact = manifest["sha256"] == _own_hash(manifest)
+        if manifest["sha256"] != _own_hash(manifest):
+            raise ValueError("it is not what was written")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        intact = False
-    if not intact:
-        raise UserError(f"{file} was altered or damaged; make the set again")
+        raise UserError(f"{file} was altered or damaged; make the set again") from None
     if manifest.get("version") != SCHEMA_VERSION:
         raise UserError(
             f"{file} has version {manifest.get('version')!r}, this program reads {SCHEMA_VERSION}; "

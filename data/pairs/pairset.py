@@ -17,6 +17,8 @@ from data.pairs.pair import Pair, decode_image, decode_label
 from data.pairs.schema import PALETTES, PICTURES, PLAIN, REQUIRED, schema
 from data.stage.errors import UserError
 
+Rows = Sequence[int] | np.ndarray
+
 CACHED_GROUPS = 4
 CACHED_FOOTERS = 8
 
@@ -71,7 +73,7 @@ class PairSet:
             edited = self._decoded(row, "edited", decode_label, edited) > 0
         return Pair(image=image, label=label, edited=edited, **plain)
 
-    def pairs(self, rows: Sequence[int] | None = None) -> Iterator[Pair]:
+    def pairs(self, rows: Rows | None = None) -> Iterator[Pair]:
         """Yield decoded pairs in the given order of rows (default: all)."""
         for row in range(self.num_pairs) if rows is None else rows:
             yield self[int(row)]
@@ -85,7 +87,7 @@ class PairSet:
         image, label = self.encoded(row, ("image", "label"))
         return self._decoded(row, "image", decode_image, image), self._label(row, label)
 
-    def images(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    def images(self, rows: Rows) -> np.ndarray:
         """Return the images of the given rows, uint8 `[N, H, W, 3]`; no label is read."""
         found = np.empty((len(rows), *self.size, 3), np.uint8)
         for slot, row in enumerate(map(int, rows)):
@@ -93,7 +95,7 @@ class PairSet:
             found[slot] = self._decoded(row, "image", decode_image, content)
         return found
 
-    def labels(self, rows: Sequence[int] | np.ndarray) -> np.ndarray:
+    def labels(self, rows: Rows) -> np.ndarray:
         """Return the labels of the given rows, uint8 `[N, H, W]`; no image is read or decoded."""
         found = np.empty((len(rows), *self.size), np.uint8)
         for slot, row in enumerate(map(int, rows)):

@@ -131,7 +131,7 @@ class ShardWriter:
         if self._shard.rows == self._rows_per_shard or self._shard.encoded >= self._max_shard_bytes:
             self._end_shard()
         elif len(self._rows) == ROWS_PER_GROUP:
-            self._end_group()
+            self._end_group(self._shard)
 
     def add_shards_of(self, other: PairSet, *, link: bool = False) -> None:
         """Take the shards of a finished set byte for byte, under their own names.
@@ -163,17 +163,26 @@ class ShardWriter:
             raise UserError(f"pair id {min(repeated)!r} occurs twice; ids are unique in a set")
         self._ids.update(ids)
 
-    def _end_group(self) -> None:
-        self._shard.write(self._rows)
+    def _end_group(self, shard: "_OpenShard") -> None:
+        shard.write(self._rows)
         self._rows = []
 
     def _end_shard(self) -> None:
         if self._shard is None:
             return
         if self._rows:
-            self._end_group()
+            self._end_group(self._shard)
         self._shards.append(self._shard.finish())
         self._shard = None
+
+
+SETTINGS: dict[str, Any] = {
+    "compression": COMPRESSION,
+    "use_dictionary": DICTIONARIES,
+    "write_statistics": ["id", "source"],
+    "write_page_index": True,
+    "write_page_checksum": True,
+}
 
 
 class _OpenShard:
@@ -184,15 +193,7 @@ class _OpenShard:
         self.rows = self.encoded = 0
         with room_for(path):
             self._file = partial_of(path).open("wb")
-            self._writer = pq.ParquetWriter(
-                self._file,
-                arrow_schema,
-                compression=COMPRESSION,
-                use_dictionary=DICTIONARIES,
-                write_statistics=["id", "source"],
-                write_page_index=True,
-                write_page_checksum=True,
-            )
+            self._writer = pq.ParquetWriter(self._file, arrow_schema, **SETTINGS)
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write one row group."""

@@ -194,7 +194,7 @@ _TABLE = {value: value for value in range(len(_CLASSES))}
 class Config(Params):
     """Scene categories to keep, null for all."""
 
-    scenes: tuple[str, ...] | None = Field(None, min_length=1)
+    scenes: tuple[str, ...] | None = Field(default=None, min_length=1)
 
 
 def class_table(config: Config) -> ClassTable:
@@ -230,7 +230,7 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         if not images:
             raise UserError(f"{image_folder} has no ADE_*.jpg; unpack ADEChallengeData2016.zip")
         for stem, image, label in match(images, labels, f"{label_folder} (*.png)"):
-            if scenes is None or _scene(root, scenes, stem) in config.scenes:
+            if scenes is None or _scene(root, scenes, stem) in (config.scenes or ()):
                 pairs.append(RawPair(stem, split, image, label))
     return pairs
 

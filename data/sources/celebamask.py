@@ -85,10 +85,10 @@ class Config(Params):
     faces, in an order that follows from `seed`.
     """
 
-    merged: str | None = Field(None, min_length=1)
+    merged: str | None = Field(default=None, min_length=1)
     split: Literal["celeba", "share"] = "celeba"
     share: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.1, "test": 0.1})
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
 
     @model_validator(mode="after")
     def _shares_fit(self) -> "Config":

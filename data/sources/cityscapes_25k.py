@@ -52,7 +52,7 @@ class Config(Params):
     """
 
     auto_labels: str = "refinement_final"
-    min_probability: float = Field(0.0, ge=0, le=1)
+    min_probability: float = Field(default=0.0, ge=0, le=1)
 
 
 def class_table(config: Config) -> ClassTable:
@@ -81,7 +81,7 @@ def read_label(pair: RawPair, config: Config) -> np.ndarray:
         "auto-labels are 0 and the label ids of the 19 classes that count, not train ids; take "
         "those of refinement_final_v0.zip"
     )
-    label = read_ids(pair.label, published(class_table(_FINE).classes, _TABLE, known))
+    label = read_ids(pair.label, published(class_table(config).classes, _TABLE, known))
     if config.min_probability > 0:
         probability = read_values(pair.parts[1])
         if probability.shape != label.shape:

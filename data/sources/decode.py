@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from data.sources.reading.alpha import Alpha, Transparency, flatten, transparency
 from data.stage.errors import UserError
@@ -81,7 +82,7 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
     transparency carries meaning.
     """
 
-    def check(file: Image.Image) -> None:
+    def check(file: ImageFile) -> None:
         packed = str(file.info.get("compression", ""))
         if file.format in LOSSY or "jpeg" in packed or packed == "webp":
             raise UserError(
@@ -127,7 +128,7 @@ def read_orientation(path: Path) -> int:
 def _decode(
     path: Path,
     convert: Callable[[Image.Image], T],
-    check: Callable[[Image.Image], None] = lambda file: None,
+    check: Callable[[ImageFile], None] = lambda file: None,
 ) -> T:
     """Decode a file and convert it; `check` sees it before, with its header only."""
     with _opened(path) as file:
@@ -141,7 +142,7 @@ def _decode(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile]:
     """Open an image file of an accepted format and size; every fault of it is a `UserError`."""
     try:
         if not path.is_file():
@@ -169,7 +170,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise UserError(f"{path} is not readable ({reason}); replace or remove it") from None
 
 
-def _check_header(file: Image.Image, path: Path) -> None:
+def _check_header(file: ImageFile, path: Path) -> None:
     tile = [getattr(file, "tag_v2", {}).get(tag, 0) for tag in (322, 323)]
     if max(file.width * file.height, int(tile[0]) * int(tile[1])) > MAX_PIXELS:
         raise UserError(_too_large(path))
@@ -187,7 +188,7 @@ def _check_header(file: Image.Image, path: Path) -> None:
         )
 
 
-def _has_frames(file: Image.Image) -> bool:
+def _has_frames(file: ImageFile) -> bool:
     if file.format != "TIFF":
         return getattr(file, "n_frames", 1) > 1
     try:
@@ -205,7 +206,8 @@ def _too_large(path: Path) -> str:
 
 
 def _orientation(file: Image.Image) -> int:
-    if file.format == "PNG" and file.tile and not _has_late_text(Path(file.filename)):
+    png = file if isinstance(file, ImageFile) and file.format == "PNG" and file.tile else None
+    if png is not None and not _has_late_text(Path(str(png.filename))):
         exif = Image.Image.getexif(file)  # a PNG's own method decodes all pixels first
     else:
         exif = file.getexif()

@@ -102,7 +102,7 @@ def _nearest(first: Sequence[tuple[str, int]], second: Sequence[tuple[str, int]]
         place = bits.argmin(axis=1)
         least = bits[np.arange(len(place)), place]
         near += [
-            Near(first[place[row]][0], second[start + row][0], int(least[row]))
-            for row in np.flatnonzero(least <= MAX_BITS)
+            Near(first[int(place[row])][0], second[start + row][0], int(least[row]))
+            for row in np.flatnonzero(least <= MAX_BITS).tolist()
         ]
     return sorted(near, key=lambda entry: (entry.bits, entry.second))

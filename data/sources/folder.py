@@ -67,7 +67,7 @@ class Config(Labels):
     share: dict[str, float] = Field(default_factory=lambda: {"train": 0.8, "val": 0.2})
     glob: dict[str, str] = Field(default_factory=dict)
     group_by: str | None = None
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
 
 
 def prepare(

@@ -87,8 +87,8 @@ _TABLE = {value: value for value in range(len(_CLASSES))} | {255: UNLABELED}
 class Config(Params):
     """Width by height that is kept of every frame, null for all of it; seed of the crops."""
 
-    aspect: float | None = Field(2.0, gt=0, le=100)
-    seed: int = Field(0, ge=0)
+    aspect: float | None = Field(default=2.0, gt=0, le=100)
+    seed: int = Field(default=0, ge=0)
 
 
 def class_table(config: Config) -> ClassTable:

@@ -1,6 +1,7 @@
 """Read sections of `params.yaml` into frozen, checked objects."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -65,7 +66,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def choose(name: str, registry: dict[str, Any], what: str) -> Any:
+def choose(name: str, registry: Mapping[str, Any], what: str) -> Any:
     """Look a name up in a registry; an unknown one lists what there is."""
     if name not in registry:
         raise UserError(f"unknown {what} {name!r}; there is {', '.join(registry)}")

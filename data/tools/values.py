@@ -124,7 +124,7 @@ def classes_of(masks: Masks) -> Found:
     for index, key in enumerate(key for key in sorted(table) if key not in void):
         entry = table[key]
         value = _unpack(key) if reading.by_color else key
-        color = value if reading.by_color else _palette_color(reading.palette, key)
+        color = _unpack(key) if reading.by_color else _palette_color(reading.palette, key)
         name = f"class_{index if reading.by_color else key}"
         also = [reading.also[key]] if key in reading.also else []
         also = tuple(_unpack(key) if reading.by_color else key for key in also)

@@ -42,7 +42,7 @@ def _factor(sample: np.ndarray) -> np.ndarray:
     rows = np.asarray(sample, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:
         raise ValueError(f"a covariance needs two rows or more, this sample is {rows.shape}")
-    return np.linalg.qr((rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1), mode="r")
+    return np.asarray(np.linalg.qr((rows - rows.mean(axis=0)) / np.sqrt(len(rows) - 1), mode="r"))
 
 
 def of_set(scored: Scored) -> Found | None:

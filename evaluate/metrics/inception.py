@@ -102,7 +102,8 @@ def _module(name: str) -> ModuleType:
     if PACKAGE in sys.modules:
         return import_module(f"{PACKAGE}.{name}")
     bare = ModuleType(PACKAGE)
-    bare.__path__ = list(find_spec(PACKAGE).submodule_search_locations)
+    spec = find_spec(PACKAGE)
+    bare.__path__ = list((spec and spec.submodule_search_locations) or ())
     sys.modules[PACKAGE] = bare
     try:
         return import_module(f"{PACKAGE}.{name}")

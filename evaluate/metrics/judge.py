@@ -1,6 +1,6 @@
 """The judge, a segmenter trained on real pairs: what it sees in images, labels and features."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 
 from data.pairs.confusion import confusion
 from data.pairs.pair import Pair
-from data.pairs.shards import PairSet
+from data.pairs.pairset import PairSet, Rows
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
 from data.stage.progress import progress
@@ -48,7 +48,7 @@ def load_judge(cell: Path) -> Judge:
     )
 
 
-def scored_rows(rows: Sequence[int], num_scored: int) -> list[int]:
+def scored_rows(rows: Rows, num_scored: int) -> list[int]:
     """Return the synthetic rows that the judge looks at; `UserError` when there are too few."""
     if len(rows) < num_scored:
         raise UserError(
@@ -59,9 +59,7 @@ def scored_rows(rows: Sequence[int], num_scored: int) -> list[int]:
     return evenly(rows, num_scored)
 
 
-def labelled(
-    pairs: PairSet, rows: Sequence[int], predict: Predict, *, batch_size: int
-) -> np.ndarray:
+def labelled(pairs: PairSet, rows: Rows, predict: Predict, *, batch_size: int) -> np.ndarray:
     """Return the judge's int64 [C, C] confusion matrix; the layouts are the ground truth."""
     total = np.zeros((pairs.classes.num_classes,) * 2, dtype=np.int64)
     for batch in _batches(pairs, rows, batch_size, "judge"):
@@ -71,9 +69,7 @@ def labelled(
     return total
 
 
-def features(
-    pairs: PairSet, rows: Sequence[int], describe: Describe, *, batch_size: int
-) -> np.ndarray:
+def features(pairs: PairSet, rows: Rows, describe: Describe, *, batch_size: int) -> np.ndarray:
     """Return the features of the images of some rows, float64 [N, D]."""
     found = [
         describe(np.stack([pair.image for pair in batch]))
@@ -82,9 +78,7 @@ def features(
     return np.concatenate(found).astype(np.float64)
 
 
-def _batches(
-    pairs: PairSet, rows: Sequence[int], batch_size: int, label: str
-) -> Iterator[list[Pair]]:
+def _batches(pairs: PairSet, rows: Rows, batch_size: int, label: str) -> Iterator[list[Pair]]:
     with progress(len(rows), label, "images") as advance:
         for start in range(0, len(rows), batch_size):
             batch = list(pairs.pairs(rows[start : start + batch_size]))

@@ -1,10 +1,8 @@
 """How well layouts keep to the palettes that were asked for."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from data.pairs.shards import PairSet
+from data.pairs.pairset import PairSet, Rows
 from evaluate.metrics.metric import Found, Metric, Reference, Scored
 from evaluate.statistics import evenly
 
@@ -25,9 +23,7 @@ def kl(target: np.ndarray, palette: np.ndarray) -> np.ndarray:
     return np.where(asked, target * np.log(ratio), 0.0).sum(axis=-1)
 
 
-def targets_and_palettes(
-    pairs: PairSet, rows: Sequence[int]
-) -> tuple[np.ndarray, np.ndarray] | None:
+def targets_and_palettes(pairs: PairSet, rows: Rows) -> tuple[np.ndarray, np.ndarray] | None:
     """Return (targets, hard palettes), both [N, C], or None without full-image targets.
 
     A partially edited pair keeps most of its parent, whose palette is its target: its KL would

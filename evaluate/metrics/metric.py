@@ -1,13 +1,13 @@
 """What a metric is, and what it looks at: a set of synthetic pairs beside the real ones."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from data.pairs.shards import PairSet
+from data.pairs.pairset import PairSet, Rows
 from evaluate.metrics.inception import Inception
 from evaluate.metrics.judge import Judge, features
 
@@ -45,8 +45,8 @@ class Scored:
     """
 
     pairs: PairSet
-    every: Sequence[int]  # rows of the set's own pairs
-    rows: Sequence[int]  # those of them that images are looked at of, evenly spaced
+    every: Rows  # rows of the set's own pairs
+    rows: Rows  # those of them that images are looked at of, evenly spaced
     judge: Judge
     reference: Reference
     batch_size: int
@@ -58,7 +58,7 @@ class Scored:
         """The judge's features of the images, float64 `[N, D]`."""
         return self.described(self.pairs, self.rows)
 
-    def described(self, pairs: PairSet, rows: Sequence[int]) -> np.ndarray:
+    def described(self, pairs: PairSet, rows: Rows) -> np.ndarray:
         """Return the judge's features of some images, float64 `[N, D]`."""
         return features(pairs, rows, self.judge.describe, batch_size=self.batch_size)
 

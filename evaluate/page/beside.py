@@ -51,7 +51,7 @@ def conditional(content: Content, lines: Sequence[tuple[Row, str]]) -> tuple[Tab
     rows = []
     for row, name in lines:
         values = [pick(content.means, name, key) for key in (KL_ARGMAX, "frechet")]
-        trained = alone.get(name)
+        trained = alone.get(name, "")
         rows.append(
             [
                 *_named(content, row, name),

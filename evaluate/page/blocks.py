@@ -66,13 +66,13 @@ def figures_of(blocks: Sequence[Block]) -> Iterator[Figure]:
             yield from figures_of(block.blocks)
 
 
-def text(*sentences: str) -> list[Text]:
+def text(*sentences: str) -> list[Block]:
     """Return a paragraph of those sentences that are not empty, or nothing."""
     joined = " ".join(filter(None, sentences))
     return [Text(joined)] if joined else []
 
 
-def bullets(lines: Sequence[str]) -> list[Text]:
+def bullets(lines: Sequence[str]) -> list[Block]:
     """Return a list of those lines that are not empty, or nothing."""
     kept = [f"* {line}" for line in lines if line]
     return [Text("\n".join(kept))] if kept else []

@@ -96,6 +96,7 @@ def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _edited_row(parent: Pair, pair: Pair, classes: ClassTable) -> Row:
     scale = _scale(pair.label.shape[1])
+    assert pair.edited is not None
     edited = _enlarge(pair.edited, scale)
     layout = _enlarge(classes.colorize(pair.label), scale)
     image = _enlarge(pair.image, scale)
@@ -113,7 +114,7 @@ def _image_and_layout(pair: Pair, classes: ClassTable) -> Row:
 
 def _with_parents(train: PairSet, found: Sequence[Pair]) -> list[tuple[Pair, Pair]]:
     rows = _row_of(train)
-    return [(train[rows[pair.parent]], pair) for pair in found]
+    return [(train[rows[pair.parent]], pair) for pair in found if pair.parent is not None]
 
 
 def _row_of(pairs: PairSet) -> dict[str, int]:

@@ -29,8 +29,8 @@ def gains(path: Path, bars: Sequence[Bar], title: str) -> None:
             color = _side(bar.gain)
             ax.plot(bar.seeds, [y] * len(bar.seeds), "o", color=color, alpha=0.25, ms=4)
             ax.plot([bar.gain.mean], [y], "o", color=color, ms=7, zorder=3)
-            if bar.gain.low is not None:
-                ax.plot([bar.gain.low, bar.gain.high], [y, y], "-", color=color, lw=2.4)
+            if bar.gain.ends is not None:
+                ax.plot(bar.gain.ends, [y, y], "-", color=color, lw=2.4)
         ax.axvline(0, color=MUTED, lw=1)
         ax.set_yticks(range(len(bars)), [bar.name for bar in bars], color=INK)
         ax.set_ylim(len(bars) - 0.4, -0.6)
@@ -62,8 +62,7 @@ def class_gains(
             means = [found[name].mean for name in names]
             ax.barh(ys, means, height=step * 0.92, color=shade[row], label=row)
             for y, name in zip(ys, names, strict=True):
-                if found[name].low is not None:
-                    ends = [found[name].low, found[name].high]
+                if ends := found[name].ends:
                     ax.plot(ends, [y, y], color=INK, lw=0.9, alpha=0.6)
         every = [found[name] for found in rows.values() for name in names]
         ax.set_xlim(_class_limits(every))
@@ -130,7 +129,7 @@ def aic(path: Path, curve: Sequence[tuple[int, float]], chosen: int) -> None:
         ax.margins(y=0.2)
         ax.set_xlabel("components of the palette mixture")
         ax.set_title("AIC, lower is better")
-        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.locator_params(axis="x", integer=True)
         ax.grid(axis="y")
 
 

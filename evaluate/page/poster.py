@@ -195,10 +195,10 @@ def like(table: Sequence[Row], made: Mapping[str, Made]) -> list[tuple[Row, str]
 
 def entry(row: Row, dataset: str, star: bool) -> str:
     """Return a cell of the augmentation table as text, for example `49.4 (+1.3)`; empty without."""
-    score = row.on(dataset)
-    if score is None:
+    score, real = row.on(dataset), REAL.on(dataset)
+    if score is None or real is None:
         return ""
-    value, base = (scores[0 if star else 1] for scores in (score, REAL.on(dataset)))
+    value, base = (scores[0 if star else 1] for scores in (score, real))
     if row is REAL:
         return f"{value:.1f}"
     gain = "?" if dataset in row.misprinted else f"{value - base:+.1f}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from data.stage.outputs import write_bytes
 
@@ -32,7 +32,7 @@ COLORS = (
     "#00441b",
     "#999999",
 )
-STYLE = {
+STYLE: dict[Any, object] = {
     "font.size": 9.5,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",

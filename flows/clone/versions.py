@@ -42,6 +42,7 @@ def _use_git(root: Path, *, used: bool) -> None:
     folder = root / ".dvc"
     if used is not bool(Config(str(folder))["core"].get("no_scm", False)):
         return
+    local: Any
     with Config(str(folder), validate=False).edit("local") as local:
         if used:
             local.get("core", {}).pop("no_scm", None)

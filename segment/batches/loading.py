@@ -56,7 +56,7 @@ class PairDataset(Dataset):
     """
 
     def __init__(
-        self, pool: Pool, classes: ClassTable, transforms: Callable[[Sample], Sample], seed: int
+        self, pool: Pool, classes: ClassTable, transforms: Callable[[Sample], Any], seed: int
     ) -> None:
         self._pool, self._transforms, self._seed = pool, transforms, seed
         self.metainfo = {

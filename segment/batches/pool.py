@@ -116,8 +116,8 @@ def seam_of(edited: np.ndarray, width: int) -> np.ndarray:
     Diagonal neighbours count; the border of the image is not an edge.
     """
     near = np.ones((3, 3), bool)
-    grown = ndimage.binary_dilation(edited, near, iterations=width)
-    return grown & ndimage.binary_dilation(~edited, near, iterations=width)
+    grown = (ndimage.binary_dilation(side, near, iterations=width) for side in (edited, ~edited))
+    return np.logical_and(*grown)
 
 
 def _label_table(supervised: Sequence[int] | None) -> np.ndarray:

@@ -39,18 +39,18 @@ def main(*, pairs: Path, real: Path, trust: Path, out: Path) -> None:
                 row=name,
                 advent=advent if params.adapt == "advent" else None,
                 sets=used_sets(name, params, pairs),
-                masks=[
+                masks=tuple(
                     UsedMasks(set=entry, sha256=hash_of(trust / entry / MASKS))
                     for entry in params.sets
                     if params.trust and entry in filters
-                ],
+                ),
                 real_pairs=real_pairs,
                 **keys,
             )
             write_text(folder / f"{name}.json", as_json(row))
 
 
-def used_sets(name: str, params: RowParams, pairs: Path) -> list[UsedSet]:
+def used_sets(name: str, params: RowParams, pairs: Path) -> tuple[UsedSet, ...]:
     """Return the sets of a row with their hashes; one that is not there is a `UserError`."""
     found = []
     for entry in params.sets:
@@ -64,7 +64,7 @@ def used_sets(name: str, params: RowParams, pairs: Path) -> list[UsedSet]:
         found.append(
             UsedSet(name=entry, manifest=manifest_of(folder), num_pairs=len(PairSet(folder)))
         )
-    return found
+    return tuple(found)
 
 
 if __name__ == "__main__":

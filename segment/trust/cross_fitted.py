@@ -9,23 +9,19 @@ segmenters find hard is compared with itself, and never with what they learnt by
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Literal
 
 import numpy as np
 from pydantic import Field
 
 from data.pairs.pairset import PairSet
-from data.stage.params import Params
 from segment.batches.masks import packed
 from segment.folds import divide
-from segment.trust.judging import Judging, Trusted, components, measured
+from segment.trust.judging import FilterParams, Judging, Trusted, components, measured
 
 
-class Config(Params):
+class Config(FilterParams):
     """An entry of `trust` in params.yaml."""
 
-    method: Literal["cross_fitted"]
-    num_folds: int = Field(ge=2)
     quantile: float = Field(gt=0, lt=1)
 
 

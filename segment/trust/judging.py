@@ -1,17 +1,26 @@
 """What every label filter works with: sets, segmenters to be trained, and connected components."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from pydantic import Field
 from scipy import ndimage
 
-from data.pairs.pairset import PairSet
+from data.pairs.pairset import PairSet, Rows
+from data.stage.params import Params
 
 BATCH_SIZE = 16
 
 Posteriors = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Images `[B, H, W, 3]`, labels `[B, H, W]` -> posterior of each pixel's own class `[B, H, W]`."""
+
+
+class FilterParams(Params):
+    """The keys that the numbers of every filter have."""
+
+    method: str
+    num_folds: int = Field(ge=2)
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ def components(label: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndar
     numbered = np.zeros(label.shape, np.int32)
     classes: list[int] = []
     for entry in np.unique(label[label < num_classes]).tolist():
-        found, count = ndimage.label(label == entry)
+        found, count = ndimage.label(label == entry)  # pyright: ignore[reportGeneralTypeIssues]  # untyped: a pair unless given `output`
         numbered[found > 0] = found[found > 0] + len(classes)
         classes += [entry] * count
     return numbered, np.asarray(classes, np.int64)
@@ -58,7 +67,7 @@ def means(numbered: np.ndarray, num_components: int, values: np.ndarray) -> np.n
 
 
 def measured(
-    posteriors: Posteriors, pairs: PairSet, rows: Sequence[int]
+    posteriors: Posteriors, pairs: PairSet, rows: Rows
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """Yield row, classes `[K]` and mean posteriors `[K]` of the components of some pairs."""
     num_classes = pairs.classes.num_classes

@@ -164,7 +164,7 @@ def _before(models: Models, pairs: Sequence[Pair], label: Tensor) -> list[list[n
 def _after(models: Models, label: Tensor, drawn: Drawn, request: Request) -> list[list[np.ndarray]]:
     names = request.remove or tuple(name for name, _ in request.add)
     named = [models.classes.index(name) for name in names]
-    shares = [drawn.target.numpy(), models.shares(drawn.label), models.shares(label)]
+    shares = [drawn.wanted().numpy(), models.shares(drawn.label), models.shares(label)]
     moved = np.abs(shares[1] - shares[2])
     moved[:, named] = 0
     ids = [*named, *largest(moved, max(0, NUM_BARS - len(named)))]
@@ -174,7 +174,7 @@ def _after(models: Models, label: Tensor, drawn: Drawn, request: Request) -> lis
         zip(
             models.color(label),
             models.color(drawn.label),
-            drawn.edited.numpy(),
+            drawn.edits().numpy(),
             models.paint(drawn.label),
             strict=True,
         )
@@ -197,13 +197,13 @@ def _after(models: Models, label: Tensor, drawn: Drawn, request: Request) -> lis
 
 
 def _numbers(models: Models, pairs: Sequence[Pair], label: Tensor, drawn: Drawn) -> dict[str, Any]:
-    shares = (drawn.target.numpy(), models.shares(drawn.label), models.shares(label))
+    shares = (drawn.wanted().numpy(), models.shares(drawn.label), models.shares(label))
     changed = drawn.label != label
     return {
         "classes": list(models.classes.names),
         "pairs": [pair.id for pair in pairs],
         "changed": [round(float(item), 6) for item in changed.float().mean((1, 2))],
-        "changed_outside": int(changed[~drawn.edited].sum()),
+        "changed_outside": int(changed[~drawn.edits()].sum()),
         **{name: np.round(value, 6).tolist() for name, value in zip(SERIES, shares, strict=True)},
     }
 

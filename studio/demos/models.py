@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from data.pairs.batches import onehot
 from data.pairs.classes import ClassTable
 from data.pairs.pair import Pair
-from data.pairs.shards import PairSet
+from data.pairs.pairset import PairSet, Rows
 from data.stage.errors import UserError
 from data.stage.params import choose
 from synth.layouts import LAYOUTS
@@ -145,7 +145,7 @@ def open_real(request: Request, models: Models) -> PairSet:
     return pairs
 
 
-def choose_pairs(pairs: PairSet, rows: Sequence[int], count: int, seed: int) -> list[Pair]:
+def choose_pairs(pairs: PairSet, rows: Rows, count: int, seed: int) -> list[Pair]:
     """Draw up to `count` of the given rows and return their pairs."""
     rng = np.random.default_rng(np.random.SeedSequence([seed, PAIRS]))
     return list(pairs.pairs(rng.permutation(rows)[:count]))

@@ -159,7 +159,7 @@ def _pale(color: tuple[int, int, int]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _fitting(text: str, width: int, font: ImageFont.FreeTypeFont) -> str:
+def _fitting(text: str, width: int, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     while text and font.getlength(text) > width:
         text = text[:-1]
     return text

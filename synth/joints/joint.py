@@ -66,8 +66,15 @@ class Config(Params):
 class JoinedLayout(Method, Protocol):
     """A layout method that can be joined, for `Entry.joins`."""
 
-    sizes: tuple[tuple[int, int], ...]
-    given: Given
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (height, width) of the trained levels."""
+        ...
+
+    @property
+    def given(self) -> Given:
+        """What it was built for."""
+        ...
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:
         """Return the losses of one step."""
@@ -172,7 +179,7 @@ def part(nets: nn.ModuleDict, kind: str) -> nn.ModuleDict:
     )
 
 
-def part_of_curve(curve: Sequence[dict[str, float]], kind: str) -> list[dict[str, float]]:
+def part_of_curve(curve: Sequence[Mapping[str, float]], kind: str) -> list[dict[str, float]]:
     """Return a training curve with the terms of one half; those of D2 are the painter's."""
 
     def belongs(name: str) -> bool:

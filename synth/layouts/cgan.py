@@ -35,7 +35,7 @@ from synth.layouts.common.grown import (
 from synth.layouts.common.losses import Blur, gradient_penalty
 from synth.layouts.common.progressive import Critic, EqualLinear
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import Given, Phase, Progress, Span, noise
+from synth.training.method import Given, Phase, Progress, Span, computed, noise
 
 SHOWN = 8  # channels that show the palette to the critic, as released
 
@@ -59,7 +59,7 @@ class ConditionalGan:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     request, whole, sample = request_palettes, plain_whole, sample_whole
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:

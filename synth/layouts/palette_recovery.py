@@ -33,7 +33,7 @@ from synth.layouts.common.grown import (
 )
 from synth.layouts.common.losses import Blur, critic_terms, recovery
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import Given, Phase, Progress, Span, noise
+from synth.training.method import Given, Phase, Progress, Span, computed, noise
 
 
 class Config(GrownParams):
@@ -56,7 +56,7 @@ class PaletteRecovery:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     request, whole, sample = request_palettes, plain_whole, sample_whole
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:

@@ -46,6 +46,7 @@ from synth.training.method import (
     Losses,
     Progress,
     Span,
+    computed,
     noise,
     rand,
     randn,
@@ -88,7 +89,7 @@ class PartialPalette:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     phases = alternate
     real, full = real_blurred, full_enlarged
 
@@ -151,7 +152,7 @@ class PartialPalette:
             layout,
             self.config.masks,
             min_band=self.config.min_band,
-            palettes=self.given.palettes,
+            palettes=self.given.wanted_palettes(),
             rng=rng,
         )
 

@@ -36,6 +36,7 @@ from synth.training.method import (
     Losses,
     Progress,
     Span,
+    computed,
     noise,
     randn,
 )
@@ -62,7 +63,7 @@ class Sbgan:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     phases = alternate
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:

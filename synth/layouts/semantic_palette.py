@@ -37,7 +37,7 @@ from synth.layouts.common.losses import (
 )
 from synth.layouts.common.progressive import JointKind
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import Given, Losses, Progress, Span, noise
+from synth.training.method import Given, Losses, Progress, Span, computed, noise
 
 
 class Config(GrownParams):
@@ -62,7 +62,7 @@ class SemanticPalette:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     phases = alternate  # section 2.5
     request, sample = request_palettes, sample_whole
     real, full = real_blurred, full_enlarged

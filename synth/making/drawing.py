@@ -42,11 +42,11 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
     drawn = _draw(ready, rows, indices, seed)
     parents = _images(ready, rows) if ready.keep else None
     rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, ready.device)
-    around = None if parents is None else Around(parents.float() / 127.5 - 1, ~drawn.edited)
+    around = None if parents is None else Around(parents.float() / 127.5 - 1, ~drawn.edits())
     request = PaintRequest(drawn.label, around=around)
     pixels = paint_layouts(ready.painter, ready.painter_nets, request, rngs)
     if parents is not None:
-        pixels = composite(parents, pixels, drawn.edited)
+        pixels = composite(parents, pixels, drawn.edits())
     suffix = f"-{again}" if again else ""
     return Painted(
         ids=tuple(f"{ready.name}-{index:07d}{suffix}" for index in indices),
@@ -94,16 +94,16 @@ def _images(ready: ReadySet, rows: Sequence[int]) -> torch.Tensor:
 
 
 def _draw(ready: ReadySet, rows: Sequence[int], indices: Sequence[int], seed: int) -> Drawn:
-    nets = ready.layout_method, ready.layout_nets
-    given = {
-        "real": ready.real_labels[rows].long().to(ready.device),
-        "rngs": _rngs(seed, LAYOUT, indices, ready.device),
-    }
+    method, nets = ready.layout_method, ready.layout_nets
+    real = ready.real_labels[rows].long().to(ready.device)
+    rngs = _rngs(seed, LAYOUT, indices, ready.device)
     if ready.editor is not None:
-        return ready.editor.draw(*nets, **given)
+        return ready.editor.draw(method, nets, real=real, rngs=rngs)
+    draw = LAYOUTS[ready.layouts].draw
+    assert draw is not None, "a set that makes no pairs was refused"
     palettes = np.stack([draw_palette(ready, index, seed) for index in indices])
     asked = torch.as_tensor(palettes).to(ready.device)
-    return LAYOUTS[ready.layouts].draw(*nets, palette=asked, **given)
+    return draw(method, nets, palette=asked, real=real, rngs=rngs)
 
 
 def _rngs(

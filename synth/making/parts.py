@@ -44,10 +44,10 @@ class ProduceParams(Params):
     batch_size: int = Field(ge=1)
     seed: int = Field(ge=0, lt=2**31)
     repaint: Annotated[RepaintParams, Free(files=True)]
-    pairs_per_shard: Annotated[int, Free(files=True)] = Field(256, ge=1)
+    pairs_per_shard: Annotated[int, Free(files=True)] = Field(default=256, ge=1)
     engine: Annotated[str, Free(files=False)] = "inline"
-    workers: Annotated[int | None, Free(files=False)] = Field(None, ge=1)
-    encoders: Annotated[int, Free(files=False)] = Field(2, ge=1)
+    workers: Annotated[int | None, Free(files=False)] = Field(default=None, ge=1)
+    encoders: Annotated[int, Free(files=False)] = Field(default=2, ge=1)
 
     @classmethod
     def free(cls) -> dict[str, Free]:

@@ -22,7 +22,7 @@ from synth.palettes.controls import Control, Controls, control
 from synth.palettes.controls import describe as describe_controls
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
-from synth.training.method import Given, Method, Painter
+from synth.training.method import Given, Method, Painter, Palettes
 
 
 class SetParams(Params):
@@ -71,7 +71,7 @@ class CheckedSet:
     name: str
     layouts: str
     painter: str
-    palettes: PaletteModel | adaptive.AdaptivePalettes
+    palettes: adaptive.Law
     control: Control | None
     editor: Editor | None
 
@@ -86,11 +86,11 @@ class ReadySet:
 
     name: str
     layouts: str
-    layout_method: Method | None
-    layout_nets: nn.ModuleDict | None
+    layout_method: Any  # None, and no networks, where nothing was trained
+    layout_nets: nn.ModuleDict
     painter: Painter
     painter_nets: nn.ModuleDict
-    palettes: PaletteModel | adaptive.AdaptivePalettes
+    palettes: adaptive.Law
     control: Control | None
     editor: Editor | None
     keep: bool
@@ -213,10 +213,10 @@ def _that_follow() -> str:
 
 
 def _layouts(
-    path: Path, name: str, real: PairSet, palettes: PaletteModel, device: torch.device
-) -> tuple[Method | None, nn.ModuleDict | None]:
+    path: Path, name: str, real: PairSet, palettes: Palettes, device: torch.device
+) -> tuple[Method | None, nn.ModuleDict]:
     entry = LAYOUTS[name]
     if entry.build is None:
-        return None, None
+        return None, nn.ModuleDict()
     method, nets = artifact.load(path, entry, Given(real.classes.num_classes, real.size, palettes))
     return method, nets.to(device)

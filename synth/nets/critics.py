@@ -19,7 +19,7 @@ class PatchCritic(nn.Module):
         self, in_channels: int, width: int, num_layers: int, *, spectral: bool = True
     ) -> None:
         super().__init__()
-        layers = [conv(in_channels, width, 4, stride=2, padding=2)]
+        layers: list[nn.Module] = [conv(in_channels, width, 4, stride=2, padding=2)]
         channels = width
         for index in range(1, num_layers):
             out = min(2 * channels, 8 * width)

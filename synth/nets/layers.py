@@ -1,6 +1,6 @@
 """Norms and blocks that two or more methods share: SPADE modulation and its residual block."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -21,15 +21,17 @@ def conv(
     bias: bool = True,
     stride: int = 1,
     padding: int | None = None,
-) -> nn.Module:
+) -> nn.Conv2d:
     """Make a Xavier-initialised convolution, padded to keep the size unless told otherwise."""
     padding = kernel // 2 if padding is None else padding
     layer = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
     nn.init.xavier_normal_(layer.weight, gain=INIT_GAIN)
-    if bias:
+    if layer.bias is not None:
         nn.init.zeros_(layer.bias)
     # Normalised after the initialisation: the power iteration starts from the final weights.
-    return spectral_norm(layer) if spectral else layer
+    if spectral:
+        spectral_norm(layer)
+    return layer
 
 
 @torch.no_grad()
@@ -59,7 +61,7 @@ class Condition:
         self._full = full.contiguous(memory_format=torch.channels_last)
         self._maps = {tuple(full.shape[-2:]): self._full}
 
-    def at(self, size: tuple[int, int]) -> Tensor:
+    def at(self, size: Sequence[int]) -> Tensor:
         """Return the map [B,K,h,w], nearest neighbour as in the papers."""
         size = (int(size[0]), int(size[1]))
         if size not in self._maps:

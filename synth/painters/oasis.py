@@ -32,6 +32,7 @@ from synth.training.method import (
     PaintRequest,
     Progress,
     Span,
+    computed,
     randn,
 )
 
@@ -64,7 +65,7 @@ class Oasis:
     spans: tuple[Span, ...]
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     phases, request = alternate, request_real
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:

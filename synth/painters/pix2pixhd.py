@@ -32,6 +32,7 @@ from synth.training.method import (
     Losses,
     Progress,
     Span,
+    computed,
 )
 
 
@@ -124,7 +125,7 @@ class Pix2PixHD:
     perceptual: Perceptual | None
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = property(adam), property(average)
+    optimizers, kept = computed(adam), computed(average)
     phases, request, sample = alternate, request_real, sample_one
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:

@@ -109,7 +109,10 @@ class AdaptivePalettes:
         write_json(out / LAW_FILE, numbers | arrays | about | {"divergence": divergence})
 
 
-def load(layout: Path, palettes: PaletteModel) -> PaletteModel | AdaptivePalettes:
+Law = PaletteModel | AdaptivePalettes
+
+
+def load(layout: Path, palettes: PaletteModel) -> Law:
     """Return the law that the layouts of an artifact are drawn with: leaning or as fitted."""
     if not (layout / LAW_FILE).is_file():
         return palettes
@@ -191,7 +194,7 @@ def held_out_iou(folds: Path, numbers: Sequence[int], eval_ids: Sequence[int]) -
 
     A fold's `fold.json` has the confusion matrix of its held-out pairs.
     """
-    total: np.ndarray | int = 0
+    total = np.zeros((), np.int64)
     for number in numbers:
         path = folds / str(number) / FOLD_FILE
         if not path.is_file():

@@ -9,7 +9,7 @@ from pydantic import Field
 from data.pairs.classes import ClassTable
 from data.stage.errors import UserError
 from data.stage.params import Params
-from synth.palettes.palette import PaletteModel
+from synth.palettes.adaptive import Law
 
 NUM_TRIES = 256
 """Palettes drawn for one pair before giving up: the law of real palettes has none like it."""
@@ -28,7 +28,7 @@ class Controls(Params):
     exactly: dict[str, float] = Field(default_factory=dict)
     at_least: dict[str, float] = Field(default_factory=dict)
     boost: dict[str, float] = Field(default_factory=dict)
-    realism: float | None = Field(None, ge=0, lt=1)
+    realism: float | None = Field(default=None, ge=0, lt=1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Control:
     `lowest` is the log density that a palette needs, None for any.
     """
 
-    palettes: PaletteModel
+    palettes: Law
     exactly: np.ndarray
     at_least: np.ndarray
     boost: np.ndarray
@@ -81,9 +81,7 @@ class Control:
             held |= low
 
 
-def control(
-    controls: Controls, classes: ClassTable, palettes: PaletteModel, real: np.ndarray
-) -> Control:
+def control(controls: Controls, classes: ClassTable, palettes: Law, real: np.ndarray) -> Control:
     """Check controls against a class table and real palettes `[N, C]`.
 
     Raises `UserError` for an unknown class, a class that is controlled twice, shares out of (0, 1)

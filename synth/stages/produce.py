@@ -96,7 +96,7 @@ def _make(engine: Engine, job: Job, parts: Sequence[Part]) -> None:
         log.info(f"{job.name}: {done} of {total} pairs are there from a run that was stopped")
     if not missing:
         return
-    spent = dict.fromkeys(("painting", "encoding", "writing"), 0.0)
+    spent: dict[str, float] = dict.fromkeys(("painting", "encoding", "writing"), 0.0)
     with (
         progress(total, job.name, "pairs", done) as advance,
         closing(engine(job, missing)) as steps,

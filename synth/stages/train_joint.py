@@ -27,10 +27,9 @@ from synth.training.session import (
     TrainingParams,
     fit,
     settings,
-    together,
     weight_files,
 )
-from synth.training.team import current, only_first
+from synth.training.team import current, only_first, run_in_team
 
 WHAT = {joint.LAYOUT: "layout method", joint.PAINTER: "painter"}
 
@@ -126,7 +125,7 @@ def main(
         if timing is None or new_layout is None or new_painter is None:
             return  # the first process writes
         if config.freeze_layout:  # what it was given, to the last bit
-            nets.update(joint.named(joint.LAYOUT, artifact.load_kept(layout, laying)))
+            nets.update(joint.named(joint.LAYOUT, dict(artifact.load_kept(layout, laying).items())))
         outs = (new_layout, new_painter)
         for half, own, out in zip(halves, (laying, painting), outs, strict=True):
             was = replace(half.was, name=name, fingerprint=made_of, compute=compute.to_json())
@@ -136,4 +135,4 @@ def main(
 
 
 if __name__ == "__main__":
-    run(together(main))
+    run(run_in_team(main))

@@ -6,7 +6,8 @@ from data.stage.cli import run
 from data.stage.params import check_name, choose
 from synth.layouts import LAYOUTS
 from synth.palettes.palette import PaletteModel
-from synth.training.session import run_training, together
+from synth.training.session import run_training
+from synth.training.team import run_in_team
 
 
 def main(*, method: str, train: Path, palette: Path, out: Path) -> None:
@@ -24,4 +25,4 @@ def main(*, method: str, train: Path, palette: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(together(main))
+    run(run_in_team(main))

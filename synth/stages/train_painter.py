@@ -5,7 +5,8 @@ from pathlib import Path
 from data.stage.cli import run
 from data.stage.params import check_name, choose
 from synth.painters import PAINTERS
-from synth.training.session import run_training, together
+from synth.training.session import run_training
+from synth.training.team import run_in_team
 
 
 def main(*, method: str, train: Path, out: Path) -> None:
@@ -15,4 +16,4 @@ def main(*, method: str, train: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(together(main))
+    run(run_in_team(main))

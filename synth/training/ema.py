@@ -32,9 +32,10 @@ def update(
     """
     for name, decay in kept.items():
         warm = min(decay, (1 + step) / (10 + step))
-        means, values = list(averaged[name].parameters()), list(nets[name].parameters())
+        means: list[Tensor] = list(averaged[name].parameters())
+        values = [value.detach() for value in nets[name].parameters()]
         if means:
-            torch._foreach_lerp_(means, [v.detach() for v in values], 1 - warm)
+            torch._foreach_lerp_(means, values, 1 - warm)  # pyright: ignore[reportPrivateImportUsage]  # as PyTorch's own AveragedModel
         for mine, its in zip(_buffers(averaged[name]), _buffers(nets[name]), strict=True):
             mine.copy_(its)
 

@@ -15,7 +15,7 @@ from data.stage.errors import UserError
 from data.stage.outputs import write_bytes
 from data.stage.progress import Advance, log, progress
 from synth.training import ema
-from synth.training.method import Method, Phase, Progress, generator
+from synth.training.method import Method, Phase, Progress, descended, generator
 from synth.training.plan import Plan
 from synth.training.team import ALONE, Team
 
@@ -136,7 +136,7 @@ def _set_up(
     team: Team,
 ) -> _Run:
     """Put networks, their averages and optimizers onto the device."""
-    nets = method.nets.to(device=device, memory_format=options.layout)
+    nets = method.nets.to(device=device, memory_format=options.layout)  # pyright: ignore[reportCallIssue]  # not in its overloads
     averaged = ema.averaged_copy(nets, method.kept)
     optimizers = {
         name: torch.optim.Adam(nets[name].parameters(), lr=c.lr, betas=c.betas, fused=True)
@@ -195,7 +195,7 @@ def _descend(run: _Run, phase: Phase) -> dict[str, float]:
         net.requires_grad_(name in phase.train)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.options.bf16):
         terms = phase.loss()
-    sum(terms.values()).backward()
+    descended(terms).backward()
     gradients = [p.grad for n in phase.train for p in nets[n].parameters() if p.grad is not None]
     values = torch.stack([term.detach().float().to(device) for term in terms.values()])
     run.team.average([*gradients, values])

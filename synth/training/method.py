@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from functools import reduce
+from operator import add
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch, onehot
+
+T = TypeVar("T")
 
 
 class Palettes(Protocol):
@@ -34,6 +38,11 @@ class Given:
     num_classes: int
     size: tuple[int, int]
     palettes: Palettes | None = None
+
+    def wanted_palettes(self) -> Palettes:
+        """Return the palettes, which every layout method is given."""
+        assert self.palettes is not None, "layout methods are given palettes"
+        return self.palettes
 
 
 @dataclass(frozen=True)
@@ -135,21 +144,40 @@ class PaintRequest:
 
 
 class Method(Protocol):
-    """A published generator: its networks, its schedule, its phases and how to draw from it.
+    """A published generator: its networks, its schedule, its phases and how to draw from it."""
 
-    `optimizers` has an entry per trained network. `generators` are trained by a joint too, beside
-    the `critics`, of which there may be none: those are saved in a file of their own, which
-    production never reads. `kept` are the networks that `sample` reads, the generators and what
-    else it needs, such as a bank of styles in buffers: they are saved as averages with this decay
-    per step, 0 keeps the last weights.
-    """
+    @property
+    def nets(self) -> nn.ModuleDict:
+        """All networks by name."""
+        ...
 
-    nets: nn.ModuleDict
-    optimizers: Mapping[str, AdamConfig]
-    spans: tuple[Span, ...]
-    generators: tuple[str, ...]
-    critics: tuple[str, ...]
-    kept: Mapping[str, float]
+    @property
+    def optimizers(self) -> Mapping[str, AdamConfig]:
+        """An entry per trained network."""
+        ...
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """The schedule."""
+        ...
+
+    @property
+    def generators(self) -> tuple[str, ...]:
+        """The networks that a joint trains too."""
+        ...
+
+    @property
+    def critics(self) -> tuple[str, ...]:
+        """Their critics, maybe none: saved in a file of their own, which production never reads."""
+        ...
+
+    @property
+    def kept(self) -> Mapping[str, float]:
+        """The networks that `sample` reads, saved as averages with this decay per step, 0 for none.
+
+        The generators, and what else it needs, such as a bank of styles in buffers.
+        """
+        ...
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """Yield the phases of one step; a later one may reuse what an earlier one made."""
@@ -159,7 +187,9 @@ class Method(Protocol):
         """Make from real pairs what `sample` is asked for; used to renew statistics."""
         ...
 
-    def sample(self, nets: nn.ModuleDict, request: Any, rngs: Sequence[torch.Generator]) -> Tensor:
+    def sample(
+        self, nets: nn.ModuleDict, request: Any, rngs: Sequence[torch.Generator], /
+    ) -> Tensor:
         """Draw one item per generator; in eval mode an item never depends on its neighbours."""
         ...
 
@@ -167,17 +197,30 @@ class Method(Protocol):
 class Painter(Method, Protocol):
     """A method that paints layouts, and whose losses take soft ones for a joint."""
 
-    given: Given
+    @property
+    def given(self) -> Given:
+        """What it was built for."""
+        ...
 
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts `[B, C, H, W]` of the batch."""
         ...
 
     def sample(
-        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
+        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator], /
     ) -> Tensor:
         """Paint images `[B, 3, H, W]` in [-1, 1], float32, one generator each."""
         ...
+
+
+def computed(function: Callable[[Any], T]) -> T:
+    """Take a function of a method over as a property: `optimizers = computed(adam)`."""
+    return property(function)  # pyright: ignore[reportReturnType]  # what an instance gives
+
+
+def descended(terms: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of a phase's terms, which is descended."""
+    return reduce(add, terms.values())
 
 
 def no_measures(method: Any, nets: nn.ModuleDict) -> dict[str, float]:
@@ -198,6 +241,16 @@ class Drawn:
     target: Tensor | None
     edited: Tensor | None
     derived: bool
+
+    def wanted(self) -> Tensor:
+        """Return `target` of layouts that were asked for a palette."""
+        assert self.target is not None, "these layouts follow no palette"
+        return self.target
+
+    def edits(self) -> Tensor:
+        """Return `edited` of layouts that are edits of real ones."""
+        assert self.edited is not None, "these layouts are made whole"
+        return self.edited
 
 
 class SharedGenerator(torch.Generator):

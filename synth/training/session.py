@@ -1,7 +1,6 @@
 """The body that the training stages share: from a pair set and a method to an artifact."""
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from data.stage.timings import timed
 from synth.training import artifact
 from synth.training.loop import Options, train
 from synth.training.method import Given, Method, Palettes
-from synth.training.team import current, only_first, run_in
+from synth.training.team import current, only_first
 
 
 class TrainingParams(Params):
@@ -28,7 +27,6 @@ class TrainingParams(Params):
 
     seed: int = Field(ge=0)
     flip: bool
-    processes: int = Field(ge=1)
     save_every: int = Field(ge=1)
     log_every: int = Field(ge=1)
     max_skipped: int = Field(ge=0)
@@ -38,16 +36,6 @@ class TrainingParams(Params):
         numbers = self.model_dump(include={"save_every", "log_every", "max_skipped"})
         bf16 = compute.dtype == torch.bfloat16
         return Options(bf16=bf16, channels_last=compute.channels_last, **numbers)
-
-
-def together(main: Callable[..., None]) -> Callable[..., None]:
-    """Let a stage run in `training.processes` processes, or in those of `torchrun`."""
-
-    @functools.wraps(main)
-    def command(**flags: Any) -> None:
-        run_in(read("training", TrainingParams).processes, main, flags)
-
-    return command
 
 
 def run_training(

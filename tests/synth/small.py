@@ -161,7 +161,6 @@ FAST = {"precision": "bf16", "channels_last": True, "threads": 1}
 TRAINING = {
     "seed": 0,
     "flip": True,
-    "processes": 1,
     "save_every": 2,
     "log_every": 2,
     "max_skipped": 10,

@@ -30,8 +30,8 @@ class FolderClass(Params):
 
     value: int | Rgb | None = None
     also: tuple[int | Rgb, ...] = ()
-    last: int | None = Field(None, ge=0, le=MAX_ID)
-    suffix: str | None = Field(None, min_length=1)
+    last: int | None = Field(default=None, ge=0, le=MAX_ID)
+    suffix: str | None = Field(default=None, min_length=1)
     name: str
     color: Rgb | None = None
     eval: bool = True
@@ -75,7 +75,7 @@ def class_table(labels: Labels) -> ClassTable:
     own = next((entry for entry in labels.classes if entry.name == VOID), None)
     if _void_values(labels) and own is None:
         classes.append(ClassInfo(VOID, (0, 0, 0), False))
-    elif _void_values(labels) and own.eval:
+    elif _void_values(labels) and own is not None and own.eval:
         raise UserError(
             f"unlabelled pixels become the class {VOID!r}, which counts in mIoU here; give it "
             "`eval: false`, call it something else, or set dataset.folder.unlabelled to []"
@@ -85,9 +85,9 @@ def class_table(labels: Labels) -> ClassTable:
 
 def color_table(labels: Labels) -> dict[int, int]:
     """Return packed colour -> class, for masks that are read by the colours that they show."""
-    table = {pack(value): _void(labels) for value in _void_values(labels)}
+    table = {pack(v): _void(labels) for v in _void_values(labels) if isinstance(v, tuple)}
     for index, entry in enumerate(labels.classes):
-        table |= {pack(value): index for value in (entry.value, *entry.also)}
+        table |= {pack(v): index for v in (entry.value, *entry.also) if isinstance(v, tuple)}
     return table
 
 
@@ -96,12 +96,13 @@ def meaning(labels: Labels) -> Meaning:
     void, classes = _void(labels), labels.classes
     ids: dict[int, int] = {}
     for index, entry in enumerate(classes):
-        ids |= dict.fromkeys(range(entry.value, (entry.last or entry.value) + 1), index)
+        if isinstance(entry.value, int):
+            ids |= dict.fromkeys(range(entry.value, (entry.last or entry.value) + 1), index)
     unlabelled = {v for v in _void_values(labels) if isinstance(v, int)}
     unlabelled |= {-1} if _void_values(labels) else set()  # there is a void to take them
     ids |= dict.fromkeys(unlabelled, void)
     for index, entry in enumerate(classes):
-        ids |= dict.fromkeys((entry.value, *entry.also), index)
+        ids |= {v: index for v in (entry.value, *entry.also) if isinstance(v, int)}
     told = "unlabelled" in labels.model_fields_set
     return Meaning(
         ids,

@@ -89,7 +89,7 @@ def _coded(file: Image.Image) -> Coded:
     if file.mode == "1":
         return Coded(ONE_BIT, np.asarray(file).astype(np.uint8), {0: BLACK, 1: WHITE}, "1")
     if file.mode == "P":
-        palette = file.getpalette("RGB")
+        palette = file.getpalette("RGB") or []
         table = pack_colors(np.array(palette, np.uint8).reshape(-1, 1, 3)).ravel().tolist()
         shades = dict.fromkeys(range(256), BLACK) | dict(enumerate(table))
         return Coded(INDEXED, np.asarray(file), shades, "P", bytes(palette))
@@ -217,16 +217,18 @@ def _grey(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
 
 def _by_look(coded: Coded, meaning: Meaning) -> dict[int, int] | None:
     """Return number -> class by what the numbers show, None unless each shows a recorded colour."""
-    looks = {v: meaning.colors.get(shade) for v, shade in coded.looks().items()}
-    return looks if meaning.recorded and None not in looks.values() else None
+    shown, known = coded.looks(), meaning.colors
+    looks = {v: known[shade] for v, shade in shown.items() if shade in known}
+    return looks if meaning.recorded and len(looks) == len(shown) else None
 
 
 def _wide(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
     if all(v in meaning.ids for v in coded.counts) or not is_scaled(coded.counts):
         return meaning.ids
-    levels = {v: meaning.ids.get(v // STEP16) for v in coded.counts}
+    levels = {v: meaning.ids[v // STEP16] for v in coded.counts if v // STEP16 in meaning.ids}
     # 65535 is white, so 255; not where nobody labelled what is 255, for it may be an object
-    if None not in levels.values() and not (65535 in levels and FULL in meaning.unlabelled):
+    odd = 65535 in levels and FULL in meaning.unlabelled
+    if len(levels) == len(coded.counts) and not odd:
         return levels
     return _by_look(coded, meaning) or meaning.ids
 

@@ -21,9 +21,9 @@ COUNTER = r"(?:-\d+)?"
 
 
 class Part(NamedTuple):
-    """A mask of one class, by its index, of an image."""
+    """A mask of one class, by its number, of an image."""
 
-    index: int
+    number: int
     path: Path
 
 

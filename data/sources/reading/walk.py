@@ -205,7 +205,7 @@ class _Walk:
             except (FileNotFoundError, NotADirectoryError):
                 self._entries[folder] = []
             except OSError as error:
-                self._fault(folder, error.strerror)
+                self._fault(folder, str(error.strerror))
                 self._entries[folder] = []
         return self._entries[folder]
 
@@ -242,7 +242,7 @@ class _Walk:
         if isinstance(error, FileNotFoundError) and path.is_symlink():
             self._fault(path, f"a link to {path.readlink()}, which is missing")
         else:
-            self._fault(path, error.strerror)
+            self._fault(path, str(error.strerror))
 
     def _fault(self, path: Path, reason: str) -> None:
         self.faults[str(path)] = f"{path} ({reason})"

@@ -17,7 +17,7 @@ def pick(rng: Rng, weights: dict[Any, float]) -> Any:
         mark -= weight
         if mark < 0:
             return key
-    return key
+    return next(reversed(weights))
 
 
 def vary(rng: Rng, color: Color, spread: float) -> Color:

@@ -24,11 +24,11 @@ _NUMBERS = {"train": 0, "val": 1, "test": 2}
 class Config(Params):
     """How many streets to render per split, without which classes, and the seed of them all."""
 
-    num_train: int = Field(200, ge=1)
-    num_val: int = Field(100, ge=1)
-    num_test: int = Field(100, ge=1)
+    num_train: int = Field(default=200, ge=1)
+    num_val: int = Field(default=100, ge=1)
+    num_test: int = Field(default=100, ge=1)
     without: tuple[Literal["wall", "fence", "train", "truck", "motorcycle"], ...] = ()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
 
 
 def class_table(config: Config) -> ClassTable:

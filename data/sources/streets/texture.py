@@ -18,7 +18,7 @@ def noise(scale: int) -> NDArray:
     tile = rng.standard_normal((SIDE, SIDE)).astype(np.float32)
     for _ in range(2 if scale > 1 else 0):
         for axis in (0, 1):
-            tile = sum(np.roll(tile, shift, axis) for shift in range(scale))
+            tile = sum((np.roll(tile, shift, axis) for shift in range(1, scale)), tile)
     return tile / tile.std()
 
 

@@ -145,7 +145,7 @@ class Contents:
             for pair in filter(None, named):
                 yield from self._stranger(kind.removesuffix("s"), pair)
         label, image = self._of_parent(parent, "label"), None
-        if self._manifest.origin.get(source, {}).get("keep") == "true":
+        if self._manifest.origin.get(source or "", {}).get("keep") == "true":
             image = self._of_parent(parent, "image")
             if row["edited"] is None:
                 yield "has no `edited`, though its set keeps real pixels"
@@ -163,8 +163,9 @@ class Contents:
 
     def _of_parent(self, pair: str | None, picture: str) -> bytes | None:
         if self._parents is not None:
-            known = pair is not None and pair in self._parents
-            return self._parents.pictures(pair, (picture,))[0] if known else None
+            if pair is None or pair not in self._parents:
+                return None
+            return self._parents.pictures(pair, (picture,))[0]
         if pair not in self._places:
             return None
         name, group, row = self._places[pair]

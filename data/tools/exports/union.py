@@ -86,13 +86,13 @@ class Union:
                     raise UserError(f"id {name!r} is in {places[name]} and in {pairs.path}")
 
     def _require_parents(self) -> None:
-        named = [pairs for pairs in self.sets if pairs.starts_from is not None]
+        named = [(pairs.path, pairs.starts_from) for pairs in self.sets if pairs.starts_from]
         known = {manifest_hash(pairs.path) for pairs in self.sets}
         if "real" not in self.sources:
-            known = {pairs.starts_from["manifest"] for pairs in named[:1]}
-        for pairs in named:
-            if pairs.starts_from["manifest"] not in known:
+            known = {real["manifest"] for _, real in named[:1]}
+        for path, real in named:
+            if real["manifest"] not in known:
                 raise UserError(
-                    f"{pairs.path} starts from another real set ({pairs.starts_from['path']}) than "
+                    f"{path} starts from another real set ({real['path']}) than "
                     "what is exported with it; name that one, or export it alone"
                 )

@@ -48,8 +48,9 @@ def _sizes(pairs: Pairs, read: Callable[[str, Path], tuple[int, int]]) -> list[t
             sizes.append(read_size(image))
             shape = read(key, mask)
             check_turned(image, mask, shape)
-            if sizes[-1] != shape[::-1]:
-                misfits.append(Misfit(image, sizes[-1], mask, shape[::-1]))
+            size = shape[1], shape[0]
+            if sizes[-1] != size:
+                misfits.append(Misfit(image, sizes[-1], mask, size))
             advance()
     require_one_size(misfits, len(pairs))
     return sizes

@@ -60,9 +60,8 @@ def _runs(flags: np.ndarray, length: int, axis: int) -> np.ndarray:
     """Return where `length` flags in a row are all set, by the place of the first."""
     count = flags.shape[axis] - length + 1
     take = [slice(None)] * 2
-    out: np.ndarray | None = None
+    parts = []
     for start in range(length):
         take[axis] = slice(start, start + count)
-        part = flags[tuple(take)]
-        out = part.copy() if out is None else out & part
-    return out
+        parts.append(flags[tuple(take)])
+    return np.logical_and.reduce(parts)

@@ -28,7 +28,10 @@ def single_pieces(values: np.ndarray, found: Iterable[int]) -> frozenset[int]:
     numbered = np.where(exact, places + 1, 0)
     single = set()
     for place, box in enumerate(ndimage.find_objects(numbered, len(objects))):
-        if box is not None and ndimage.label(numbered[box] == place + 1, AROUND)[1] == 1:
+        if box is None:
+            continue
+        _, count = ndimage.label(numbered[box] == place + 1, AROUND)  # pyright: ignore[reportGeneralTypeIssues]  # untyped: a pair unless given `output`
+        if count == 1:
             single.add(objects[place])
     return frozenset(single)
 

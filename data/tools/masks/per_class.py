@@ -52,7 +52,7 @@ def find_apart(images: Sequence[Listed], masks: Sequence[Listed]) -> Apart | Non
     """
     names = [nfc(entry.path.stem) for entry in masks]
     if all(TASK.match(name) and TAG.search(name) for name in names):
-        found = {TAG.search(name)[0] for name in names}
+        found = {tag[0] for name in names if (tag := TAG.search(name))}
         return _apart(*keyed(images, masks, "", ""), "", sorted(found), "number")
     for suffix in dict.fromkeys(("", _common_end([nfc(entry.path.stem) for entry in images]))):
         files = keyed(images, masks, suffix, "")
@@ -78,8 +78,9 @@ def read_apart(masks: Sequence[Part], seen: Seen) -> tuple[int, int]:
         seen.pixels[index] += int(mask.sum())
         seen.images[index] += 1
     seen.overlapping += int((np.sum(list(classes.values()), axis=0) > 1).sum())
-    seen.total += mask.size
-    return mask.shape
+    height, width = classes[masks[0].number].shape
+    seen.total += height * width
+    return height, width
 
 
 def class_lines(apart: Apart, seen: Seen, num_images: int) -> list[str]:

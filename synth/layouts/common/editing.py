@@ -1,7 +1,6 @@
 """Edit real labels with a trained editor: bands made anew, classes taken out or made larger."""
 
-from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +9,6 @@ from data.pairs.batches import onehot
 from synth.layouts.common.masks import (
     TRACE,
     Edit,
-    MaskKind,
     merge,
     remove,
     remove_classes,
@@ -21,20 +19,18 @@ from synth.layouts.common.rounding import Rounding, round_layout
 from synth.training.method import Drawn, Given
 
 
-class EditingConfig(Protocol):
-    """Keys of an editor's section; `masks` are the shares of the edits that it is trained on."""
-
-    latent: int
-    rounding: Rounding
-    min_band: float
-    masks: Mapping[MaskKind, float]
-
-
 class Editing(Protocol):
     """A layout method that edits real layouts, for `Entry.edits`."""
 
-    config: EditingConfig
-    given: Given
+    @property
+    def config(self) -> Any:
+        """Its numbers: `latent`, `rounding`, `min_band`, and `masks`, how often it learns each."""
+        ...
+
+    @property
+    def given(self) -> Given:
+        """What it was built for."""
+        ...
 
     def raw(self, nets: nn.ModuleDict, edit: Edit, z: Tensor) -> Tensor:
         """Make soft layouts `[B, C + 1, H, W]`, the last class is "keep", from z `[B, latent]`."""

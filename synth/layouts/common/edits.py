@@ -109,7 +109,7 @@ def removable(share: np.ndarray) -> np.ndarray:
 def growable(share: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """Say in which pairs classes can grow from `share` `[N, classes]` to `wanted`, bool `[N]`."""
     # a class that grows by less is invisible to the editor
-    return (share + ABSENT_BELOW <= wanted).all(1)
+    return np.all(share + ABSENT_BELOW <= wanted, axis=1)
 
 
 def describe(edits: Edits) -> str:

@@ -105,16 +105,35 @@ def conv_generator(
     )
 
 
-# == what a method may take over as it is: `phases = alternate`, `kept = property(average)` ==
+# == what a method may take over as it is: `phases = alternate`, `kept = computed(average)` ==
 
 
 class Grown(Protocol):
     """A growing method, as far as these functions look."""
 
-    config: Any  # its `GrownParams`
-    given: Given
-    nets: nn.ModuleDict
-    sizes: tuple[tuple[int, int], ...]
+    @property
+    def config(self) -> Any:
+        """Its `GrownParams`."""
+        ...
+
+    @property
+    def given(self) -> Given:
+        """What it was built for."""
+        ...
+
+    @property
+    def nets(self) -> nn.ModuleDict:
+        """All networks by name."""
+        ...
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (height, width) of the trained levels."""
+        ...
+
+
+class Alternating(Protocol):
+    """A method that steps its generator and its critic in turn."""
 
     def losses(self, batch: Batch, progress: Progress) -> Losses:
         """Return the losses of one step."""
@@ -131,7 +150,7 @@ def average(method: Grown) -> dict[str, float]:
     return {"G": method.config.ema}
 
 
-def alternate(method: Grown, batch: Batch, progress: Progress) -> Iterator[Phase]:
+def alternate(method: Alternating, batch: Batch, progress: Progress) -> Iterator[Phase]:
     """One generator step, then one critic step on the layouts made before it."""
     losses = method.losses(batch, progress)
     yield Phase("G", losses.generator, train=("G",))
@@ -140,10 +159,8 @@ def alternate(method: Grown, batch: Batch, progress: Progress) -> Iterator[Phase
 
 def request_palettes(method: Grown, batch: Batch, rng: torch.Generator) -> Tensor:
     """Draw target palettes `[B, C]`, as many as the batch has pairs."""
-    palettes = method.given.palettes
-    assert palettes is not None, "layout methods are given palettes"
     seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-    sample = palettes.sample
+    sample = method.given.wanted_palettes().sample
     asked = rows(rng, len(batch.label), lambda n: torch.from_numpy(sample(n, seed)))
     return asked.to(batch.label.device)
 
@@ -164,8 +181,15 @@ def full_enlarged(method: Grown, made: Tensor) -> Tensor:
 class Whole(Protocol):
     """A method that makes whole layouts from noise and a palette, for `Entry.follows_palette`."""
 
-    config: Any  # with `latent` and `rounding: Rounding`
-    given: Given
+    @property
+    def config(self) -> Any:
+        """Its numbers, with `latent` and `rounding: Rounding`."""
+        ...
+
+    @property
+    def given(self) -> Given:
+        """What it was built for."""
+        ...
 
     def whole(self, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Activation:
         """Make layouts at the finest trained grid from noise `[B, latent]`, palettes `[B, C]`."""
@@ -198,7 +222,7 @@ def measure_whole(method: Whole, nets: nn.ModuleDict) -> dict[str, float]:
     """Measure `kl_argmax`: asked palettes against argmax layouts, before rounding."""
     device = next(nets["G"].parameters()).device
     sample = partial(sample_whole, method, nets)
-    return {"kl_argmax": kl_argmax(sample, method.given.palettes, device)}
+    return {"kl_argmax": kl_argmax(sample, method.given.wanted_palettes(), device)}
 
 
 # == baselines without feedback, whose critic may see soft or drawn layouts ==

@@ -133,7 +133,7 @@ def kl_argmax(
     """
     found = []
     for first in range(0, NUM_MEASURED, 16):
-        rngs = [generator(first + item, device=device) for item in range(16)]
+        rngs: list[torch.Generator] = [generator(first + item, device=device) for item in range(16)]
         target = torch.from_numpy(palettes.sample(16, first)).to(device)
         label = sample(target, rngs).argmax(1)
         made = onehot(label, palettes.num_classes).mean((2, 3)) + 1e-6

@@ -5,7 +5,7 @@ palette it had. `classes`: all pixels of some classes are painted over with what
 `switch`: nothing is taken out, classes grow up to a target share.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,7 +40,7 @@ class Edit:
         return (self.share[:, :-1] > 0) & ~self.removed.flatten(1).any(1, keepdim=True)
 
 
-def band_of(places: Tensor, size: tuple[int, int], min_band: float) -> Tensor:
+def band_of(places: Tensor, size: Sequence[int], min_band: float) -> Tensor:
     """Turn uniform numbers `[B, 2]` into full-height vertical bands, bool `[B, H, W]`.
 
     Width round((m + (1 - m) u) W), start round((W - width) u').

@@ -201,7 +201,8 @@ class Generator(nn.Module):
         move by one learning rate per step reach after thousands of steps.
         """
         super().__init__()
-        self.base, self.norm, self.activate = stem.base, stem.norm, activate
+        self.base, self.activate = stem.base, activate
+        self.norm: PixelNormKind = stem.norm
         self.normalised_stem = stem.normalised
         cells = stem.base[0] * stem.base[1]
         self.stem = EqualLinear(stem.inputs, channels[0] * cells, gain=2**0.5 / 4)
@@ -210,8 +211,9 @@ class Generator(nn.Module):
         for head in heads:
             head.weight.data /= mask_gain
         self.to_mask = nn.ModuleList(heads)
-        coarser = [] if joint is None else channels[:-1]
-        self.joints = nn.ModuleList([Joint(num_masks, c, joint) for c in coarser])
+        self.joints = nn.ModuleList()
+        if joint is not None:
+            self.joints.extend(Joint(num_masks, c, joint) for c in channels[:-1])
 
     def forward(
         self,
@@ -231,7 +233,7 @@ class Generator(nn.Module):
         if self.normalised_stem:
             x = pixel_norm(F.leaky_relu(x, SLOPE), self.norm)
         scales: list[Activation] = []
-        features = x
+        before = features = x
         for number, block in enumerate(self.blocks[: level + 1]):
             if number:
                 before = features
@@ -272,7 +274,7 @@ class Critic(nn.Module):
         """Score layouts at the grid of `level`; `alpha` < 1 fades the level in."""
         x = F.leaky_relu(self.from_mask[level](soft), SLOPE)
         for number in range(level, 0, -1):
-            for conv in self.blocks[number - 1]:
+            for conv in self.blocks[number - 1].children():
                 x = F.leaky_relu(conv(x), SLOPE)
             x = F.avg_pool2d(x, 2)
             if number == level and alpha < 1:

@@ -4,13 +4,13 @@
 that was written; what is written is the same whoever makes it. Closing it ends all its workers.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from synth.making.engines import inline, processes, ray_cluster
 from synth.making.engines.worker import Step
 from synth.making.parts import Job, Part
 
-Engine = Callable[[Job, Sequence[Part]], Iterator[Step]]
+Engine = Callable[[Job, Sequence[Part]], Generator[Step]]
 
 ENGINES: dict[str, Engine] = {
     "inline": inline.make,

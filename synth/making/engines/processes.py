@@ -6,7 +6,7 @@ import signal
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -38,7 +38,7 @@ class _Failure:
     ours: bool
 
 
-def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
+def make(job: Job, parts: Sequence[Part]) -> Generator[Step]:
     """Make parts; see `synth.making.engines`.
 
     A worker that dies is replaced and its parts are made again. Raises what a worker raises, and

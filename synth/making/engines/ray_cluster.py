@@ -5,7 +5,7 @@ Optional: `pip install 'scene-palette[ray]'`, here `pip install -e '.[ray]'`.
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from data.stage.compute import default_device
@@ -19,7 +19,7 @@ from synth.making.parts import Job, Part
 MOST_RESTARTS = 3
 
 
-def make(job: Job, parts: Sequence[Part]) -> Iterator[Step]:
+def make(job: Job, parts: Sequence[Part]) -> Generator[Step]:
     """Make parts; see `synth.making.engines`.
 
     The cluster is that of `RAY_ADDRESS`; its machines see this repository, the artifacts and the

@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Step:
     worker: int = 0
 
 
-def make_parts(job: Job, ready: ReadySet, parts: Iterable[Part]) -> Iterator[Step]:
+def make_parts(job: Job, ready: ReadySet, parts: Iterable[Part]) -> Generator[Step]:
     """Make parts one after the other; yields a step for everything that was written.
 
     This thread paints, `encoders` threads make PNG of it, one writes; the next part is painted
@@ -69,7 +69,7 @@ def make_parts(job: Job, ready: ReadySet, parts: Iterable[Part]) -> Iterator[Ste
             opened.abandon()
 
 
-def _written(backlog: deque[Future[Step]], most: int) -> Iterator[Step]:
+def _written(backlog: deque[Future[Step]], most: int) -> Generator[Step]:
     """Yield what is written, and wait until no more than `most` batches are left."""
     while backlog and (len(backlog) > most or backlog[0].done()):
         yield backlog.popleft().result()

@@ -52,13 +52,16 @@ class PatchParams(PainterParams):
         return None if self.vgg is None else load_perceptual(self.vgg)
 
 
-# == what a painter may take over as it is: `phases = alternate`, `kept = property(average)` ==
+# == what a painter may take over as it is: `phases = alternate`, `kept = computed(average)` ==
 
 
 class Adversarial(Painter, Protocol):
     """A painter with one generator and one critic."""
 
-    config: Any  # its `PainterParams`
+    @property
+    def config(self) -> Any:
+        """Its `PainterParams`."""
+        ...
 
 
 def adam(method: Adversarial) -> dict[str, AdamConfig]:

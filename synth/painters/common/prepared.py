@@ -5,13 +5,13 @@ into the convolution that makes its scale and shift.
 """
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from synth.nets.layers import SLOPE, Condition, ModulatedBlock, Spade, activate
-from synth.painters.common.pyramid import Pyramid
+from synth.nets.layers import SLOPE, Condition, activate
 from synth.painters.common.regions import Level, Patterns, find_regions
 from synth.training.method import Painter
 
@@ -34,7 +34,8 @@ def fold_generator(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> 
 
 
 def _ready(net: nn.Module, dtype: torch.dtype) -> nn.Module:
-    return net.to(dtype).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+    net = net.to(dtype).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  # not in its overloads
+    return net.eval().requires_grad_(False)
 
 
 class PreparedPyramid(nn.Module):
@@ -44,7 +45,7 @@ class PreparedPyramid(nn.Module):
     modulated once (`synth.painters.common.regions`).
     """
 
-    def __init__(self, pyramid: Pyramid, num_classes: int) -> None:
+    def __init__(self, pyramid: Any, num_classes: int) -> None:
         super().__init__()
         self.num_classes, self.doubles = num_classes, pyramid.doubles
         self.seed, self.rgb = _plain(pyramid.seed), _plain(pyramid.rgb)
@@ -68,7 +69,7 @@ class PreparedPyramid(nn.Module):
 class _Block(nn.Module):
     """A `ModulatedBlock` with folded modulations."""
 
-    def __init__(self, block: ModulatedBlock) -> None:
+    def __init__(self, block: Any) -> None:
         super().__init__()
         self.norm0, self.norm1 = _Modulation(block.norm0), _Modulation(block.norm1)
         self.conv0, self.conv1 = _plain(block.conv0), _plain(block.conv1)
@@ -86,7 +87,7 @@ class _Block(nn.Module):
 class _Modulation(nn.Module):
     """A `Spade` layer as x * gamma + beta, both out of one convolution, the norm included."""
 
-    def __init__(self, spade: Spade) -> None:
+    def __init__(self, spade: Any) -> None:
         super().__init__()
         norm, made = spade.norm, spade.gamma_beta
         scale = (norm.running_var + norm.eps).rsqrt()
@@ -134,7 +135,9 @@ class _Modulation(nn.Module):
         weight = self.shared.weight.flatten(2).float()
         seen = torch.einsum("rk,hkp->prh", patterns.vectors.float(), weight).flatten(0, 1)
         places = patterns.small + offsets * len(patterns.vectors)
-        hidden = F.embedding_bag(places, seen, mode="sum") + self.shared.bias.float()
+        bias = self.shared.bias
+        assert bias is not None
+        hidden = F.embedding_bag(places, seen, mode="sum") + bias.float()
         hidden = F.relu_(hidden).mul_(patterns.inside[:, None]).to(dtype)
         made = F.linear(hidden, self.kernel.flatten(0, 2)).view(-1, self.kernel.shape[2])
         return F.embedding_bag(patterns.large * 9 + offsets, made, mode="sum") + self.bias
@@ -155,7 +158,7 @@ class _Casting(nn.Module):
         return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
 
 
-def _plain(layer: nn.Module) -> nn.Conv2d:
+def _plain(layer: Any) -> nn.Conv2d:
     """Copy a convolution, with the weight that a parametrized one computes at every pass."""
     made = nn.Conv2d(1, 1, 1, layer.stride, layer.padding)
     made.weight = nn.Parameter(layer.weight.detach().clone())
