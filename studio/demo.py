@@ -34,7 +34,7 @@ def main(
     """Write OUT/DEMO.png, .gif and .json.
 
     palette: from one sampled palette to another. latent: from one noise to another. partial: bands
-    of real layouts made anew. edit: --remove CLASS or --add CLASS=SHARE, each may be repeated.
+    of real layouts made anew. edit: --remove CLASS or --add CLASS=FRACTION, each may be repeated.
     """
     entry = choose(demo, DEMOS, "demo")
     if (remove or add) and demo != "edit":
@@ -65,7 +65,7 @@ def _share(text: str) -> tuple[str, float]:
     try:
         return name, float(number)
     except ValueError:
-        raise UserError(f"--add {text} is not CLASS=SHARE, such as --add car=0.1") from None
+        raise UserError(f"--add {text} is not CLASS=FRACTION, such as --add car=0.1") from None
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DPI = 110
 INK, MUTED, GRID = "#222222", "#666666", "#dddddd"
 # Okabe and Ito's colours; the first belongs to the baseline. Those from the ninth on, for a dozen
-# recipes, are less easily told apart: names stand beside the marks.
+# sets, are less easily told apart: names stand beside the marks.
 COLORS = (
     "#3d3d3d",
     "#0072b2",

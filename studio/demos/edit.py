@@ -57,7 +57,7 @@ def show(request: Request) -> Shown:
     """
     if bool(request.remove) == bool(request.add):
         raise UserError(
-            "say what to edit: --remove CLASS, or --add CLASS=SHARE (0 to 1 of the image)"
+            "say what to edit, one of the two: --remove CLASS, or --add CLASS=FRACTION (of the image)"
         )
     models = load(request, editors())
     kind = "classes" if request.remove else "switch"
@@ -109,7 +109,7 @@ def _growable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     wrong = [f"{name}={share:g}" for name, share in request.add if not 0 < share < 1]
     if wrong or sum(share for _, share in request.add) >= 1:
         asked = ", ".join(wrong) or "all together"
-        raise UserError(f"--add {asked}: shares are above 0 and, together, below 1")
+        raise UserError(f"--add {asked}: fractions must be above 0 and, together, below 1")
     ids = [models.classes.index(name) for name, _ in request.add]
     wanted = np.array([share for _, share in request.add])
     candidates = real.select("real")
@@ -117,7 +117,7 @@ def _growable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     if not len(found):
         asked = ", ".join(f"{name}={share:g}" for name, share in request.add)
         raise UserError(
-            f"every pair of {request.real} has {asked} already, or nearly; ask for a larger share"
+            f"every pair of {request.real} has {asked} already, or nearly; ask for a larger fraction"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""The poster's rows, the recipes that stand for them, and the preset that makes every one."""
+"""The poster's rows, the sets that stand for them, and the preset that makes every one."""
 
 import os
 import subprocess

@@ -236,7 +236,7 @@ def test_noise_stays_as_long_as_it_is():
         ("edit", {"remove": ["bird"]}, "no pair .* shows bird .*; there is road, sky, car, sign$"),
         ("edit", {"remove": ["road", "sky", "car", "sign"]}, "beside other classes"),
         ("edit", {"add": ["horse=0.1"]}, "unknown class 'horse'"),
-        ("edit", {"add": ["car"]}, "--add car is not CLASS=SHARE"),
+        ("edit", {"add": ["car"]}, "--add car is not CLASS=FRACTION"),
         ("edit", {"add": ["car=2"]}, "car=2: fractions must be above 0"),
         ("edit", {"add": ["road=0.6", "sky=0.5"]}, "together, below 1"),
         ("edit", {"add": ["road=0.01"]}, "every pair .* has road=0.01 already"),
