@@ -121,7 +121,7 @@ def _as_read(pair: RawPair, config: Config, parts: Sequence[Part]) -> RawPair:
     return replace(
         pair,
         parts=tuple(part.path for part in parts),
-        layers=tuple(part.index for part in parts),
+        layers=tuple(part.number for part in parts),
         rest=rest_of(config),
         by_color=True,
     )

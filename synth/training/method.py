@@ -242,11 +242,6 @@ class Drawn:
     edited: Tensor | None
     derived: bool
 
-    def wanted(self) -> Tensor:
-        """Return `target` of layouts that were asked for a palette."""
-        assert self.target is not None, "these layouts follow no palette"
-        return self.target
-
     def edits(self) -> Tensor:
         """Return `edited` of layouts that are edits of real ones."""
         assert self.edited is not None, "these layouts are made whole"

@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch
+from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.activation import Activation, gumbel_onehot
 from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
@@ -27,7 +28,6 @@ from synth.layouts.common.progressive import (
     grids,
 )
 from synth.layouts.common.rounding import Rounding, round_layout
-from synth.layouts.common.schedule import Level, spans_of
 from synth.training.method import (
     AdamConfig,
     Drawn,
@@ -39,6 +39,9 @@ from synth.training.method import (
     randn,
     rows,
 )
+
+Level = tuple[NonNegativeInt, NonNegativeInt, PositiveInt]
+"""Images shown while a level fades in, images shown while it is stable, batch size."""
 
 
 class GrownParams(Params):
@@ -78,6 +81,28 @@ def growth(config: GrownParams, given: Given) -> Growth:
     spans = spans_of(config.levels, len(grids(given.size)))
     sizes = tuple(grids(given.size)[: len(config.levels)])
     return Growth(spans, sizes, channel_table(config.width, config.taper_from, len(sizes)))
+
+
+def spans_of(levels: Sequence[Level], num_levels: int) -> tuple[Span, ...]:
+    """Turn a list of levels, coarsest first, into spans; the base grid does not fade.
+
+    Fewer entries than a layout size has levels stop growing early. Raises `UserError` for more
+    entries, or for a last one without stable images.
+    """
+    if not 1 <= len(levels) <= num_levels:
+        raise UserError(
+            f"`levels` has {len(levels)} entries, this layout size has {num_levels} levels (both "
+            "sides halved down to the base grid); list 1 to that many, from the coarsest"
+        )
+    if not levels[-1][1]:
+        raise UserError("the last entry of `levels` has no stable images; give it some")
+    spans = []
+    for number, (fade, stable, batch_size) in enumerate(levels):
+        if fade and number:
+            spans.append(Span(fade, batch_size, number, fade=True))
+        if stable:
+            spans.append(Span(stable, batch_size, number))
+    return tuple(spans)
 
 
 def conv_generator(
