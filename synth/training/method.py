@@ -190,7 +190,7 @@ class Method(Protocol):
     def sample(
         self, nets: nn.ModuleDict, request: Any, rngs: Sequence[torch.Generator], /
     ) -> Tensor:
-        """Draw one item per generator; in eval mode an item never depends on its neighbours."""
+        """Draw `[B, ...]`, an item per generator; in eval mode none depends on its neighbours."""
         ...
 
 
@@ -219,7 +219,7 @@ def computed(function: Callable[[Any], T]) -> T:
 
 
 def descended(terms: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of a phase's terms, which is descended."""
+    """Return the sum of a phase's terms, scalars, which is descended."""
     return reduce(add, terms.values())
 
 

@@ -196,7 +196,7 @@ def real_blurred(method: Grown, label: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def full_enlarged(method: Grown, made: Tensor) -> Tensor:
-    """Enlarge made layouts to the size of the pairs, for a painter."""
+    """Enlarge made layouts `[B, C, h, w]` to the size of the pairs, for a painter."""
     return enlarge(made, method.given.size)
 
 
@@ -259,13 +259,13 @@ def plain_whole(method: Grown, nets: nn.ModuleDict, z: Tensor, palette: Tensor) 
 
 
 def shown(method: Grown, soft: Tensor, rng: torch.Generator) -> Tensor:
-    """Return what the critic sees of soft layouts: themselves, or classes drawn from them."""
+    """Return what the critic sees of soft layouts `[B, C, h, w]`: them, or classes drawn."""
     temperature = method.config.gumbel_temperature
     return soft if temperature is None else gumbel_onehot(soft, temperature, rng)
 
 
 def shown_real(method: Grown, label: Tensor, level: int) -> Tensor:
-    """Return the real layouts beside them: blurred, or one-hot where fakes are one-hot too."""
+    """Return the real ones beside them, of labels `[B, H, W]`: blurred, or one-hot as fakes are."""
     size = method.sizes[level]
     if method.config.gumbel_temperature is not None:
         return real_layout(label, method.given.num_classes, size)
