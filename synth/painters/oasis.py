@@ -91,7 +91,7 @@ class Oasis:
     def critic_loss(
         self, real: Tensor, fake: Tensor, layout: Tensor, rng: torch.Generator
     ) -> dict[str, Tensor]:
-        """Tell classes in real [B,3,H,W], "fake" in fake (eq. 1), be consistent on a mix (eq. 4)."""
+        """Tell classes in real [B,3,H,W], "fake" in fake (eq. 1), consistent on a mix (eq. 4)."""
         mask = label_mix_mask(layout.argmax(1), self.given.num_classes, rng)
         weight, images = self.config.label_mix_weight, [real, fake]
         if weight > 0:

@@ -142,13 +142,13 @@ class Pix2PixHD:
         return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Draw scores of images [B,3,H,W] to 1, match the critic's features, and VGG's where given."""
+        """Draw scores of images [B,3,H,W] to 1, match critic features, and VGG's where given."""
         D, shown = self.nets["D"], {"real": real, "fake": fake, "layout": layout}
         scores, matching = match(self.config, D, self.perceptual, **shown)
         return {"least_squares": least_squares(scores, 1.0)} | matching
 
     def critic_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Draw scores of real to 1, of fake to 0, [B,3,H,W], halved as released; layout [B,C,H,W]."""
+        """Draw scores of real to 1, of fake [B,3,H,W] to 0, halved as released."""
         of_real, of_fake = judge(self.nets["D"], real=real, fake=fake, layout=layout)
         return {"real": least_squares(of_real, 1.0) / 2, "fake": least_squares(of_fake, 0.0) / 2}
 
