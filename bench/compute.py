@@ -20,7 +20,7 @@ from bench.record import machine, write_section
 from data.pairs.batches import Stream, load_stream
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
-from data.stage.compute import Compute, computes_bf16
+from data.stage.compute import Compute, Computed, computes_bf16
 from data.stage.params import read, read_raw
 from data.stage.progress import progress
 from segment.batches.pool import Part
@@ -37,15 +37,15 @@ CPU = torch.device("cpu")
 STEPS, ROUNDS = 2, 3
 FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS}
 
-Way = tuple[str, bool]  # precision, channels last
+Way = tuple[Computed, bool]  # precision, channels last
 
 
 def main(*, out: Path = Path("docs/benchmarks.md")) -> None:
     """Measure seconds of processor time of a few steps and write the table into a page."""
     began = os.getloadavg()[0]
     torch.set_num_threads(1)
-    precisions = ("fp32", "bf16") if computes_bf16(CPU) else ("fp32",)
-    ways = [(precision, last) for precision in precisions for last in (False, True)]
+    precisions: tuple[Computed, ...] = ("fp32", "bf16") if computes_bf16(CPU) else ("fp32",)
+    ways: list[Way] = [(precision, last) for precision in precisions for last in (False, True)]
     with tempfile.TemporaryDirectory() as folder:
         pairs = PairSet(blank_pairs(Path(folder, "pairs")))
         works = networks(pairs)

@@ -180,7 +180,7 @@ def with_numbers(job: Job, **changed: object) -> Job:
 
 @torch.no_grad()
 def plain_loop(net: nn.Module, layouts: Tensor, batch_size: int, folder: Path) -> None:
-    """Paint as published implementations do, and write two PNG files a pair."""
+    """Paint layouts `[N, C, H, W]` as published code does, and write two PNG files a pair."""
     folder.mkdir(exist_ok=True)
     for first in range(0, len(layouts), batch_size):
         batch = layouts[first : first + batch_size]
@@ -192,7 +192,7 @@ def plain_loop(net: nn.Module, layouts: Tensor, batch_size: int, folder: Path) -
 
 
 def batched_loop(net: nn.Module, layouts: Tensor, folder: Path) -> None:
-    """Paint a batch in bfloat16, one step after the other."""
+    """Paint layouts `[B, C, H, W]` in bfloat16, one step after the other."""
     with torch.autocast(layouts.device.type, torch.bfloat16):
         plain_loop(net, layouts, len(layouts), folder)
 
@@ -207,7 +207,7 @@ def engine(job: Job, ready: ReadySet) -> None:
 
 @torch.no_grad()
 def plain_images(net: nn.Module, layouts: Tensor) -> Tensor:
-    """Return what a network paints."""
+    """Return images `[B, 3, H, W]` of layouts `[B, C, H, W]`."""
     return torch.cat([net(layout[None]).float().cpu() for layout in layouts])
 
 

@@ -48,7 +48,7 @@ def val_curves(
 
 
 def late_rise(iterations: np.ndarray, values: np.ndarray) -> float | None:
-    """Return how many points the last quarter of training brought, averaged over seeds.
+    """Return how many points the last quarter of training brought, of values `[seeds, N]`.
 
     The mean of the curve over the last quarter minus that over the quarter before: near zero
     means that the curve is flat. None when a quarter holds no score.

@@ -105,7 +105,7 @@ def _interval(differences: np.ndarray, drawn: np.ndarray | None) -> Interval:
 
 
 def t_interval(differences: np.ndarray) -> tuple[float, float, float]:
-    """Return low, high and p of the paired t test of two or more differences against zero."""
+    """Return low, high and p of the paired t test of differences `[N]`, N > 1, against zero."""
     from scipy.stats import t
 
     n, mean = len(differences), math.fsum(differences) / len(differences)

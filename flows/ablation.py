@@ -1,11 +1,11 @@
-"""The flow `ablation`: the pipeline as it is and with some changes, reports in one table.
+"""The flow `ablation`: the pipeline as it is and with some changes, metrics beside each other.
 
-Each change is a DVC experiment of the clone: `dvc exp list` names them, `dvc exp apply` brings one
-back.
+Each is a DVC experiment of the clone: `dvc exp list` names them, `dvc exp apply` brings one back,
+`dvc metrics diff` compares two.
 """
 
-import json
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,6 @@ from pydantic import Field
 from flows import devices
 from flows.clone.mending import PARAMS, own_params, write_params
 from flows.clone.workspace import Workspace, occupied
-from flows.comparison import page
 from flows.graph import read_graph
 from flows.overrides import changed, name_of
 from flows.parameters import Gpus, Override, Workers
@@ -24,9 +23,8 @@ from flows.schedule import ExperimentFailed, bring_up_to_date, runner
 from flows.stages import DVC, quiet_environment
 from flows.telling import publish
 
-REPORT = Path("evaluate", "report.json")
 PAGE = Path("evaluate", "ablation.md")
-AS_IT_IS = "as it is"
+AS_IT_IS = "ablation-as-it-is"
 
 Experiments = Annotated[
     list[Override | Annotated[list[Override], Field(min_length=1, max_length=50)]],
@@ -45,7 +43,7 @@ def ablation(
     gpus: Gpus | None = None,
     root: str | None = None,
 ) -> None:
-    """Run the pipeline as it is and once with each change, and compare the reports in one table.
+    """Run the pipeline as it is and once with each change, and compare their metrics.
 
     All changes are checked before anything runs. Stages that a change does not concern are not run
     again. In the end params.yaml is as it was, and so are the outputs.
@@ -59,9 +57,8 @@ def ablation(
     with occupied(Path(root) if root else ROOT, log) as workspace:
         _check_git(workspace.root)
         texts = {name: changed(workspace.root, made) for name, made in changes.items()}
-        reports, failed = _run(texts, workspace, places, log)
-        made = {AS_IT_IS: [], **changes}
-        text = page(reports, made, failed)
+        failed = _run(texts, workspace, places, log)
+        text = page(workspace.root, changes, failed)
         (workspace.root / PAGE).write_text(text, encoding="utf-8")
         publish(log, "ablation", text, description=str(PAGE))
     if failed:
@@ -70,10 +67,12 @@ def ablation(
 
 def _run(
     texts: dict[str, str], workspace: Workspace, places: list[str | None], log: Any
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """Run every experiment, then bring back the outputs of params.yaml as it is."""
+) -> dict[str, str]:
+    """Run every experiment, then bring back the outputs of params.yaml as it is.
+
+    Returns the first line of what is wrong with those that failed.
+    """
     root = workspace.root
-    reports: dict[str, Any] = {}
     failed: dict[str, str] = {}
     base = (root / PARAMS).read_text(encoding="utf-8")
     # As it is first, so that the others find its stages, and last, out of DVC's cache.
@@ -83,20 +82,27 @@ def _run(
             write_params(root, text)
             try:
                 bring_up_to_date(read_graph(root), workspace, places)
-                if name != AS_IT_IS:
-                    _save(root, name)
+                _dvc(root, "exp", "save", "--force", "--name", name)
             except ExperimentFailed as error:
                 failed[name] = str(error).splitlines()[0]
                 log.error(f"experiment {name}: {error}")
-            else:
-                reports[name] = json.loads((root / REPORT).read_text(encoding="utf-8"))
-    return reports, failed
+    return failed
 
 
-def _save(root: Path, name: str) -> None:
-    """Keep the clone as it is now as a DVC experiment; an earlier one of that name gives way."""
+def page(root: Path, changes: Mapping[str, Sequence[str]], failed: Mapping[str, str]) -> str:
+    """Return the saved experiments as Markdown, the metrics of each beside those of `AS_IT_IS`."""
+    parts = ["# Ablation", *(f"{name} failed: {reason}" for name, reason in failed.items())]
+    for name, made in changes.items():
+        if failed.keys().isdisjoint({AS_IT_IS, name}):
+            parts += [f"## {name}", ", ".join(f"`{change}`" for change in made)]
+            parts.append(_dvc(root, "metrics", "diff", "--md", AS_IT_IS, name).strip())
+    return "\n\n".join(parts) + "\n"
+
+
+def _dvc(root: Path, *words: str) -> str:
+    """Return what a DVC command prints; `ExperimentFailed` where it fails."""
     shown = subprocess.run(
-        [*DVC, "exp", "save", "--force", "--name", name],
+        [*DVC, *words],
         cwd=root,
         env=quiet_environment(),
         capture_output=True,
@@ -104,7 +110,8 @@ def _save(root: Path, name: str) -> None:
         check=False,
     )
     if shown.returncode:
-        raise ExperimentFailed(f"DVC did not save experiment {name}: {shown.stderr.strip()}")
+        raise ExperimentFailed(f"dvc {' '.join(words)}: {shown.stderr.strip()}")
+    return shown.stdout
 
 
 def _check_git(root: Path) -> None:

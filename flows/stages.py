@@ -20,7 +20,6 @@ from dvc.repo import Repo
 from prefect import get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
-from flows.clone.redaction import redactor
 from flows.clone.workspace import Workspace, end_stages, environment
 
 DVC = (sys.executable, "-m", "dvc", "--wait-for-lock")
@@ -69,7 +68,7 @@ def run(
     env: Mapping[str, str],
     shared: bool = False,
 ) -> None:
-    """Bring one stage up to date and stream its output, less secrets, to `log`.
+    """Bring one stage up to date and stream its output to `log`.
 
     A shared one is taken from the DVC remote where it has run elsewhere, and put there. Raises
     `StageFailed` with the last lines when a command ends with a non-zero status.
@@ -106,7 +105,6 @@ def stream(
     # A killed DVC may have left its training alive, which would write beside the next one.
     end_stages(root, log, stage)
     settings = {**quiet_environment(), **environment(root, stage), **env}
-    redact = redactor(settings)
     last: deque[str] = deque(maxlen=NUM_LAST_LINES)
     # The child stays in our process group on purpose: a cancelled flow takes it along.
     with subprocess.Popen(
@@ -123,7 +121,7 @@ def stream(
         # A killed DVC's training holds the pipe; without an end it would train on for nothing.
         orphans = threading.Thread(target=_end_orphans, args=(child, root, log, stage), daemon=True)
         orphans.start()
-        for line in map(redact, without_advice(child.stdout)):
+        for line in without_advice(child.stdout):
             log.info(line)
             last.append(line)
     orphans.join()

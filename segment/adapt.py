@@ -135,5 +135,5 @@ class Advent:
 
 
 def says(scores: Tensor, what: float) -> Tensor:
-    """Return the binary cross entropy of critic scores (logits) with one answer for all."""
+    """Return the binary cross entropy of critic scores `[B, 1, h, w]` with one answer for all."""
     return F.binary_cross_entropy_with_logits(scores, torch.full_like(scores, what))

@@ -92,7 +92,7 @@ def train_without(
     label: str,
     work_dir: Path,
 ) -> Cell:
-    """Train as the baseline does, without some rows of the real pairs; score it on these, as `val`.
+    """Train as the baseline does without rows `[N]` of the real pairs; score it on these, as `val`.
 
     It is scored once, at the end: nothing is chosen by the others.
     """

@@ -17,7 +17,7 @@ def groups_of(real: PairSet) -> list[str]:
 
 
 def divide(real: PairSet, num_folds: int, key: str) -> list[np.ndarray]:
-    """Divide the rows of a set into folds of about the same size, each group whole.
+    """Divide the rows of a set into folds, int64 `[N]`, of about the same size, each group whole.
 
     The same in every run. Raises `UserError`, naming the parameter `key`, for fewer groups than
     folds.

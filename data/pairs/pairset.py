@@ -18,7 +18,6 @@ from data.pairs.schema import PALETTES, PICTURES, PLAIN, REQUIRED, schema
 from data.stage.errors import UserError
 
 Rows = Sequence[int] | np.ndarray
-
 CACHED_GROUPS = 4
 CACHED_FOOTERS = 8
 

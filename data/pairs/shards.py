@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,7 +24,7 @@ from data.pairs.schema import COMPRESSION, DICTIONARIES, PICTURES, SCHEMA_VERSIO
 from data.stage.errors import UserError
 from data.stage.outputs import finishing, partial_of, room_for, write_json
 
-__all__ = ["MANIFEST", "PairSet", "ShardWriter"]
+__all__ = ["MANIFEST", "WHOLE", "Cut", "PairSet", "ShardWriter"]
 
 EncodedPair = dict[str, Any]
 """A pair as a row of the schema, pictures encoded."""
@@ -32,17 +33,30 @@ ROWS_PER_GROUP = 64
 MAX_SHARD_BYTES = 256 * 2**20
 
 
+@dataclass(frozen=True)
+class Cut:
+    """How pairs are cut into shards, which are counted from `first`.
+
+    A shard ends after `rows` pairs, or when its images and labels reach `most_bytes`.
+    """
+
+    first: int = 0
+    rows: int = 1024
+    most_bytes: int = MAX_SHARD_BYTES
+
+
+WHOLE = Cut()
+
+
 class ShardWriter:
     """Write pairs into shards of one folder; a context manager.
 
-    `size` is (height, width); `prefix` names the shards, `<prefix>-00000.parquet`, counted from
-    `first_shard`. The folder must be empty or absent. Shards get their name when they are complete
-    and on disk, and the manifest comes last, so a folder without one is unfinished. Equal pairs
-    give equal bytes. A shard ends after `rows_per_shard` pairs or when its images and labels reach
-    `max_shard_bytes`; memory holds one row group, `ROWS_PER_GROUP` encoded pairs, and the ids.
-    `origin` says of each source, in words, what made it, `starts_from` which real set has the
-    parents of the pairs, None where this one has; the manifest keeps both. A full disk is a
-    `UserError`.
+    `size` is (height, width); `prefix` names the shards, `<prefix>-00000.parquet`. The folder must
+    be empty or absent. Shards get their name when they are complete and on disk, and the manifest
+    comes last, so a folder without one is unfinished. Equal pairs give equal bytes. Memory holds
+    one row group, `ROWS_PER_GROUP` encoded pairs, and the ids. `origin` says of each source, in
+    words, what made it, `starts_from` which real set has the parents of the pairs, None where this
+    one has; the manifest keeps both. A full disk is a `UserError`.
     """
 
     def __init__(
@@ -53,9 +67,7 @@ class ShardWriter:
         size: tuple[int, int],
         fingerprint: str,
         prefix: str = "real",
-        first_shard: int = 0,
-        rows_per_shard: int = 1024,
-        max_shard_bytes: int = MAX_SHARD_BYTES,
+        cut: Cut = WHOLE,
         origin: Mapping[str, Mapping[str, str]] | None = None,
         starts_from: StartsFrom | None = None,
     ) -> None:
@@ -63,8 +75,7 @@ class ShardWriter:
         if out.is_dir() and any(out.iterdir()):
             raise UserError(f"{out} is not empty; remove it or write somewhere else")
         out.mkdir(parents=True, exist_ok=True)
-        self._out, self._prefix, self._first_shard = out, prefix, first_shard
-        self._rows_per_shard, self._max_shard_bytes = rows_per_shard, max_shard_bytes
+        self._out, self._prefix, self._cut = out, prefix, cut
         self._classes, self._size, self._fingerprint = classes, size, fingerprint
         self._schema = schema(classes, size)
         self._rows: list[dict[str, Any]] = []  # of the row group in hand
@@ -124,11 +135,11 @@ class ShardWriter:
         self._sources[row["source"]] += 1
         if self._shard is None:
             written = sum(entry["name"].startswith(f"{self._prefix}-") for entry in self._shards)
-            path = self._out / shard_name(self._prefix, self._first_shard + written)
+            path = self._out / shard_name(self._prefix, self._cut.first + written)
             self._shard = _OpenShard(path, self._schema)
         self._shard.rows += 1
         self._shard.encoded += _encoded_bytes(row)
-        if self._shard.rows == self._rows_per_shard or self._shard.encoded >= self._max_shard_bytes:
+        if self._shard.rows == self._cut.rows or self._shard.encoded >= self._cut.most_bytes:
             self._end_shard()
         elif len(self._rows) == ROWS_PER_GROUP:
             self._end_group(self._shard)

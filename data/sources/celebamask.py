@@ -36,6 +36,7 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.files import (
     IMAGES,
     RawPair,
+    as_it_is,
     by_stem,
     listed,
     match,
@@ -102,11 +103,7 @@ def class_table(config: Config) -> ClassTable:
     return ClassTable(_CLASSES)
 
 
-def prepare(
-    root: Path, splits: Sequence[str], config: Config, size: tuple[int, int], scratch: Path
-) -> Path:
-    """Return the folder to read: the root itself, nothing has to be made."""
-    return root
+prepare = as_it_is
 
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.files import RawPair, by_stem, listed, match, require_folder
+from data.sources.files import RawPair, as_it_is, by_stem, listed, match, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -83,11 +83,7 @@ def class_table(config: Config) -> ClassTable:
     return ClassTable(tuple(ClassInfo(*entry) for entry in _CLASSES))
 
 
-def prepare(
-    root: Path, splits: Sequence[str], config: Config, size: tuple[int, int], scratch: Path
-) -> Path:
-    """Return the folder to read: the root itself, nothing has to be made."""
-    return root
+prepare = as_it_is
 
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:

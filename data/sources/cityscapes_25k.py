@@ -33,7 +33,7 @@ from pydantic import Field
 
 from data.pairs.classes import ClassTable
 from data.sources import cityscapes
-from data.sources.files import RawPair, by_stem, listed, read_values, require_folder
+from data.sources.files import RawPair, as_it_is, by_stem, listed, read_values, require_folder
 from data.sources.masks.encodings import published, read_ids
 from data.stage.errors import UserError
 from data.stage.params import Params
@@ -60,11 +60,7 @@ def class_table(config: Config) -> ClassTable:
     return cityscapes.class_table(_FINE)
 
 
-def prepare(
-    root: Path, splits: Sequence[str], config: Config, size: tuple[int, int], scratch: Path
-) -> Path:
-    """Return the folder to read: the root itself, nothing has to be made."""
-    return root
+prepare = as_it_is
 
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:

@@ -287,7 +287,7 @@ def pack_colors(colors: np.ndarray) -> np.ndarray:
 
 
 def bands(values: np.ndarray) -> Iterator[slice]:
-    """Yield bands of rows: numpy counts and looks up in 64 bits, a lot for a whole picture."""
+    """Yield bands of rows of `[H, W]`: numpy counts in 64 bits, a lot for a whole picture."""
     height = max(1, BAND_PIXELS // max(1, values.shape[1]))
     for top in range(0, values.shape[0], height):
         yield slice(top, top + height)

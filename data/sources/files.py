@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -49,6 +50,13 @@ class RawPair:
     layers: tuple[int, ...] = ()
     rest: int = 0
     by_color: bool = False
+
+
+def as_it_is(
+    root: Path, splits: Sequence[str], config: Any, size: tuple[int, int], scratch: Path
+) -> Path:
+    """Return the folder to read: the root itself, nothing has to be made (`prepare = as_it_is`)."""
+    return root
 
 
 def require_folder(path: Path, holds: str) -> Path:

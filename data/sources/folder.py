@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from data.sources.decode import read_orientation, read_size
-from data.sources.files import RawPair, glob_files, require_folder
+from data.sources.files import RawPair, as_it_is, glob_files, require_folder
 from data.sources.masks.classes import (
     KNOWN,
     Labels,
@@ -70,11 +70,7 @@ class Config(Labels):
     seed: int = Field(default=0, ge=0)
 
 
-def prepare(
-    root: Path, splits: Sequence[str], config: Config, size: tuple[int, int], scratch: Path
-) -> Path:
-    """Return the folder to read: the root itself, nothing has to be made."""
-    return root
+prepare = as_it_is
 
 
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
@@ -121,7 +117,7 @@ def _as_read(pair: RawPair, config: Config, parts: Sequence[Part]) -> RawPair:
     return replace(
         pair,
         parts=tuple(part.path for part in parts),
-        layers=tuple(part.index for part in parts),
+        layers=tuple(part.number for part in parts),
         rest=rest_of(config),
         by_color=True,
     )

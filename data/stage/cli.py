@@ -49,7 +49,7 @@ def _with_flags(
         return main(**flags)
 
     signature = inspect.signature(main)
-    command.__signature__ = signature.replace(  # pyright: ignore[reportFunctionMemberAccess]
+    command.__signature__ = signature.replace(  # pyright: ignore[reportAttributeAccessIssue]
         parameters=[
             p.replace(default=option(...))
             if p.kind is p.KEYWORD_ONLY and p.default is p.empty

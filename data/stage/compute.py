@@ -17,7 +17,8 @@ from pydantic import Field
 from data.stage.params import Params, read
 from data.stage.progress import log
 
-Precision = Literal["auto", "fp32", "bf16"]
+Computed = Literal["fp32", "bf16"]
+Precision = Literal["auto"] | Computed
 Work = Literal["generators", "segmenters"]
 
 SAMPLES, SECONDS_BETWEEN_SAMPLES = 7, 0.02  # of the threads that want a core
@@ -36,7 +37,7 @@ class Compute:
     """What was chosen for one device: forward passes, memory layout of images, CPU threads."""
 
     device: str
-    precision: Literal["fp32", "bf16"]
+    precision: Computed
     channels_last: bool
     threads: int
 

@@ -186,7 +186,7 @@ def draw_training(folder: Path, curves: Mapping[tuple[str, str], list[Json]]) ->
 
 
 def frequent_and_rare(mean: np.ndarray, count: int) -> np.ndarray:
-    """Return ids of the most frequent and the rarest classes that occur, largest fraction first."""
+    """Return ids of the most frequent and the rarest classes of fractions `[C]`, largest first."""
     order = np.argsort(-mean, kind="stable")
     order = order[mean[order] > 0]
     if len(order) <= count:

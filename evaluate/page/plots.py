@@ -86,7 +86,7 @@ def _class_limits(gains: Sequence[Interval]) -> tuple[float, float]:
 
 
 def val_curves(path: Path, curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> None:
-    """Draw mIoU on val while training: mean over seeds, band from the lowest to the highest."""
+    """Draw iterations `[N]`, val mIoU `[seeds, N]`: mean, band from the lowest to the highest."""
     shade = colors(list(curves))
     last = max(float(iterations[-1]) for iterations, _ in curves.values())
     late = [values[:, iterations >= 0.2 * last] for iterations, values in curves.values()]
@@ -207,7 +207,7 @@ def training(path: Path, curve: Sequence[Json]) -> None:
 
 
 def running_mean(values: np.ndarray, window: int) -> np.ndarray:
-    """Return the mean of each value and up to `window` neighbours on either side, same length."""
+    """Return the mean of each value `[N]` and up to `window` neighbours on either side, `[N]`."""
     sums = np.concatenate([[0.0], np.cumsum(values)])
     index = np.arange(len(values))
     low, high = np.maximum(index - window, 0), np.minimum(index + window + 1, len(values))

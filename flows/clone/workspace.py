@@ -6,7 +6,9 @@ Knows nothing of Prefect: `make repro` starts `python -m flows.clone.workspace` 
 import fcntl
 import logging
 import os
+import select
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +20,6 @@ from typing import IO, Any
 import psutil
 
 from flows.clone.mending import mend
-from flows.clone.output import outlive_readers
 from flows.clone.versions import settle
 
 # Every process of a stage has this variable: the folder of the clone, a colon, the stage.
@@ -164,6 +165,25 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with occupied(Path.cwd(), logging.getLogger("scene_palette"), patience=0.0):
         pass
+
+
+def outlive_readers() -> None:
+    """Send what this process prints nowhere from the moment that its reader is gone.
+
+    A worker reads its runs through pipes. When it is killed, the next line that its run prints
+    would end the run: rich, which Prefect prints with, leaves the process on a broken pipe.
+    """
+    for descriptor in (1, 2):  # output and errors
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            threading.Thread(target=_watch, args=(descriptor,), daemon=True).start()
+
+
+def _watch(descriptor: int) -> None:
+    watcher = select.poll()
+    watcher.register(descriptor, 0)  # of errors alone, and a lost reader is one
+    watcher.poll()
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), descriptor)
 
 
 if __name__ == "__main__":

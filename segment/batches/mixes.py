@@ -12,7 +12,7 @@ REAL, SYNTHETIC = 0, 1  # names of the two streams in the seed
 
 
 def slice_of(rows: np.ndarray, seed: int, num_slices: int) -> np.ndarray:
-    """Return the part of the synthetic rows that one seed reads.
+    """Return the part of the synthetic rows, int64 `[N]`, that one seed reads.
 
     The rows are cut into `num_slices` contiguous parts whose lengths differ by at most one, and
     seed s reads part s modulo `num_slices`: the deviation over seeds then contains the drawing of

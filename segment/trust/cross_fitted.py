@@ -46,7 +46,7 @@ def trusted(judging: Judging, config: Config) -> Trusted:
 
 
 def judges_of(pairs: PairSet, real: PairSet, folds: list[np.ndarray]) -> dict[int, list[int]]:
-    """Return, for each row of a set, the segmenters that judge it.
+    """Return, for each row of a set, the segmenters that judge it; `folds` are rows `[N]` of real.
 
     That is the one that has not seen its parent, or all of them for a pair without a parent.
     """

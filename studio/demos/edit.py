@@ -164,7 +164,8 @@ def _before(models: Models, pairs: Sequence[Pair], label: Tensor) -> list[list[n
 def _after(models: Models, label: Tensor, drawn: Drawn, request: Request) -> list[list[np.ndarray]]:
     names = request.remove or tuple(name for name, _ in request.add)
     named = [models.classes.index(name) for name in names]
-    shares = [drawn.wanted().numpy(), models.shares(drawn.label), models.shares(label)]
+    assert drawn.target is not None
+    shares = [drawn.target.numpy(), models.shares(drawn.label), models.shares(label)]
     moved = np.abs(shares[1] - shares[2])
     moved[:, named] = 0
     ids = [*named, *largest(moved, max(0, NUM_BARS - len(named)))]
@@ -197,7 +198,8 @@ def _after(models: Models, label: Tensor, drawn: Drawn, request: Request) -> lis
 
 
 def _numbers(models: Models, pairs: Sequence[Pair], label: Tensor, drawn: Drawn) -> dict[str, Any]:
-    shares = (drawn.wanted().numpy(), models.shares(drawn.label), models.shares(label))
+    assert drawn.target is not None
+    shares = (drawn.target.numpy(), models.shares(drawn.label), models.shares(label))
     changed = drawn.label != label
     return {
         "classes": list(models.classes.names),

@@ -110,13 +110,13 @@ def faded(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def cell(picture: np.ndarray, title: str, width: int = CELL_WIDTH) -> np.ndarray:
-    """Enlarge a small picture by a whole factor towards `width`, and put a title above it."""
+    """Enlarge a picture `[H, W, 3]` by a whole factor towards `width`, put a title above it."""
     scale = max(1, round(width / picture.shape[1]))
     return titled(picture.repeat(scale, 0).repeat(scale, 1), title)
 
 
 def titled(picture: np.ndarray, title: str) -> np.ndarray:
-    """Put a title above a picture; it is cut where the picture ends."""
+    """Put a title above a picture `[H, W, 3]`; it is cut where the picture ends."""
     font = ImageFont.load_default(TEXT)
     sheet = Image.new("RGB", (picture.shape[1], picture.shape[0] + TEXT + GAP), PAPER)
     text = _fitting(title, sheet.width, font)
@@ -126,7 +126,7 @@ def titled(picture: np.ndarray, title: str) -> np.ndarray:
 
 
 def page(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[str] = ()) -> Image.Image:
-    """Put rows of cells on one sheet, each row under its caption."""
+    """Put rows of cells `[H, W, 3]` on one sheet, each row under its caption."""
     return contact_sheet(rows, captions or [""] * len(rows))
 
 

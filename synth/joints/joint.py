@@ -81,11 +81,11 @@ class JoinedLayout(Method, Protocol):
         ...
 
     def real(self, label: Tensor, size: tuple[int, int]) -> Tensor:
-        """Return real layouts as the layout critic sees them."""
+        """Return labels `[B, H, W]` as the layout critic sees them, `[B, C, h, w]`."""
         ...
 
     def full(self, made: Tensor) -> Tensor:
-        """Enlarge made layouts to the size of the pairs."""
+        """Enlarge made layouts `[B, C, h, w]` to the size of the pairs."""
         ...
 
 
@@ -145,7 +145,7 @@ class Joint:
         request: tuple[Any, PaintRequest],
         rngs: Sequence[torch.Generator],
     ) -> Tensor:
-        """Paint the painter's layouts; layouts are drawn too, to renew their statistics."""
+        """Paint images `[B, 3, H, W]`; layouts are drawn too, to renew their statistics."""
         asked, shown = request
         if layout_nets := part(nets, LAYOUT):
             self.layout.sample(layout_nets, asked, rngs)

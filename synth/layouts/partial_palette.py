@@ -169,7 +169,7 @@ class EditBlock(nn.Module):
         set_gain(self.block, init_gain)
 
     def forward(self, x: Tensor, layout: Condition) -> Tensor:
-        """Features -> features of the same size."""
+        """Features `[B, inputs, h, w]` -> `[B, outputs, h, w]`."""
         return self.block(x, layout)
 
 

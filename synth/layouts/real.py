@@ -22,7 +22,7 @@ def draw(
     real: Tensor,
     rngs: Sequence[torch.Generator],
 ) -> Drawn:
-    """Return the real labels; nothing is asked for, nothing is edited."""
+    """Return the real labels `[B, H, W]`; nothing is asked for, nothing is edited."""
     return Drawn(label=real, target=None, edited=None, derived=True)
 
 

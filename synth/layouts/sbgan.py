@@ -97,7 +97,7 @@ class Sbgan:
         return real_layout(label, self.given.num_classes, size)
 
     def full(self, made: Tensor) -> Tensor:
-        """Enlarge drawn classes to the size of the pairs by repeating pixels, for a painter."""
+        """Enlarge drawn classes `[B, C, h, w]` by repeating pixels to the size of the pairs."""
         return F.interpolate(made, size=self.given.size)
 
     def request(self, batch: Batch, rng: torch.Generator) -> None:
@@ -134,7 +134,7 @@ def draw(
     real: Tensor,
     rngs: Sequence[torch.Generator],
 ) -> Drawn:
-    """Draw the likeliest labels; `palette` and `real` are not looked at, so there is no target."""
+    """Draw the likeliest labels `[B, H, W]`; `palette` and `real` are not looked at: no target."""
     label = method.sample(nets, None, rngs).argmax(1)
     return Drawn(label=label, target=None, edited=None, derived=False)
 

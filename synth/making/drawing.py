@@ -5,11 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from data.pairs.pair import Pair
 from synth.layouts import LAYOUTS
-from synth.making.compose import composite
 from synth.making.painted import Painted, moment, to_cpu
 from synth.making.sets import CheckedSet, ReadySet
 from synth.training.method import Around, Drawn, Painter, PaintRequest, generator
@@ -20,12 +18,6 @@ PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
 # An image that is painted again draws from stream PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
 # so on: no stream may have such a number, and another stride would change every such image.
 REPAINT_STRIDE = 4
-
-
-def make_pairs(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) -> list[Pair]:
-    """Make the pairs of the given indices, one batch; see `paint`."""
-    painted = paint(ready, indices, seed, again)
-    return [painted.pair(slot) for slot in range(len(indices))]
 
 
 @torch.no_grad()
@@ -72,6 +64,14 @@ def paint_layouts(
     """Paint what is asked for, uint8 `[B, 3, H, W]`, one generator each."""
     images = painter.sample(nets, request, rngs)
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+def composite(image: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
+    """Return `painted` where `mask` is true and `image` elsewhere, value for value.
+
+    Images are `[B, 3, H, W]` of one type, the mask is bool `[B, H, W]`.
+    """
+    return torch.where(mask[:, None], painted, image)
 
 
 def draw_palette(checked: ReadySet | CheckedSet, index: int, seed: int) -> np.ndarray:

@@ -60,5 +60,5 @@ def moment(device: torch.device) -> torch.cuda.Event | None:
 
 
 def to_cpu(tensor: torch.Tensor) -> torch.Tensor:
-    """Begin to copy a tensor to the CPU, from CUDA into pinned memory and without waiting."""
+    """Begin to copy a tensor of any shape to the CPU, from CUDA without waiting."""
     return tensor.to("cpu", non_blocking=True)

@@ -14,7 +14,7 @@ import torch
 from pydantic import Field
 
 from data.pairs.manifest import StartsFrom
-from data.pairs.shards import PairSet, ShardWriter
+from data.pairs.shards import WHOLE, Cut, PairSet, ShardWriter
 from data.stage.compute import Compute
 from data.stage.errors import UserError
 from data.stage.outputs import name_once, remove
@@ -112,7 +112,7 @@ class Job:
         real, dtype = PairSet(self.train), self.compute.dtype
         return sets.load(self.name, self.row, real, self.artifacts, device=device, dtype=dtype)
 
-    def writer(self, out: Path, **options: Any) -> ShardWriter:
+    def writer(self, out: Path, cut: Cut = WHOLE) -> ShardWriter:
         """Return a writer of pairs of this set."""
         real = PairSet(self.train)
         return ShardWriter(
@@ -121,9 +121,9 @@ class Job:
             size=real.size,
             fingerprint=self.fingerprint,
             prefix=self.name,
+            cut=cut,
             origin={self.name: self.row.describe()},
             starts_from=self.starts_from,
-            **options,
         )
 
 
@@ -190,12 +190,7 @@ class OpenPart:
         self._target = job.folder / part.name
         job.folder.mkdir(parents=True, exist_ok=True)
         self._folder = Path(tempfile.mkdtemp(dir=job.folder, prefix=f".{part.name}-"))
-        self._writer = job.writer(
-            self._folder,
-            first_shard=part.number,
-            rows_per_shard=part.num_pairs,
-            max_shard_bytes=2**63,
-        )
+        self._writer = job.writer(self._folder, Cut(part.number, part.num_pairs, 2**63))
         self.encode, self.write = self._writer.encode, self._writer.write_encoded
 
     def finish(self) -> None:

@@ -46,7 +46,7 @@ def set_gain(net: nn.Module, gain: float) -> None:
 
 
 def activate(x: Tensor) -> Tensor:
-    """Apply the family's leaky ReLU (slope 0.2)."""
+    """Apply the family's leaky ReLU (slope 0.2), any shape."""
     return F.leaky_relu(x, SLOPE)
 
 

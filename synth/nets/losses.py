@@ -12,7 +12,7 @@ from synth.training.method import rows
 
 
 def hinge_critic(real: list[Tensor], fake: list[Tensor]) -> Tensor:
-    """Push scores of real above 1 and of fake below -1; mean over scales."""
+    """Push scores `[B,1,h,w]` of real above 1, of fake below -1; a mean over scales."""
     terms = [
         F.relu(1 - r.float()).mean() + F.relu(1 + f.float()).mean()
         for r, f in zip(real, fake, strict=True)
@@ -21,15 +21,15 @@ def hinge_critic(real: list[Tensor], fake: list[Tensor]) -> Tensor:
 
 
 def hinge_generator(fake: list[Tensor]) -> Tensor:
-    """Raise the critic's scores of fake; mean over scales."""
+    """Raise the critic's scores `[B,1,h,w]` of fake; a mean over scales."""
     return torch.stack([-f.float().mean() for f in fake]).mean()
 
 
 def feature_matching(real: list[list[Tensor]], fake: list[list[Tensor]]) -> Tensor:
     """Draw the critic's features of fake towards those of real (pix2pixHD, eq. 4).
 
-    Features by scale, then by layer. Layers are summed and scales averaged, as released; `real`
-    gets no gradient.
+    Features [B,K,h,w] by scale, then by layer. Layers are summed and scales averaged, as released;
+    `real` gets no gradient.
     """
     terms = [
         torch.stack(
@@ -69,7 +69,7 @@ def real_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> Tenso
 
 
 def fake_cross_entropy(logits: Tensor) -> Tensor:
-    """Ask the segmentation critic to call every pixel fake (channel 0): mean_p CE(l_p, 0)."""
+    """Ask the critic to call every pixel fake, channel 0 of `[B,1+C,H,W]`: mean_p CE(l_p, 0)."""
     return -_log_probability(logits)[..., 0].mean()
 
 

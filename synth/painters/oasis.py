@@ -84,14 +84,14 @@ class Oasis:
         return Losses(generator, critic, made)
 
     def generator_loss(self, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Make the critic see the layout's classes in fake (eq. 3); layout one-hot or soft."""
+        """Make the critic see in fake the classes of layout [B,C,H,W], one-hot or soft (eq. 3)."""
         loss = real_cross_entropy(self.nets["D"](fake), layout, self._weights(layout))
         return {"generator": loss}
 
     def critic_loss(
         self, real: Tensor, fake: Tensor, layout: Tensor, rng: torch.Generator
     ) -> dict[str, Tensor]:
-        """Tell classes in real, "fake" in fake (eq. 1), and be consistent on their mix (eq. 4)."""
+        """Tell classes in real [B,3,H,W], "fake" in fake (eq. 1), consistent on a mix (eq. 4)."""
         mask = label_mix_mask(layout.argmax(1), self.given.num_classes, rng)
         weight, images = self.config.label_mix_weight, [real, fake]
         if weight > 0:
@@ -109,7 +109,7 @@ class Oasis:
     def sample(
         self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
     ) -> Tensor:
-        """Paint layouts, labels or soft, with one generator each."""
+        """Paint images [B,3,H,W] with one generator each."""
         return self._paint(nets, request.planes(self.given.num_classes), rngs)
 
     def _paint(

@@ -110,7 +110,7 @@ def initialise(net: nn.Module, std: float) -> None:
 
 
 def least_squares(scores: list[Tensor], target: float) -> Tensor:
-    """Draw the scores towards `target` (LSGAN); mean over patches, sum over scales, as released."""
+    """Draw scores [B,1,h,w] to `target` (LSGAN); mean of patches, sum over scales, as released."""
     return torch.stack([(score.float() - target).square().mean() for score in scores]).sum()
 
 
@@ -142,13 +142,13 @@ class Pix2PixHD:
         return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Draw scores to 1, match the critic's features, and VGG's where weights were given."""
+        """Draw scores of images [B,3,H,W] to 1, match critic features, and VGG's where given."""
         D, shown = self.nets["D"], {"real": real, "fake": fake, "layout": layout}
         scores, matching = match(self.config, D, self.perceptual, **shown)
         return {"least_squares": least_squares(scores, 1.0)} | matching
 
     def critic_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Draw scores of real to 1 and of fake to 0, halved as released; layout one-hot or soft."""
+        """Draw scores of real to 1, of fake [B,3,H,W] to 0, halved as released."""
         of_real, of_fake = judge(self.nets["D"], real=real, fake=fake, layout=layout)
         return {"real": least_squares(of_real, 1.0) / 2, "fake": least_squares(of_fake, 0.0) / 2}
 

@@ -74,13 +74,13 @@ class Spade:
         return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Raise the critic's scores, match its features, and VGG's where weights were given."""
+        """Raise scores of images [B,3,H,W], match the critic's features, and VGG's where given."""
         D, shown = self.nets["D"], {"real": real, "fake": fake, "layout": layout}
         scores, matching = match(self.config, D, self.perceptual, **shown)
         return {"hinge": hinge_generator(scores)} | matching
 
     def critic_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Tell real from fake by the hinge; layout one-hot or soft."""
+        """Tell real from fake, [B,3,H,W], by the hinge; layout [B,C,H,W], one-hot or soft."""
         scores = judge(self.nets["D"], real=real, fake=fake, layout=layout)
         return {"critic": hinge_critic(*scores)}
 

@@ -190,7 +190,7 @@ class Method(Protocol):
     def sample(
         self, nets: nn.ModuleDict, request: Any, rngs: Sequence[torch.Generator], /
     ) -> Tensor:
-        """Draw one item per generator; in eval mode an item never depends on its neighbours."""
+        """Draw `[B, ...]`, an item per generator; in eval mode none depends on its neighbours."""
         ...
 
 
@@ -219,7 +219,7 @@ def computed(function: Callable[[Any], T]) -> T:
 
 
 def descended(terms: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of a phase's terms, which is descended."""
+    """Return the sum of a phase's terms, scalars, which is descended."""
     return reduce(add, terms.values())
 
 
@@ -241,11 +241,6 @@ class Drawn:
     target: Tensor | None
     edited: Tensor | None
     derived: bool
-
-    def wanted(self) -> Tensor:
-        """Return `target` of layouts that were asked for a palette."""
-        assert self.target is not None, "these layouts follow no palette"
-        return self.target
 
     def edits(self) -> Tensor:
         """Return `edited` of layouts that are edits of real ones."""

@@ -43,7 +43,7 @@ class Team:
         return batch_size // self.count
 
     def average(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one device by their means over all processes, in one exchange.
+        """Replace tensors of any shapes, on one device, by their means over all processes, at once.
 
         Every process ends with the same bits; what is not finite in one is not finite in all.
         """

@@ -14,7 +14,7 @@ import pytest
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
 from data.pairs.schema import COLUMNS, COMPRESSION, schema
-from data.pairs.shards import PairSet, ShardWriter
+from data.pairs.shards import Cut, PairSet, ShardWriter
 
 SIZE = (8, 16)
 CLASSES = ClassTable((ClassInfo("road", (1, 2, 3)), ClassInfo("sky", (4, 5, 6), eval=False)))
@@ -25,7 +25,7 @@ def pairs(tmp_path: Path) -> PairSet:
     """5 real pairs, and 2 synthetic ones with targets, in three shards."""
     rng = np.random.default_rng(0)
     with ShardWriter(
-        tmp_path / "set", classes=CLASSES, size=SIZE, fingerprint="f", rows_per_shard=3
+        tmp_path / "set", classes=CLASSES, size=SIZE, fingerprint="f", cut=Cut(rows=3)
     ) as writer:
         for index in range(7):
             image = rng.integers(0, 256, (*SIZE, 3), np.uint8)

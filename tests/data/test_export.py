@@ -18,15 +18,15 @@ from PIL import Image
 from data.pairs.classes import IGNORE, ClassInfo, ClassTable
 from data.pairs.manifest import StartsFrom
 from data.pairs.pair import Pair
-from data.pairs.shards import PairSet, ShardWriter
+from data.pairs.shards import Cut, PairSet, ShardWriter
 from data.sources import SOURCES
 from data.sources import cityscapes as cityscapes_source
 from data.stage.errors import UserError
 from data.tools import export, verify
 from data.tools.exports import EXPORTS
 from data.tools.exports.cityscapes import city_names
+from data.tools.exports.coco import encode_mask
 from data.tools.exports.names import safe_names
-from data.tools.exports.rle import encode_mask
 from data.tools.exports.union import Union
 
 SIZE = (20, 32)
@@ -56,7 +56,7 @@ def write_set(out: Path, classes: ClassTable, pairs: list[Pair], **options: Any)
         source: {"dataset": "mine", "licence": "CC0"} if source == "real" else {"painter": "spade"}
         for source in {pair.source for pair in pairs}
     }
-    options |= {"classes": classes, "size": SIZE, "fingerprint": "f", "rows_per_shard": 6}
+    options |= {"classes": classes, "size": SIZE, "fingerprint": "f", "cut": Cut(rows=6)}
     with ShardWriter(out, **options, origin=origin) as writer:
         for pair in pairs:
             writer.write(pair)

@@ -65,12 +65,12 @@ import numpy as np
 from data.pairs.classes import ClassInfo, ClassTable
 from data.stage.outputs import replacing
 from data.pairs.pair import Pair
-from data.pairs.shards import PairSet, ShardWriter
+from data.pairs.shards import Cut, PairSet, ShardWriter
 
 CLASSES = ClassTable((ClassInfo("road", (128, 64, 128)), ClassInfo("sky", (70, 130, 180))))
 
 def fill(folder, pairs=160):
-    options = dict(classes=CLASSES, size=(32, 48), fingerprint="f", rows_per_shard=20)
+    options = dict(classes=CLASSES, size=(32, 48), fingerprint="f", cut=Cut(rows=20))
     with ShardWriter(folder, **options) as writer:
         for index in range(pairs):
             rng = np.random.default_rng(index)

@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
-from data.pairs.shards import MANIFEST, PairSet, ShardWriter
+from data.pairs.shards import MANIFEST, Cut, PairSet, ShardWriter
 from data.sources import ingest
 from data.stage.errors import UserError
 from data.tools import verify
@@ -197,7 +197,7 @@ def run_ingest(work: Path, rng: Rng) -> None:
 
 def write_set(out: Path) -> None:
     rng = np.random.default_rng(1)
-    with ShardWriter(out, classes=CLASSES, size=SHAPE, fingerprint="f", rows_per_shard=4) as writer:
+    with ShardWriter(out, classes=CLASSES, size=SHAPE, fingerprint="f", cut=Cut(rows=4)) as writer:
         for index in range(NUM_FILES):
             writer.write(Pair(f"pair-{index}", picture(rng), mask(rng), "real"))
 

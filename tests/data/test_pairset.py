@@ -20,7 +20,7 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.manifest import sealed
 from data.pairs.pair import Pair
 from data.pairs.schema import COMPRESSION
-from data.pairs.shards import MANIFEST, PairSet, ShardWriter
+from data.pairs.shards import MANIFEST, Cut, PairSet, ShardWriter
 from data.stage.errors import UserError
 
 CLASSES = ClassTable((ClassInfo("road", (128, 64, 128)), ClassInfo("sky", (70, 130, 180))))
@@ -291,7 +291,7 @@ def test_memory_is_flat_in_the_number_of_shards(tmp_path: Path) -> None:
     def kept(shards: int) -> int:
         """Return the bytes that remain after every pair was read, in an order of chance."""
         count = 16 * shards
-        pairs = write(tmp_path / str(shards), count, size=(32, 48), rows_per_shard=16)
+        pairs = write(tmp_path / str(shards), count, size=(32, 48), cut=Cut(rows=16))
         assert len(pairs.shards) == shards
         files = len(list(Path("/proc/self/fd").iterdir()))
         tracemalloc.start()
@@ -330,7 +330,7 @@ def test_a_writer_holds_one_row_group_whatever_it_writes(tmp_path: Path) -> None
 
 def test_a_shard_ends_before_it_grows_too_large(tmp_path: Path) -> None:
     one = sum(len(content or b"") for content in write(tmp_path / "one", 1).encoded(0))
-    pairs = write(tmp_path / "set", 10, max_shard_bytes=3 * one)
+    pairs = write(tmp_path / "set", 10, cut=Cut(most_bytes=3 * one))
     rows = [entry["rows"] for entry in pairs.manifest["shards"]]
     assert len(rows) >= 3 and max(rows) <= 4 and sum(rows) == 10
     assert [pair.id for pair in pairs.pairs()] == [f"p{index}" for index in range(10)]
@@ -359,7 +359,7 @@ def test_pictures_lie_where_they_are_read_across_pages_and_groups(tmp_path: Path
 
 
 def test_labels_are_those_of_the_pairs_and_no_image_is_decoded(tmp_path: Path, monkeypatch) -> None:
-    pairs = write(tmp_path / "set", rows_per_shard=4)
+    pairs = write(tmp_path / "set", cut=Cut(rows=4))
     expected = np.stack([pairs[row].label for row in (5, 0, 5)])
     monkeypatch.setattr("data.pairs.pairset.decode_image", lambda *_: 1 / 0)
     found = pairs.labels(np.array([5, 0, 5]))

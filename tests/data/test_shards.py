@@ -11,7 +11,7 @@ from PIL import Image
 
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
-from data.pairs.shards import PairSet, ShardWriter
+from data.pairs.shards import Cut, PairSet, ShardWriter
 from data.stage.errors import UserError
 
 CLASSES = ClassTable(
@@ -57,7 +57,7 @@ def semi_pair():
 
 def test_pairs_come_back_as_written(tmp_path, semi_pair):
     pairs = [*(make_pair(i) for i in range(150)), semi_pair]
-    read = write(tmp_path / "set", pairs, rows_per_shard=100)
+    read = write(tmp_path / "set", pairs, cut=Cut(rows=100))
     assert [shard.name for shard in read.shards] == ["real-00000.parquet", "real-00001.parquet"]
     for row in (0, 63, 64, 99, 100, 149, 150):
         assert_equal(pairs[row], read[row])
@@ -103,7 +103,7 @@ def test_an_unfinished_set_is_refused(tmp_path):
     out = tmp_path / "set"
     with (
         pytest.raises(RuntimeError),
-        ShardWriter(out, classes=CLASSES, size=SIZE, fingerprint="f", rows_per_shard=2) as writer,
+        ShardWriter(out, classes=CLASSES, size=SIZE, fingerprint="f", cut=Cut(rows=2)) as writer,
     ):
         for index in range(3):
             writer.write(make_pair(index))

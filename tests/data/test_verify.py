@@ -17,7 +17,7 @@ from PIL import Image
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.manifest import StartsFrom
 from data.pairs.pair import Pair, content_hash, encode_png
-from data.pairs.shards import MANIFEST, PairSet, ShardWriter
+from data.pairs.shards import MANIFEST, Cut, PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.tools import verify
 from tests.data.forgery import bomb, encoded, forge, repaint, reseal, seal, set_value, swap
@@ -41,7 +41,7 @@ def write(out: Path) -> Path:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (6, *SIZE), dtype=np.uint8)
     pictures = iter(rng.integers(0, 256, (9, *SIZE, 3), dtype=np.uint8))
-    writer = {"classes": CLASSES, "size": SIZE, "fingerprint": "f", "rows_per_shard": 4}
+    writer = {"classes": CLASSES, "size": SIZE, "fingerprint": "f", "cut": Cut(rows=4)}
     real = out.parent / "real"
     with ShardWriter(real, **writer, origin={"real": ORIGIN["real"]}) as shards:
         for index, label in enumerate(labels):

@@ -1,10 +1,13 @@
-"""Changes of params.yaml are checked before any runs; reports become one table."""
+"""Changes of params.yaml are checked before any runs; metrics stand beside each other."""
 
+import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from flows.comparison import page
+from flows.ablation import AS_IT_IS, page
 from flows.overrides import changed, name_of
 
 PARAMS = """\
@@ -65,26 +68,21 @@ def test_names_of_experiments() -> None:
     assert name_of(["a.b=[0,1]", "c=x"]) == "ablation-a-b-0-1-c-x"
 
 
-def test_a_page_shows_what_there_is() -> None:
-    splits = ("val", "test")
-    several = {"miou": {"mean": 40.0, "std": 0.5, "n": 3}}
-    gain = {"row": "semi", "mean": -1.25, "low": -2.0, "high": -0.5}
-    over = [gain | {"split": s, "against": a} for s in splits for a in ("real", "both")]
-    over[0] |= {"mean": 9.0}  # against `real`: not what is shown
-    one = {"miou": {"mean": 41.0, "std": None, "n": 1}}
-    alone = {"row": "semi", "split": "val", "against": "both"}
-    reports = {
-        "as it is": {"rows": {"semi": dict.fromkeys(splits, several)}, "verdicts": over},
-        "wide": {
-            "rows": {"semi": {"val": one}, "real": {"val": one}},
-            "verdicts": [alone | {"mean": 1.0, "low": None, "high": None}],
-        },
-    }
-    changes = {"as it is": [], "wide": ["a.width=16"], "tall": ["a.height=16"]}
-    text = page(reports, changes, {"tall": "failed: ingest"})
-    score = "40.0 ± 0.5 | -1.2 [-2.0, -0.5]"
-    assert f"| as it is | `semi` | {score} | {score} |" in text
-    assert "| wide | `semi` | 41.0 | +1.0 |  |  |" in text
-    assert "| wide | `real` | 41.0 |  |  |  |" in text
-    assert "* wide: `a.width=16`" in text
-    assert "* tall failed: failed: ingest" in text
+def test_a_page_has_the_metrics_of_each_experiment_beside_those_as_it_is(
+    tmp_path: Path, dvc: Callable[..., str]
+) -> None:
+    (tmp_path / "dvc.yaml").write_text("metrics: [metrics.json]\n")
+    for words in (("init", "--quiet"), ("config", "user.name", "a"), ("config", "user.email", "a")):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    dvc(tmp_path, "init", "--quiet")
+    for number, name in enumerate((AS_IT_IS, "wide")):
+        (tmp_path / "metrics.json").write_text(json.dumps({"semi": {"val_miou": 40 + number}}))
+        subprocess.run(["git", "add", "--all"], cwd=tmp_path, check=True)
+        subprocess.run(["git", "commit", "--quiet", "--message", name], cwd=tmp_path, check=True)
+        dvc(tmp_path, "exp", "save", "--name", name)
+    changes = {"wide": ["a.width=16"], "tall": ["a.height=16"]}
+    text = page(tmp_path, changes, {"tall": "failed: ingest"})
+    assert "## wide\n\n`a.width=16`\n\n|" in text
+    line = next(line for line in text.splitlines() if "val_miou" in line)
+    assert [cell.strip() for cell in line.split("|")[2:-1]] == ["semi.val_miou", "40", "41", "1"]
+    assert "tall failed: failed: ingest" in text and "## tall" not in text

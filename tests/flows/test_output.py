@@ -12,7 +12,7 @@ SCRIPT = """
 import sys, time
 from pathlib import Path
 from rich.console import Console
-from flows.clone.output import outlive_readers
+from flows.clone.workspace import outlive_readers
 if sys.argv[2] == "watched":
     outlive_readers()
 print("started", flush=True)

@@ -14,7 +14,6 @@ import httpx
 import psutil
 
 PATIENCE = 400  # seconds until a server, a worker or a state must be there
-SECRET = "wJalrXUtnFEMI-K7MDENG-bPxRfiCY"
 
 
 def wait_for(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
@@ -73,7 +72,6 @@ class Office:
             "PREFECT_API_URL": f"http://127.0.0.1:{self.port}/api",
             "PREFECT_WORKER_QUERY_SECONDS": "2",
             "PREFECT_CLI_PROMPT": "false",
-            "AWS_SECRET_ACCESS_KEY": SECRET,
             "NO_PROXY": "127.0.0.1,localhost",
             **dict.fromkeys(
                 ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"),

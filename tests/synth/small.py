@@ -12,6 +12,7 @@ from data.pairs.classes import ClassTable
 from data.stage.params import Params
 from synth.joints import joint
 from synth.layouts import LAYOUTS
+from synth.making import drawing
 from synth.painters import PAINTERS
 from synth.training import artifact
 from synth.training.method import Given, Palettes
@@ -251,3 +252,9 @@ def write_artifact(
 def batch_of(image: torch.Tensor, label: torch.Tensor) -> Batch:
     """Return a batch of pairs 0, 1, 2 and so on."""
     return Batch(image, label, torch.arange(len(label)))
+
+
+def make_pairs(ready, indices, seed, again=0):
+    """The pairs of some indices, one batch."""
+    painted = drawing.paint(ready, indices, seed, again)
+    return [painted.pair(slot) for slot in range(len(indices))]

@@ -226,7 +226,7 @@ def test_pairs_that_do_not_lean_are_those_of_the_set_without_it(folder):
     adapt(folder)
     plain, lent = (set_of(folder, name) for name in ("semantic_palette", "leaning"))
     assert type(plain.palettes) is palette.PaletteModel, "nothing changes where nothing leans"
-    pairs = [drawing.make_pairs(one, range(16), 0) for one in (plain, lent)]
+    pairs = [small.make_pairs(one, range(16), 0) for one in (plain, lent)]
     same = [np.array_equal(a.target, b.target) for a, b in zip(*pairs, strict=True)]
     assert 0 < sum(same) < 16
     for equal, a, b in zip(same, *pairs, strict=True):

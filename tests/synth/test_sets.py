@@ -14,14 +14,13 @@ from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Edits
 from synth.making import drawing, sets
-from synth.making.compose import composite
 from synth.making.sets import Artifacts, SetParams
 from synth.palettes import palette
 from synth.palettes.controls import Controls
 from synth.stages import produce
 from synth.training import artifact
 from tests.synth import small
-from tests.synth.small import EDITORS
+from tests.synth.small import EDITORS, make_pairs
 
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in ("road", "sky", "car", "void")))
 SIZE = (32, 64)
@@ -90,17 +89,17 @@ def same(pair, other):
 
 
 def test_a_batch_is_the_same_whatever_was_made_before(ready, folder):
-    first = drawing.make_pairs(ready, range(4), seed=5)
+    first = make_pairs(ready, range(4), seed=5)
     torch.manual_seed(123)
     torch.randn(7)
-    drawing.make_pairs(ready, range(4, 8), seed=5)
-    again = drawing.make_pairs(load(folder, ready.name), range(4), seed=5)
+    make_pairs(ready, range(4, 8), seed=5)
+    again = make_pairs(load(folder, ready.name), range(4), seed=5)
     assert all(same(a, b) for a, b in zip(first, again, strict=True))
 
 
 def test_pairs_hardly_depend_on_their_neighbours_in_the_batch(ready):
-    four = drawing.make_pairs(ready, range(4), seed=5)
-    one = drawing.make_pairs(ready, [2], seed=5)[0]
+    four = make_pairs(ready, range(4), seed=5)
+    one = make_pairs(ready, [2], seed=5)[0]
     differing = np.abs(four[2].image.astype(int) - one.image.astype(int)).max()
     assert differing <= 1
     assert (four[2].label != one.label).mean() < 0.01
@@ -108,15 +107,15 @@ def test_pairs_hardly_depend_on_their_neighbours_in_the_batch(ready):
 
 
 def test_other_indices_and_seeds_give_other_pairs(ready):
-    pairs = drawing.make_pairs(ready, range(4), seed=5)
+    pairs = make_pairs(ready, range(4), seed=5)
     assert not any(np.array_equal(pairs[0].image, other.image) for other in pairs[1:])
-    assert not np.array_equal(pairs[0].image, drawing.make_pairs(ready, range(4), seed=6)[0].image)
+    assert not np.array_equal(pairs[0].image, make_pairs(ready, range(4), seed=6)[0].image)
     assert [pair.seed for pair in pairs] == [5 << 32 | index for index in range(4)]
     assert [pair.id for pair in pairs][1] == f"{ready.name}-0000001"
 
 
 def test_a_layout_is_painted_again_with_other_noise(ready):
-    first, second = (drawing.make_pairs(ready, range(4), seed=5, again=n) for n in (0, 1))
+    first, second = (make_pairs(ready, range(4), seed=5, again=n) for n in (0, 1))
     for pair, other in zip(first, second, strict=True):
         assert np.array_equal(pair.label, other.label)
         assert not np.array_equal(pair.image, other.image)
@@ -154,7 +153,7 @@ def test_the_stage_writes_pairs_and_a_few_layouts_painted_several_times(
 
 def test_semi_pairs_repaint_the_layout_of_their_parent(folder):
     real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
-    pairs = drawing.make_pairs(load(folder, "semi"), range(20), seed=0)
+    pairs = make_pairs(load(folder, "semi"), range(20), seed=0)
     assert all(np.array_equal(p.label, real[p.parent].label) for p in pairs)
     assert all(p.target is None and p.edited is None for p in pairs)
     parents = [pair.parent for pair in pairs]
@@ -163,7 +162,7 @@ def test_semi_pairs_repaint_the_layout_of_their_parent(folder):
 
 
 def test_palette_pairs_are_asked_for_a_palette_and_have_no_parent(folder):
-    for pair in drawing.make_pairs(load(folder, "palette"), range(4), seed=0):
+    for pair in make_pairs(load(folder, "palette"), range(4), seed=0):
         assert pair.parent is None and pair.edited is None
         assert pair.target.sum() == pytest.approx(1, abs=1e-5)
         assert pair.label.max() < 4
@@ -171,7 +170,7 @@ def test_palette_pairs_are_asked_for_a_palette_and_have_no_parent(folder):
 
 def test_partial_pairs_keep_every_label_outside_the_band(folder):
     real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
-    for pair in drawing.make_pairs(load(folder, "partial"), range(8), seed=0):
+    for pair in make_pairs(load(folder, "partial"), range(8), seed=0):
         parent = real[pair.parent]
         np.testing.assert_array_equal(pair.label[~pair.edited], parent.label[~pair.edited])
         columns = pair.edited.any(axis=0)
@@ -212,8 +211,8 @@ def test_an_artifact_of_other_classes_is_refused(folder, tmp_path):
 
 def test_controls_reach_the_palettes_that_layouts_are_asked_for(folder):
     row = ROWS["palette"].model_copy(update={"controls": Controls(at_least={"car": 0.2})})
-    made = drawing.make_pairs(load(folder, "palette", row), range(4), seed=5)
-    plain = drawing.make_pairs(load(folder, "palette"), range(4), seed=5)
+    made = make_pairs(load(folder, "palette", row), range(4), seed=5)
+    plain = make_pairs(load(folder, "palette"), range(4), seed=5)
     assert min(pair.target[2] for pair in made) >= 0.2 - 1e-6
     assert max(pair.target[2] for pair in plain) < 0.2
     achieved = [palette_of(pair.label, 4)[2] for pair in made]
@@ -234,11 +233,11 @@ def test_edits_start_from_the_pairs_that_can_be_edited_so(folder):
     ids = [f"scene-{index}" for index in range(10) if sky[index] + 0.002 <= 0.5]
     assert 0 < len(ids) < 10, "some layouts are half sky already"
     assert list(ready.real_ids) == ids
-    made = drawing.make_pairs(ready, range(6), seed=5)
+    made = make_pairs(ready, range(6), seed=5)
     assert {pair.parent for pair in made} <= set(ids)
     assert [pair.target[1] for pair in made] == pytest.approx([0.5] * 6)
     assert [palette_of(pair.label, 4)[1] for pair in made] == pytest.approx([0.5] * 6, abs=0.02)
-    again = drawing.make_pairs(ready, range(6), seed=5)
+    again = make_pairs(ready, range(6), seed=5)
     assert all(np.array_equal(a.image, b.image) for a, b in zip(made, again, strict=True))
 
 
@@ -258,10 +257,10 @@ def test_a_composite_is_the_painted_image_inside_the_mask_and_the_real_one_outsi
     rng = torch.Generator().manual_seed(0)
     image, painted = torch.randint(0, 256, (2, 3, 3, 8, 8), generator=rng, dtype=torch.uint8)
     mask = torch.rand(3, 8, 8, generator=rng) < 0.5
-    merged = composite(image, painted, mask).movedim(1, -1)
+    merged = drawing.composite(image, painted, mask).movedim(1, -1)
     assert torch.equal(merged[mask], painted.movedim(1, -1)[mask])
     assert torch.equal(merged[~mask], image.movedim(1, -1)[~mask])
-    assert torch.equal(composite(image, painted, mask.new_zeros(mask.shape)), image)
+    assert torch.equal(drawing.composite(image, painted, mask.new_zeros(mask.shape)), image)
 
 
 @pytest.mark.parametrize(("layout", "edits"), [("partial_palette", {}), ("editor", {"sky": 0.5})])
@@ -271,8 +270,8 @@ def test_kept_pixels_are_the_parents_and_the_edit_is_painted_as_ever(folder, lay
     plain, kept = (load(folder, "partial", one, layout) for one in (row, kept_row))
     real = {pair.id: pair for pair in PairSet(folder / "train").pairs()}
     for again in (0, 1):
-        painted = drawing.make_pairs(plain, range(6), 5, again)
-        composed = drawing.make_pairs(kept, range(6), 5, again)
+        painted = make_pairs(plain, range(6), 5, again)
+        composed = make_pairs(kept, range(6), 5, again)
         for before, pair in zip(painted, composed, strict=True):
             inside = pair.edited
             np.testing.assert_array_equal(pair.label, before.label)
@@ -292,7 +291,7 @@ def test_a_painter_is_told_of_the_pixels_that_stay(folder):
 
     for keep in (False, True):
         row = ROWS["partial"].model_copy(update={"keep": keep})
-        pairs = drawing.make_pairs(replace(load(folder, "partial", row), painter=Painter()), [3], 5)
+        pairs = make_pairs(replace(load(folder, "partial", row), painter=Painter()), [3], 5)
     assert asked[0].around is None
     (pair,), around = pairs, asked[1].around
     parent = next(p for p in PairSet(folder / "train").pairs() if p.id == pair.parent)
@@ -310,10 +309,10 @@ def test_nothing_is_kept_where_layouts_are_no_edits(folder, name):
 
 def test_making_reads_no_real_image_unless_pixels_are_kept(folder, monkeypatch):
     monkeypatch.setattr("data.pairs.pairset.decode_image", lambda *_: 1 / 0)
-    assert len(drawing.make_pairs(load(folder, "partial"), range(4), seed=5)) == 4
+    assert len(make_pairs(load(folder, "partial"), range(4), seed=5)) == 4
     kept = load(folder, "partial", ROWS["partial"].model_copy(update={"keep": True}))
     with pytest.raises(ZeroDivisionError):
-        drawing.make_pairs(kept, range(4), seed=5)
+        make_pairs(kept, range(4), seed=5)
 
 
 def test_a_set_says_in_words_what_makes_it():

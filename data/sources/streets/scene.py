@@ -127,8 +127,7 @@ def draw_scene(rng: Rng, width: int, height: int) -> Scene:
     own = int(rng.integers(0, ahead))
     lanes = [((i - own) * lane, 1) for i in range(ahead)]
     lanes += [(-(own + 1 + i) * lane, -1) for i in range(oncoming)]
-    left = -(own + oncoming + 0.5) * lane
-    right = (ahead - own - 0.5) * lane
+    left, right = -(own + oncoming + 0.5) * lane, (ahead - own - 0.5) * lane
     # The camera is rarely in the exact middle of its lane.
     drift = rng.uniform(-0.6, 0.6)
     lanes = [(x + drift, way) for x, way in lanes]

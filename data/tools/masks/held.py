@@ -41,7 +41,7 @@ def unlabelled(values: Iterable[int]) -> tuple[int, ...]:
 
 
 def filling(values: np.ndarray, side: int) -> set[int]:
-    """Return the values that fill some square of side x side pixels, side being odd."""
+    """Return the values of `[H, W]` that fill some square of side x side pixels, side being odd."""
     found: set[int] = set()
     half = side // 2
     for rows in bands(values):

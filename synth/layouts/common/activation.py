@@ -50,8 +50,8 @@ def assisted(logits: Tensor, share: Tensor) -> Activation:
 def assisted_present(logits: Tensor, share: Tensor) -> Activation:
     """Activate as `assisted`, but classes with a share below 0.002 have probability exactly 0.
 
-    As released for partial editing (C + 1 channels, the last one keeps what is there). `share` is
-    not changed.
+    As released for partial editing: logits `[B, C + 1, h, w]`, the last class keeps what is there.
+    `share` is not changed.
     """
     present = share >= ABSENT_BELOW
     mask = densities(logits, share * present)
@@ -102,6 +102,6 @@ def _over_positions(logits: Tensor) -> Tensor:
 
 
 def without_traces(share: Tensor, num_pixels: int) -> Tensor:
-    """Zero shares below one pixel and renormalise (`--s_filter_cond` of the released code)."""
+    """Zero shares `[B, C]` below a pixel, renormalise (`--s_filter_cond` of the released code)."""
     kept = torch.where(share * num_pixels < 1, torch.zeros_like(share), share)
     return kept / kept.sum(1, keepdim=True)

@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import Any, Protocol
 
 import torch
-from pydantic import Field
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch
+from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.activation import Activation, gumbel_onehot
 from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
@@ -27,7 +28,6 @@ from synth.layouts.common.progressive import (
     grids,
 )
 from synth.layouts.common.rounding import Rounding, round_layout
-from synth.layouts.common.schedule import Level, spans_of
 from synth.training.method import (
     AdamConfig,
     Drawn,
@@ -39,6 +39,9 @@ from synth.training.method import (
     randn,
     rows,
 )
+
+Level = tuple[NonNegativeInt, NonNegativeInt, PositiveInt]
+"""Images shown while a level fades in, images shown while it is stable, batch size."""
 
 
 class GrownParams(Params):
@@ -78,6 +81,28 @@ def growth(config: GrownParams, given: Given) -> Growth:
     spans = spans_of(config.levels, len(grids(given.size)))
     sizes = tuple(grids(given.size)[: len(config.levels)])
     return Growth(spans, sizes, channel_table(config.width, config.taper_from, len(sizes)))
+
+
+def spans_of(levels: Sequence[Level], num_levels: int) -> tuple[Span, ...]:
+    """Turn a list of levels, coarsest first, into spans; the base grid does not fade.
+
+    Fewer entries than a layout size has levels stop growing early. Raises `UserError` for more
+    entries, or for a last one without stable images.
+    """
+    if not 1 <= len(levels) <= num_levels:
+        raise UserError(
+            f"`levels` has {len(levels)} entries, this layout size has {num_levels} levels (both "
+            "sides halved down to the base grid); list 1 to that many, from the coarsest"
+        )
+    if not levels[-1][1]:
+        raise UserError("the last entry of `levels` has no stable images; give it some")
+    spans = []
+    for number, (fade, stable, batch_size) in enumerate(levels):
+        if fade and number:
+            spans.append(Span(fade, batch_size, number, fade=True))
+        if stable:
+            spans.append(Span(stable, batch_size, number))
+    return tuple(spans)
 
 
 def conv_generator(
@@ -171,7 +196,7 @@ def real_blurred(method: Grown, label: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def full_enlarged(method: Grown, made: Tensor) -> Tensor:
-    """Enlarge made layouts to the size of the pairs, for a painter."""
+    """Enlarge made layouts `[B, C, h, w]` to the size of the pairs, for a painter."""
     return enlarge(made, method.given.size)
 
 
@@ -234,13 +259,13 @@ def plain_whole(method: Grown, nets: nn.ModuleDict, z: Tensor, palette: Tensor) 
 
 
 def shown(method: Grown, soft: Tensor, rng: torch.Generator) -> Tensor:
-    """Return what the critic sees of soft layouts: themselves, or classes drawn from them."""
+    """Return what the critic sees of soft layouts `[B, C, h, w]`: them, or classes drawn."""
     temperature = method.config.gumbel_temperature
     return soft if temperature is None else gumbel_onehot(soft, temperature, rng)
 
 
 def shown_real(method: Grown, label: Tensor, level: int) -> Tensor:
-    """Return the real layouts beside them: blurred, or one-hot where fakes are one-hot too."""
+    """Return the real ones beside them, of labels `[B, H, W]`: blurred, or one-hot as fakes are."""
     size = method.sizes[level]
     if method.config.gumbel_temperature is not None:
         return real_layout(label, method.given.num_classes, size)

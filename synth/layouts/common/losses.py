@@ -18,12 +18,12 @@ Blur = Literal["symmetric", "released"]
 
 
 def entropy(soft: Tensor) -> Tensor:
-    """Mean over pixels of `-sum_c m ln(m + 1e-5)`; the 1e-5 is as released, not the paper."""
+    """Mean over the pixels of m `[B, C, h, w]` of `-sum_c m ln(m + 1e-5)`, the 1e-5 as released."""
     return -(soft * (soft + LOG_EPS).log()).sum(1).mean()
 
 
 def spread(mask: Tensor) -> Tensor:
-    """Mean over pixels of `(sum_c mask - 1)^2`; 0 means that the palette is met exactly."""
+    """Mean over pixels of `(sum_c mask - 1)^2`, mask `[B, C, h, w]`; 0: the palette is met."""
     return (mask.sum(1) - 1).square().mean()
 
 
@@ -115,7 +115,7 @@ def real_layout(label: Tensor, num_classes: int, size: tuple[int, int]) -> Tenso
 
 
 def blurred_layout(label: Tensor, num_classes: int, size: tuple[int, int], blur: Blur) -> Tensor:
-    """Reduce labels as `real_layout` and blur them, as critics of soft layouts see real ones."""
+    """Reduce as `real_layout` and blur, as critics of soft layouts see real ones `[B, C, h, w]`."""
     layout = real_layout(label, num_classes, size)
     return soften(layout, line=blur_line(min(size), kind=blur))
 

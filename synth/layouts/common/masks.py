@@ -131,7 +131,7 @@ def novelty(soft: Tensor, layout: Tensor, edit: Edit) -> Tensor:
 
 
 def merge(raw: Tensor, layout: Tensor) -> Tensor:
-    """Give "keep" back to what is there: raw_c + raw_keep * layout_c; sums to 1 over c."""
+    """Give the last of C + 1 channels, "keep", to `layout` `[B, C, h, w]`; sums to 1 over c."""
     return raw[:, :-1] + raw[:, -1:] * layout
 
 

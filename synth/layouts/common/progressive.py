@@ -156,7 +156,7 @@ class ConvBlock(nn.Module):
         self.norm: PixelNormKind = norm
 
     def forward(self, x: Tensor, layout: Tensor | None) -> Tensor:
-        """Features -> features of the same size; unconditional, so `layout` is not looked at."""
+        """Features `[B, inputs, h, w]` -> `[B, outputs, h, w]`; `layout` is not looked at."""
         for conv in self.convs:
             x = pixel_norm(F.leaky_relu(conv(x), SLOPE), self.norm)
         return x
@@ -286,12 +286,12 @@ class Critic(nn.Module):
 
 
 def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarge soft layouts of a generator that stopped growing early, bilinearly; still simplex."""
+    """Enlarge soft layouts `[B, C, h, w]` that stopped growing early, bilinearly; still simplex."""
     if soft.shape[2:] == size:
         return soft
     return F.interpolate(soft, size=size, mode="bilinear")
 
 
 def upsample(x: Tensor) -> Tensor:
-    """Double both sides by repeating pixels."""
+    """Double both sides of `[B, K, h, w]` by repeating pixels."""
     return F.interpolate(x, scale_factor=2, mode="nearest")

@@ -26,9 +26,10 @@ def round_layout(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:
 def balanced(soft: Tensor, share: Tensor) -> Tensor:
     """Assign every pixel a class so that classes fill their shares, at the highest likelihood.
 
-    An optimal transport of the pixels to the classes with capacities `share`: Sinkhorn steps on
-    the classes' offsets, at temperatures that fall from 1 to 0.01, then the argmax. Classes with
-    a share below one pixel are left out. Each layout is solved on its own.
+    `soft` is `[B, C, H, W]`, `share` `[B, C]`. An optimal transport of the pixels to the classes
+    with capacities `share`: Sinkhorn steps on the classes' offsets, at temperatures that fall from
+    1 to 0.01, then the argmax. Classes with a share below one pixel are left out. Each layout is
+    solved on its own.
     """
     return torch.stack([_balance(*item) for item in zip(soft, share.float(), strict=True)])
 

@@ -93,7 +93,7 @@ def sample_one(
     request: PaintRequest,
     rngs: Sequence[torch.Generator],
 ) -> Tensor:
-    """Paint layouts, labels or soft; nothing is drawn, one layout has one image."""
+    """Paint images `[B, 3, H, W]` of layouts; nothing is drawn, one layout has one image."""
     return nets["G"](request.planes(method.given.num_classes))
 
 
@@ -111,7 +111,8 @@ def match(
 ) -> tuple[list[Tensor], dict[str, Tensor]]:
     """Return the critic's scores of fake, and the terms that draw its features towards real.
 
-    The terms are weighted: `feature_matching`, and `perceptual` where there is such a loss.
+    Images are `[B, 3, H, W]`, the layout `[B, C, H, W]`, scores `[B, 1, h, w]` by scale. The terms
+    are weighted: `feature_matching`, and `perceptual` where there is such a loss.
     """
     scores, features = critic(fake, layout)
     with torch.no_grad():
@@ -127,7 +128,7 @@ def match(
 def judge(
     critic: nn.Module, *, real: Tensor, fake: Tensor, layout: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return the critic's scores of real and of fake, in one pass: its norms keep items apart."""
+    """Return scores of images `[B, 3, H, W]`, real and fake, in one pass: norms keep them apart."""
     scores, _ = critic(torch.cat([real, fake]), torch.cat([layout, layout]))
     halves = [score.chunk(2) for score in scores]
     return [real for real, _ in halves], [fake for _, fake in halves]
