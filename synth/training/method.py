@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch, onehot
+from data.pairs.batches import Batch, Stream, onehot
 
 
 class Palettes(Protocol):
@@ -122,7 +122,8 @@ class PaintRequest:
 
     `layout` is labels int64 `[B, H, W]`, or soft `[B, C, H, W]` in a joint. `style` names the real
     looks to paint in, rows of the bank that the painter keeps, int64 `[B]`, or `[B, C]` for one of
-    each class. `around` are real pixels that stay.
+    each class; or it is the looks themselves, float32 `[B, C, S]`. Where it is None, a painter that
+    takes styles draws a row. `around` are real pixels that stay.
     """
 
     layout: Tensor
@@ -178,6 +179,10 @@ class Painter(Method, Protocol):
     ) -> Tensor:
         """Paint images `[B, 3, H, W]` in [-1, 1], float32, one generator each."""
         ...
+
+
+def no_beginning(method: Any, stream: Stream) -> None:
+    """Look at nothing before the first step: for methods that learn from batches alone."""
 
 
 def no_measures(method: Any, nets: nn.ModuleDict) -> dict[str, float]:
@@ -236,14 +241,19 @@ def noise(rng: torch.Generator, num: int, length: int) -> Tensor:
 
 def randn(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """Draw standard normal noise `[B, *shape]`, each item from its own generator."""
-
-    def draw(num: int) -> Tensor:
-        turns = [*rngs] * (num // len(rngs))  # more than rngs only for one that is shared
-        return torch.stack([torch.randn(*shape, generator=r, device=r.device) for r in turns])
-
-    return rows(rngs[0], len(rngs), draw)
+    return _each(torch.randn, rngs, shape)
 
 
 def rand(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """Draw uniform numbers in [0, 1), `[B, *shape]`, each item from its own generator."""
-    return torch.stack([torch.rand(*shape, generator=r, device=r.device) for r in rngs])
+    return _each(torch.rand, rngs, shape)
+
+
+def _each(
+    law: Callable[..., Tensor], rngs: Sequence[torch.Generator], shape: Sequence[int]
+) -> Tensor:
+    def draw(num: int) -> Tensor:
+        turns = [*rngs] * (num // len(rngs))  # more than rngs only for one that is shared
+        return torch.stack([law(*shape, generator=r, device=r.device) for r in turns])
+
+    return rows(rngs[0], len(rngs), draw)
