@@ -135,7 +135,7 @@ def draw(
 ) -> Drawn:
     """Draw the likeliest labels; `palette` and `real` are not looked at, so there is no target."""
     label = method.sample(nets, None, rngs).argmax(1)
-    return Drawn(label=label, target=None, edited=None, derived=False)
+    return Drawn(label=label, target=None, edited=None)
 
 
 # nothing to measure: KL is against a palette that was asked for, and none was

@@ -42,7 +42,7 @@ def main(
     if checked.control is not None:
         _draw_palettes(checked, row.num_pairs, numbers.seed)
     made_of = fingerprint(
-        {"produce": numbers.made_of(), "set": row.model_dump(mode="json")},
+        {"produce": numbers.made_of(), "set": row.made_of()},
         [train, palette, layout, painter],
     )
     job = Job(

@@ -195,14 +195,12 @@ class Drawn:
     """Layouts of one batch of pairs.
 
     `label` int64 `[B, H, W]`; `target` the palettes asked for, `[B, C]`, or None; `edited` bool
-    `[B, H, W]`, where the label was made anew, or None; `derived` says that each pair descends
-    from the real pair it was given.
+    `[B, H, W]`, where the label was made anew, or None.
     """
 
     label: Tensor
     target: Tensor | None
     edited: Tensor | None
-    derived: bool
 
 
 class SharedGenerator(torch.Generator):
