@@ -34,7 +34,9 @@ class Features(nn.Module):
 
     def forward(self, images: Tensor, deepest: int = 5) -> list[Tensor]:
         """Return features of images `[B, 3, H, W]` in [-1, 1] at the first `deepest` strides."""
-        return self.net(images, deepest)
+        # depthwise convolutions in bfloat16 take a CPU half as long again as in float32
+        with torch.autocast("cpu", enabled=False):
+            return self.net(images, deepest)
 
 
 def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:

@@ -23,6 +23,7 @@ from synth.nets.critics import FeatureCritic
 from synth.nets.features import Features, perceptual
 from synth.nets.layers import activate
 from synth.nets.losses import fake_cross_entropy, real_cross_entropy
+from synth.nets.modulation import modulate
 from synth.painters.common.adversarial import PainterParams, adam, alternate, request_real
 from synth.painters.common.entry import Entry
 from synth.painters.common.prepared import cast
@@ -63,7 +64,10 @@ class Modulated(nn.Module):
     def __init__(self, inputs: int, outputs: int, condition: int, hidden: int) -> None:
         super().__init__()
         self.look = nn.Conv2d(condition, hidden, 3, padding=1)
-        self.modulations = nn.ModuleList(nn.Conv2d(hidden, 2 * c, 1) for c in (inputs, outputs))
+        self.scales = nn.ModuleList(nn.Conv2d(hidden, c, 1) for c in (inputs, outputs))
+        self.shifts = nn.ModuleList(nn.Conv2d(hidden, c, 1) for c in (inputs, outputs))
+        for scale in self.scales:
+            nn.init.ones_(scale.bias)
         self.convs = nn.ModuleList(nn.Conv2d(c, outputs, 3, padding=1) for c in (inputs, outputs))
         same = inputs == outputs
         self.skip = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, bias=False)
@@ -71,9 +75,8 @@ class Modulated(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         """Transform features [B,I,h,w] into [B,O,h,w] under a condition [B,K,h,w]."""
         hidden, y = F.relu(self.look(condition)), x
-        for modulation, conv in zip(self.modulations, self.convs, strict=True):
-            scale, shift = modulation(hidden).chunk(2, 1)
-            y = conv(activate(F.instance_norm(y) * (1 + scale) + shift))
+        for scale, shift, conv in zip(self.scales, self.shifts, self.convs, strict=True):
+            y = conv(modulate(y, scale(hidden), shift(hidden)))
         return self.skip(x) + y
 
 

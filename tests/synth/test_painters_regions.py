@@ -232,7 +232,7 @@ def test_the_critic_is_heard_when_its_time_comes_and_sees_another_look_every_sec
     def terms(step):
         now = Progress(step, 4 * step, 100, 0, 1.0, generator(0, step))
         phases = method.phases(stream.batch(4 * step, 4), now)
-        return {name: float(value) for phase in phases for name, value in phase.loss().items()}
+        return {name: value.item() for phase in phases for name, value in phase.loss().items()}
 
     heard = [terms(step) for step in range(8)]
     assert [sorted(found) for found in heard[:3]] == [["fake", "perceptual", "pixels", "real"]] * 3
