@@ -188,7 +188,8 @@ def batch_of(count: int, size: Size) -> Batch:
     """Return a batch of `count` pairs without content."""
     with WITHOUT_CONTENT:
         label = torch.zeros(count, *size, dtype=torch.int64)
-        return Batch(torch.zeros(count, 3, *size), label, torch.zeros(count, dtype=torch.int64))
+        row = torch.zeros(count, dtype=torch.int64)
+        return Batch(torch.zeros(count, 3, *size), label, row, row.bool())
 
 
 def even_palettes(num_classes: int) -> PaletteModel:

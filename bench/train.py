@@ -159,7 +159,7 @@ def plain(watched: Watched) -> None:
         alpha = fraction if span.fade else 1.0
         now = Progress(step, images, plan.num_images, span.level, alpha, rng)
         batch = watched.batch(images, span.batch_size)
-        batch = Batch(*(tensor.to(device) for tensor in (batch.image, batch.label, batch.row)))
+        batch = Batch(*(tensor.to(device) for tensor in vars(batch).values()))
         nets.train()
         for phase in watched.phases(batch, now):
             for name, net in nets.items():

@@ -39,11 +39,14 @@ ROOMS = ("data", "synth", "segment", "evaluate", "flows")
 REGISTRIES = {"layouts": "synth.layouts", "painters": "synth.painters"}
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
 # No joint is trained by default: two, and sets that use them, so that their stages are there.
-for base in ("semantic_palette", "partial_palette"):
-    name, row = f"{base}_e2e", {"layouts": base, "painter": "spade"}
+for base, painter in (("semantic_palette", "spade"), ("partial_palette", "regions")):
+    name, row = f"{base}_e2e", {"layouts": base, "painter": painter}
     PARAMS["train"]["joints"][name] = row
     PARAMS["sets"][name] = dict.fromkeys(row, name) | {"num_pairs": 1}
 PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
+# Nor does any set take styles.
+PARAMS["train"]["painters"] = ["spade", "regions"]
+PARAMS["sets"]["looks"] = {"layouts": "real", "painter": "regions", "num_pairs": 1}
 # Nor are labels filtered, or rows trained once.
 FILTER = {"method": "cross_fitted", "num_folds": 3, "quantile": 0.1}
 PARAMS |= {"trust": {"semi": FILTER}}

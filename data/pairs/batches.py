@@ -14,13 +14,14 @@ from data.pairs.shards import PairSet
 class Batch:
     """`image` float32 `[B, 3, H, W]` in [-1, 1] and `label` int64 `[B, H, W]`.
 
-    `row` int64 `[B]` says which pairs of their set they are. Where a stream holds labels alone,
-    images are `[B, 3, 0, 0]`.
+    `row` int64 `[B]` says which pairs of their set they are, `mirrored` bool `[B]` which of them
+    are mirrored left to right. Where a stream holds labels alone, images are `[B, 3, 0, 0]`.
     """
 
     image: Tensor
     label: Tensor
     row: Tensor
+    mirrored: Tensor
 
 
 class Stream:
@@ -45,8 +46,8 @@ class Stream:
         """Hold the tensors; nothing is copied."""
         self.images, self.labels = images, labels
         self.rows = torch.arange(len(labels)) if rows is None else torch.as_tensor(rows)
+        self.mirrored = torch.as_tensor(mirrored)
         self._seed, self._flip = seed, flip
-        self._mirrored = torch.as_tensor(mirrored)
         self._order: tuple[int, np.ndarray, np.ndarray] | None = None
 
     def batch(self, position: int, size: int) -> Batch:
@@ -61,8 +62,8 @@ class Stream:
         image = self.images[places].float() / 127.5 - 1
         label = self.labels[places].long()
         image = torch.where(mirror[:, None, None, None], image.flip(-1), image)
-        label = torch.where(mirror[:, None, None], self._mirrored[label.flip(-1)], label)
-        return Batch(image, label, self.rows[places])
+        label = torch.where(mirror[:, None, None], self.mirrored[label.flip(-1)], label)
+        return Batch(image, label, self.rows[places], mirror)
 
     def _epoch(self, epoch: int) -> tuple[np.ndarray, np.ndarray]:
         if self._order is None or self._order[0] != epoch:

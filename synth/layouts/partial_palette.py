@@ -219,4 +219,4 @@ def draw(
 
 
 # nothing to measure: the editor is asked for a band's palette, not for an image's
-ENTRY = Entry(Config, build, draw, edits=True, joins=True)
+ENTRY = Entry(Config, build, draw, derives=True, edits=True, joins=True)

@@ -23,7 +23,7 @@ def draw(
     rngs: Sequence[torch.Generator],
 ) -> Drawn:
     """Return the real labels `[B, H, W]`; nothing is asked for, nothing is edited."""
-    return Drawn(label=real, target=None, edited=None, derived=True)
+    return Drawn(label=real, target=None, edited=None)
 
 
-ENTRY = Entry(Config, draw=draw)
+ENTRY = Entry(Config, draw=draw, derives=True)

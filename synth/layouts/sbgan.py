@@ -136,7 +136,7 @@ def draw(
 ) -> Drawn:
     """Draw the likeliest labels `[B, H, W]`; `palette` and `real` are not looked at: no target."""
     label = method.sample(nets, None, rngs).argmax(1)
-    return Drawn(label=label, target=None, edited=None, derived=False)
+    return Drawn(label=label, target=None, edited=None)
 
 
 # nothing to measure: KL is against a palette that was asked for, and none was

@@ -12,11 +12,11 @@ from synth.making.painted import Painted, moment, to_cpu
 from synth.making.sets import CheckedSet, ReadySet
 from synth.training.method import Around, Drawn, Painter, PaintRequest, generator
 
-# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair). STYLE
-# is kept for the look that is painted.
+# Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
 PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
-# An image that is painted again draws from stream PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
-# so on: no stream may have such a number, and another stride would change every such image.
+# An image that is painted again draws from streams PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
+# so on, and STYLE + again * REPAINT_STRIDE: no stream may have such a number, and another stride
+# would change every such image.
 REPAINT_STRIDE = 4
 
 
@@ -26,16 +26,23 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
 
     A pair is a function of (models, set, run seed, index, again); its bytes also depend on the
     number of items in the batch and of threads, which is why both are parameters. `again` > 0
-    paints the same layouts with other noise. On an accelerator the batch may still be under way
-    when this returns.
+    paints the same layouts with other noise and in other looks. On an accelerator the batch may
+    still be under way when this returns.
     """
     clock, began = time.perf_counter(), moment(ready.device)
     rows = [parent_row(seed, index, len(ready.real_ids)) for index in indices]
     drawn = _draw(ready, rows, indices, seed)
+    derives = LAYOUTS[ready.layouts].derives
     parents = _images(ready, rows) if ready.keep else None
     rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, ready.device)
     around = None if parents is None else Around(parents.float() / 127.5 - 1, ~drawn.edits())
-    request = PaintRequest(drawn.label, around=around)
+    style, donors = None, [None] * len(rows)
+    if ready.looks is not None:
+        own = [int(ready.rows[row]) if derives else None for row in rows]
+        keys = [(seed, STYLE + again * REPAINT_STRIDE, index) for index in indices]
+        style, donors = ready.looks.draw(own, keys)
+        style = style.to(ready.device)
+    request = PaintRequest(drawn.label, style, around)
     pixels = paint_layouts(ready.painter, ready.painter_nets, request, rngs)
     if parents is not None:
         pixels = composite(parents, pixels, drawn.edits())
@@ -47,7 +54,8 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
         label=to_cpu(drawn.label.to(torch.uint8)),
         target=None if drawn.target is None else to_cpu(drawn.target),
         edited=None if drawn.edited is None else to_cpu(drawn.edited),
-        parents=tuple(ready.real_ids[row] if drawn.derived else None for row in rows),
+        parents=tuple(ready.real_ids[row] if derives else None for row in rows),
+        styles=tuple(donors),
         seeds=tuple(seed << 32 | index for index in indices),
         began=began,
         ready=moment(ready.device),  # after the copies, which are in the same queue

@@ -13,6 +13,7 @@ class Painted:
 
     `pixels` uint8 `[B, 3, H, W]`, `label` uint8 `[B, H, W]`, `target` `[B, C]` or None, `edited`
     bool `[B, H, W]` or None, all on the CPU once `ready` has happened (None: they are there).
+    `styles` are the real pairs whose looks were painted.
     `spent` are seconds of the CPU.
     """
 
@@ -23,6 +24,7 @@ class Painted:
     target: torch.Tensor | None
     edited: torch.Tensor | None
     parents: tuple[str | None, ...]
+    styles: tuple[str | None, ...]
     seeds: tuple[int, ...]
     spent: float
     began: torch.cuda.Event | None
@@ -39,6 +41,7 @@ class Painted:
             source=self.source,
             target=None if self.target is None else self.target[slot].numpy(),
             parent=self.parents[slot],
+            style=self.styles[slot],
             edited=None if self.edited is None else self.edited[slot].numpy(),
             seed=self.seeds[slot],
         )

@@ -1,6 +1,6 @@
 """What pairs to make: a set is where layouts come from, who paints them, and how many there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,9 @@ from data.stage.params import Params, choose
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Editor, Edits, editor
 from synth.layouts.common.edits import describe as describe_edits
+from synth.making.looks import Looks, Style
 from synth.painters import PAINTERS
+from synth.painters.common.styles import StyleBank
 from synth.palettes import adaptive
 from synth.palettes.controls import Control, Controls, control
 from synth.palettes.controls import describe as describe_controls
@@ -30,7 +32,8 @@ class SetParams(Params):
 
     Layouts and painter may also be named by the joint that fine-tuned them, layouts by the adaptive
     palettes that they are asked for. With `keep`, pixels outside the edit of a real layout are real
-    ones. `controls` are for layout methods that follow a palette, `edits` for the partial editor.
+    ones. `controls` are for layout methods that follow a palette, `edits` for the partial editor,
+    `style` for painters that take one: without it they paint the look of another image.
     """
 
     layouts: str
@@ -39,6 +42,11 @@ class SetParams(Params):
     keep: bool = False
     controls: Controls = Controls()
     edits: Edits = Edits()
+    style: Style | None = None
+
+    def made_of(self) -> dict[str, Any]:
+        """Return what pairs depend on; a key that says nothing is left out."""
+        return self.model_dump(mode="json", exclude=set() if self.style else {"style"})
 
     def describe(self) -> dict[str, str]:
         """Say in words what makes the pairs, for the manifest."""
@@ -48,6 +56,7 @@ class SetParams(Params):
             "keep": "true" if self.keep else "",
             "controls": describe_controls(self.controls),
             "edits": describe_edits(self.edits),
+            "style": self.style or "",
         }
         return {key: said for key, said in words.items() if said}
 
@@ -74,6 +83,7 @@ class CheckedSet:
     palettes: adaptive.Law
     control: Control | None
     editor: Editor | None
+    style: Style | None
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ class ReadySet:
     palettes: adaptive.Law
     control: Control | None
     editor: Editor | None
+    looks: Looks | None
     keep: bool
     real: PairSet
     rows: np.ndarray
@@ -135,7 +146,8 @@ def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> Che
             f"real ones; use {_that_edit()} or remove `keep`"
         )
     edits = None if row.edits == Edits() else _editor(name, row, layouts, artifacts.layout, real)
-    return CheckedSet(name, layouts, painter, palettes, asked, edits)
+    style = _style(name, row, layouts, painter)
+    return CheckedSet(name, layouts, painter, palettes, asked, edits, style)
 
 
 def load(
@@ -155,9 +167,12 @@ def load(
     palettes = checked.palettes
     layout_method, layout_nets = _layouts(artifacts.layout, checked.layouts, real, palettes, device)
     painter_method, painter_nets = load_painter(artifacts.painter, checked.painter, real, device)
+    ids = real.ids()
+    looks = None
+    if checked.style is not None:
+        looks = _looks(artifacts.painter, checked.style, painter_nets["bank"], ids)
     painter_nets = PAINTERS[checked.painter].prepare(painter_method, painter_nets, dtype)
     rows = np.arange(len(real)) if checked.editor is None else checked.editor.rows
-    ids = real.ids()
     return ReadySet(
         name,
         checked.layouts,
@@ -168,6 +183,7 @@ def load(
         palettes,
         checked.control,
         checked.editor,
+        looks,
         row.keep,
         real,
         rows,
@@ -194,6 +210,32 @@ def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet
         )
     config = artifact.config_of(layout, LAYOUTS[layouts])
     return editor(row.edits, real.classes, config.masks, real.column("palette"))
+
+
+def _style(name: str, row: SetParams, layouts: str, painter: str) -> Style | None:
+    if not PAINTERS[painter].takes_style:
+        if row.style is None:
+            return None
+        can = ", ".join(name for name, entry in PAINTERS.items() if entry.takes_style)
+        raise UserError(
+            f"set {name!r} has style {row.style!r}, but its painter {row.painter!r} takes none; "
+            f"use {can} or remove `style`"
+        )
+    if row.style == "own" and not LAYOUTS[layouts].derives:
+        raise UserError(
+            f"set {name!r} has style 'own', but its layouts {row.layouts!r} are no real ones with "
+            "a look of their own; use one, mixed or sampled"
+        )
+    return row.style or "one"
+
+
+def _looks(path: Path, style: Style, bank: StyleBank, ids: Sequence[str]) -> Looks:
+    if len(bank) != len(ids):
+        raise UserError(
+            f"{path} has the looks of {len(bank)} pairs, the real set has {len(ids)}; train the "
+            "painter on this set"
+        )
+    return Looks.of(style, bank, ids)
 
 
 def _method(path: Path, name: str, registry: Mapping[str, Any], what: str) -> str:

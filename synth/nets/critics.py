@@ -1,5 +1,7 @@
 """Critics: patches judged real or fake at several scales, and pixels named by class or "fake"."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -119,6 +121,30 @@ class SegmentationCritic(nn.Module):
                 x = torch.cat([x, skips.pop()], 1)
             x = block(x)
         return self.head(x)
+
+
+class FeatureCritic(nn.Module):
+    """Name the class of every pixel, or "fake", from frozen features and the image itself.
+
+    A decoder that sums features from coarse to fine (Projected GANs' top-down mixing) and ends at
+    stride 2, the finest of the features; `channels` are theirs, finest first.
+    """
+
+    def __init__(self, num_classes: int, channels: Sequence[int], width: int) -> None:
+        super().__init__()
+        self.inward = nn.ModuleList(conv(its, width, 1, spectral=True) for its in channels)
+        self.layers = nn.ModuleList(conv(width, width, 3, spectral=True) for _ in channels)
+        self.pixels = conv(3, width // 2, 4, spectral=True, stride=2, padding=1)
+        self.mixed = conv(width + width // 2, width, 3, spectral=True)
+        self.head = conv(width, 1 + num_classes, 1)
+
+    def forward(self, image: Tensor, features: Sequence[Tensor]) -> Tensor:
+        """Return logits [B,1+num_classes,H/2,W/2] of an image [B,3,H,W] and its features."""
+        inward = [layer(its) for layer, its in zip(self.inward, features, strict=True)]
+        x = torch.zeros_like(inward[-1])
+        for layer, seen in zip(reversed(self.layers), reversed(inward), strict=True):
+            x = activate(layer(seen + F.interpolate(x, seen.shape[2:], mode="nearest")))
+        return self.head(activate(self.mixed(torch.cat([x, activate(self.pixels(image))], 1))))
 
 
 class _Down(nn.Module):

@@ -1,6 +1,6 @@
-"""Painters: layout -> image, one file per published method; `none` paints nothing."""
+"""Painters: layout -> image, one file per method; `none` paints nothing."""
 
-from synth.painters import none, oasis, pix2pixhd, spade
+from synth.painters import none, oasis, pix2pixhd, regions, spade
 from synth.painters.common.entry import Entry
 
 PAINTERS: dict[str, Entry] = {
@@ -8,4 +8,5 @@ PAINTERS: dict[str, Entry] = {
     "spade": spade.ENTRY,
     "oasis": oasis.ENTRY,
     "pix2pixhd": pix2pixhd.ENTRY,
+    "regions": regions.ENTRY,
 }

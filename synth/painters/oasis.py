@@ -22,7 +22,7 @@ from synth.nets.losses import (
     label_mix_mask,
     real_cross_entropy,
 )
-from synth.painters.common.adversarial import PainterParams, adam, alternate, average, request_real
+from synth.painters.common.adversarial import DoubledParams, adam, alternate, average, request_real
 from synth.painters.common.entry import Entry
 from synth.painters.common.prepared import fold_generator
 from synth.painters.common.pyramid import Pyramid, check_size, oasis_stages
@@ -39,7 +39,7 @@ from synth.training.method import (
 Noise = Literal["image", "region", "pixel"]
 
 
-class Config(PainterParams):
+class Config(DoubledParams):
     """Section `painters.oasis` of `params.yaml`."""
 
     batch_size: int = Field(ge=2)

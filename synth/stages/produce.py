@@ -45,7 +45,7 @@ def main(
     made_of = fingerprint(
         {
             "produce": numbers.made_of(),
-            "set": row.model_dump(mode="json"),
+            "set": row.made_of(),
             "compute": compute.to_json(),
         },
         [train, palette, layout, painter],

@@ -12,7 +12,16 @@ from synth.training.team import run_in_team
 def main(*, method: str, train: Path, out: Path) -> None:
     """Train one painter; one that needs no training leaves only its description."""
     entry = choose(check_name(method), PAINTERS, "painter")
-    run_training("painter", method, entry, pairs=train, inputs=[train], palettes=None, out=out)
+    run_training(
+        "painter",
+        method,
+        entry,
+        pairs=train,
+        inputs=[train],
+        palettes=None,
+        out=out,
+        begin=entry.begin,
+    )
 
 
 if __name__ == "__main__":

@@ -268,8 +268,8 @@ def _passes(run: _Run) -> Iterator[None]:
 
 def _to(batch: Batch, device: torch.device, layout: torch.memory_format) -> Batch:
     image = batch.image.to(device, memory_format=layout, non_blocking=True)
-    label, row = (t.to(device, non_blocking=True) for t in (batch.label, batch.row))
-    return Batch(image, label, row)
+    others = (batch.label, batch.row, batch.mirrored)
+    return Batch(image, *(t.to(device, non_blocking=True) for t in others))
 
 
 def _save(run: _Run, state: _State) -> None:

@@ -131,7 +131,8 @@ class PaintRequest:
 
     `layout` is labels int64 `[B, H, W]`, or soft `[B, C, H, W]` in a joint. `style` names the real
     looks to paint in, rows of the bank that the painter keeps, int64 `[B]`, or `[B, C]` for one of
-    each class. `around` are real pixels that stay.
+    each class; or it is the looks themselves, float32 `[B, C, S]`. Where it is None, a painter that
+    takes styles draws a row. `around` are real pixels that stay.
     """
 
     layout: Tensor
@@ -223,24 +224,17 @@ def descended(terms: Mapping[str, Tensor]) -> Tensor:
     return reduce(add, terms.values())
 
 
-def no_measures(method: Any, nets: nn.ModuleDict) -> dict[str, float]:
-    """Measure nothing: for methods that take no numbers of themselves."""
-    return {}
-
-
 @dataclass(frozen=True)
 class Drawn:
     """Layouts of one batch of pairs.
 
     `label` int64 `[B, H, W]`; `target` the palettes asked for, `[B, C]`, or None; `edited` bool
-    `[B, H, W]`, where the label was made anew, or None; `derived` says that each pair descends
-    from the real pair it was given.
+    `[B, H, W]`, where the label was made anew, or None.
     """
 
     label: Tensor
     target: Tensor | None
     edited: Tensor | None
-    derived: bool
 
     def edits(self) -> Tensor:
         """Return `edited` of layouts that are edits of real ones."""
@@ -284,14 +278,19 @@ def noise(rng: torch.Generator, num: int, length: int) -> Tensor:
 
 def randn(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """Draw standard normal noise `[B, *shape]`, each item from its own generator."""
-
-    def draw(num: int) -> Tensor:
-        turns = [*rngs] * (num // len(rngs))  # more than rngs only for one that is shared
-        return torch.stack([torch.randn(*shape, generator=r, device=r.device) for r in turns])
-
-    return rows(rngs[0], len(rngs), draw)
+    return _each(torch.randn, rngs, shape)
 
 
 def rand(rngs: Sequence[torch.Generator], shape: Sequence[int]) -> Tensor:
     """Draw uniform numbers in [0, 1), `[B, *shape]`, each item from its own generator."""
-    return torch.stack([torch.rand(*shape, generator=r, device=r.device) for r in rngs])
+    return _each(torch.rand, rngs, shape)
+
+
+def _each(
+    law: Callable[..., Tensor], rngs: Sequence[torch.Generator], shape: Sequence[int]
+) -> Tensor:
+    def draw(num: int) -> Tensor:
+        turns = [*rngs] * (num // len(rngs))  # more than rngs only for one that is shared
+        return torch.stack([law(*shape, generator=r, device=r.device) for r in turns])
+
+    return rows(rngs[0], len(rngs), draw)

@@ -13,7 +13,7 @@ from synth.palettes import palette
 from tests.synth import small
 
 SIZE = (32, 64)
-METHODS = ("none", "real", "semantic_palette", "partial_palette", "oasis", "spade")
+METHODS = ("none", "real", "semantic_palette", "partial_palette", "oasis", "spade", "regions")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from synth.joints import joint
 from synth.layouts import LAYOUTS
 from synth.making import drawing
 from synth.painters import PAINTERS
+from synth.painters.common.styles import StyleBank
 from synth.training import artifact
 from synth.training.method import Given, Palettes
 
@@ -99,6 +100,26 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "betas": [0.5, 0.999],
         "ema": 0.0,
     },
+    "regions": {
+        "batch_size": 4,
+        "pretrained": "efficientnet_lite0",
+        "channels": [128, 128, 96, 48, 24, 16],
+        "hidden": 16,
+        "noise_channels": 4,
+        "style_components": 16,
+        "critic_width": 64,
+        "perceptual_weight": 3.0,
+        "pixel_weight": 3.0,
+        "adversarial_weight": 0.3,
+        "adversarial_start": 0,
+        "adversarial_ramp": 1,
+        "class_weight_power": 0.5,
+        "class_weight_max": 10.0,
+        "generator_lr": 1e-3,
+        "critic_lr": 4e-4,
+        "betas": [0.0, 0.9],
+        "ema": 0.995,
+    },
 }
 """All numbers but the length of the training; Semantic Palette's for the layouts."""
 
@@ -113,6 +134,14 @@ TINY: dict[str, dict[str, Any]] = {
     "spade": TINY_PYRAMID,
     "oasis": TINY_PYRAMID | {"noise_channels": 4},
     "pix2pixhd": {"num_images": 8, "width": 4, "critic_width": 4, "num_blocks": 1},
+    "regions": {
+        "num_images": 8,
+        "channels": [8, 8, 4],
+        "hidden": 8,
+        "noise_channels": 2,
+        "style_components": 3,
+        "critic_width": 8,
+    },
 }
 LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
 """Four levels of a size that has four or more."""
@@ -194,8 +223,31 @@ def config(name: str, *, published: bool = False, **changes: Any) -> Params:
     return entry_of(name).Config(**numbers(name, published=published, **changes))
 
 
-def build(name: str, given: Given, *, published: bool = False, **changes: Any) -> Any:
-    return entry_of(name).build(config(name, published=published, **changes), given)
+def build(
+    name: str, given: Given, *, published: bool = False, num_looks: int = 12, **changes: Any
+) -> Any:
+    """Build a method; one that takes styles is given a bank of `num_looks` of them."""
+    method = entry_of(name).build(config(name, published=published, **changes), given)
+    if name in PAINTERS and PAINTERS[name].takes_style:
+        fill(method.nets["bank"], num_looks)
+    return method
+
+
+def fill(bank: StyleBank, count: int) -> None:
+    """Fill a bank with looks of `count` pairs, each of which lacks some classes."""
+    rng = torch.Generator().manual_seed(0)
+    classes, size = bank.styles.shape[1:]
+    shown = torch.rand(count, classes, generator=rng) < 0.7
+    styles = torch.randn(count, classes, size, generator=rng) * shown[..., None]
+    state = {"styles": styles, "shown": shown}
+    bank.load_state_dict(bank.state_dict() | state)
+
+
+def doublings(name: str, count: int) -> dict[str, Any]:
+    """Return the settings of a painter whose coarsest grid doubles so often."""
+    if "channels" in PAINTERS[name].Config.model_fields:
+        return {"channels": [4] * (count + 1)}
+    return {"num_doublings": count}
 
 
 def joint_config(**changes: Any) -> joint.Config:
@@ -231,6 +283,7 @@ def write_artifact(
     size: tuple[int, int],
     palettes: Palettes | None = None,
     measures: dict[str, float] | None = None,
+    num_looks: int = 10,
     **changes: Any,
 ) -> None:
     """Write the artifact of a method as initialised: what follows needs no training."""
@@ -240,7 +293,8 @@ def write_artifact(
     settings = config(name, **changes)
     trained = None
     if entry.build:
-        method = entry.build(settings, Given(classes.num_classes, size, palettes))
+        given = Given(classes.num_classes, size, palettes)
+        method = build(name, given, num_looks=num_looks, **changes)
         kept = nn.ModuleDict({net: method.nets[net] for net in method.kept})
         curve = [{"images": 4}]
         trained = artifact.Trained(kept, artifact.critics_of(method), curve, measures or {})
@@ -250,8 +304,9 @@ def write_artifact(
 
 
 def batch_of(image: torch.Tensor, label: torch.Tensor) -> Batch:
-    """Return a batch of pairs 0, 1, 2 and so on."""
-    return Batch(image, label, torch.arange(len(label)))
+    """Return a batch of pairs 0, 1, 2 and so on, none of them mirrored."""
+    row = torch.arange(len(label))
+    return Batch(image, label, row, torch.zeros_like(row, dtype=torch.bool))
 
 
 def make_pairs(ready, indices, seed, again=0):

@@ -50,6 +50,11 @@ def test_every_method_has_its_settings_here() -> None:
         assert keys | lengths >= set(small.entry_of(name).Config.model_fields), name
 
 
+def test_edited_layouts_descend_from_real_ones() -> None:
+    for name, entry in LAYOUTS.items():
+        assert entry.derives or not entry.edits, name
+
+
 @pytest.mark.parametrize("kind", REGISTRIES)
 def test_what_can_be_joined_is_trained(kind: str) -> None:
     for name, entry in REGISTRIES[kind].items():

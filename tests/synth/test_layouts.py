@@ -239,7 +239,7 @@ def test_partial_keeps_what_is_outside_the_band(build, labels, palettes):
     with torch.no_grad():
         drawn = draw("partial_palette", method, method.nets.eval(), labels, palettes, items)
     real = torch.from_numpy(labels).long()[items]
-    assert drawn.derived and drawn.edited.shape == real.shape
+    assert drawn.edited.shape == real.shape
     assert torch.equal(drawn.label[~drawn.edited], real[~drawn.edited])
     assert bool((drawn.edited[:, 0].sum(1) >= SIZE[1] // 2).all())
     assert bool((drawn.label != real).any())
@@ -266,13 +266,13 @@ def test_whole_layouts_report_the_palette_that_was_asked(build, labels, palettes
     with torch.no_grad():
         drawn = draw("semantic_palette", method, method.nets.eval(), labels, palettes, [0, 1])
     torch.testing.assert_close(drawn.target, torch.from_numpy(palettes.sample(2, seed=1)))
-    assert drawn.edited is None and not drawn.derived and drawn.label.dtype == torch.int64
+    assert drawn.edited is None and drawn.label.dtype == torch.int64
 
 
 def test_real_layouts_are_drawn_as_they_are(labels, palettes):
     drawn = draw("real", None, None, labels, palettes, [0, 1])
     assert torch.equal(drawn.label, torch.from_numpy(labels).long()[:2])
-    assert drawn.derived and drawn.target is None and drawn.edited is None
+    assert drawn.target is None and drawn.edited is None
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
@@ -294,7 +294,7 @@ def test_capabilities_are_what_the_method_has(name, build, labels, palettes):
     asked = torch.from_numpy(palettes.sample(2, seed=1))
     follows = drawn.target is not None and torch.equal(drawn.target, asked)
     assert entry.follows_palette == follows
-    assert entry.edits == (drawn.edited is not None) == drawn.derived
+    assert entry.edits == (drawn.edited is not None)
 
 
 @pytest.mark.parametrize("name", LAYOUTS_TRAINED)

@@ -216,7 +216,7 @@ def test_layouts_are_not_rounded_to_their_palette_unless_asked(name, build, pale
             found = LAYOUTS[name].draw(
                 method, method.nets.eval(), palette=asked, real=real, rngs=rngs
             )
-        assert torch.equal(found.target, asked) and found.edited is None and not found.derived
+        assert torch.equal(found.target, asked) and found.edited is None
         return onehot(found.label, C).mean((2, 3))
 
     assert LAYOUTS[name].follows_palette
@@ -325,7 +325,7 @@ def test_sbgan_asks_for_nothing(build, labels, palettes, batch):
     one = draw(torch.from_numpy(palettes.sample(3, seed=1)), torch.from_numpy(labels[:3]).long())
     two = draw(torch.full((3, C), 1 / C), torch.zeros(3, *SIZE, dtype=torch.int64))
     assert torch.equal(one.label, two.label) and one.label.shape == (3, *SIZE)
-    assert one.target is None and one.edited is None and not one.derived
+    assert one.target is None and one.edited is None
     assert entry.measures(method, nets) == {}
 
 

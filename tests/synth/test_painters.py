@@ -117,7 +117,7 @@ def test_generator_loss_accepts_soft_layouts(name):
 @pytest.mark.parametrize("name", PAINTERS_TRAINED)
 @pytest.mark.parametrize("size", [(96, 128), (64, 128)])
 def test_default_depths_fit_the_sizes_of_the_presets(name, size):
-    method = _build(name, size=size, num_doublings=5)
+    method = _build(name, size=size, **small.doublings(name, 5))
     label = torch.zeros(1, *size).long()
     image = method.sample(method.nets.eval(), PaintRequest(label), _rngs(0))
     assert image.shape == (1, 3, *size)
@@ -128,7 +128,7 @@ def test_default_depths_fit_the_sizes_of_the_presets(name, size):
 @pytest.mark.parametrize("name", PAINTERS_TRAINED)
 def test_a_size_that_cannot_be_painted_is_refused_with_the_nearest(name):
     with pytest.raises(UserError, match=r"90x120.*multiples of 32.*64x96 or 96x128"):
-        _build(name, size=(90, 120), num_doublings=5)
+        _build(name, size=(90, 120), **small.doublings(name, 5))
 
 
 @pytest.mark.parametrize("name", PAINTERS_TRAINED)

@@ -1,4 +1,4 @@
-"""Prepared painters paint what the trained ones do; the regions of a layout are exact."""
+"""Prepared painters paint what the trained ones do; the neighbourhoods of a layout are exact."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from torch import nn
 
 from data.pairs.batches import onehot
 from synth.painters import PAINTERS
-from synth.painters.common.regions import Regions, find_regions
+from synth.painters.common.neighbourhoods import Neighbourhoods, find_neighbourhoods
 from synth.training import ema
 from synth.training.method import Given, PaintRequest, generator
 from tests.synth import small
@@ -37,7 +37,9 @@ def trained(key):
         weight.data.mul_(8 if weight.dim() > 1 and has_statistics else 1)
         if weight.dim() == 1:
             weight.data.normal_(0, 0.1)
-    return method, nn.ModuleDict({"G": method.nets["G"]}).eval().requires_grad_(False)
+    return method, nn.ModuleDict(
+        {name: method.nets[name] for name in method.kept}
+    ).eval().requires_grad_(False)
 
 
 def entry_of(key):
@@ -81,16 +83,18 @@ def test_a_prepared_painter_paints_the_same(key, kind):
     torch.testing.assert_close(paint(method, nets, LAYOUTS[kind]), wanted, msg="nets were changed")
 
 
-def test_regions_are_used_where_there_are_any(monkeypatch):
+def test_neighbourhoods_are_used_where_pixels_share_them(monkeypatch):
     method, nets = trained("spade")
     ready = entry_of("spade").prepare(method, nets, torch.float32)
     used = []
-    at = Regions.at
-    monkeypatch.setattr(Regions, "at", lambda self, size: used.append(at(self, size)) or used[-1])
+    at = Neighbourhoods.at
+    monkeypatch.setattr(
+        Neighbourhoods, "at", lambda self, size: used.append(at(self, size)) or used[-1]
+    )
     paint(method, ready, LAYOUTS["regions"])
     assert used[0] is None, "two by four pixels are all different"
     assert used[-1] is not None
-    assert find_regions(LAYOUTS["soft"], CLASSES) is None
+    assert find_neighbourhoods(LAYOUTS["soft"], CLASSES) is None
 
 
 @pytest.mark.parametrize("num_classes", [3, 200])
@@ -98,7 +102,7 @@ def test_patterns_are_the_neighbourhoods_of_their_pixels(num_classes):
     label = torch.randint(0, num_classes, (2, 3, 4))
     label = label.repeat_interleave(12, 1).repeat_interleave(12, 2)
     label[0, 5, 7] = num_classes - 1
-    (found,) = find_regions(onehot(label, num_classes), num_classes).at(label.shape[1:])
+    (found,) = find_neighbourhoods(onehot(label, num_classes), num_classes).at(label.shape[1:])
     assert len(found.large) < label.numel() / 2
     assert len(torch.unique(found.small, dim=0)) == len(found.small)
     assert len(torch.unique(found.large, dim=0)) == len(found.large)

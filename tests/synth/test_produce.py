@@ -156,6 +156,18 @@ def test_processes_make_the_same_bytes_though_one_is_killed(artifacts, tmp_path,
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.parametrize("style", ["mixed", "sampled"])
+def test_processes_paint_the_same_looks(artifacts, tmp_path, style):
+    row = SetParams(layouts="real", painter="regions", num_pairs=5, style=style)
+    made = []
+    for engine in ("inline", "processes"):
+        job = job_of(artifacts, tmp_path / engine, row=row, engine=engine, workers=2)
+        with closing(ENGINES[engine](job, plan(job.numbers, 5))) as steps:
+            assert sum(step.num_pairs for step in steps) == 11
+        made.append(shards(job.folder))
+    assert made[0] == made[1]
+
+
 @pytest.mark.slow
 def test_what_a_worker_raises_reaches_the_user(artifacts, tmp_path):
     row = PALETTE.model_copy(update={"painter": "oasiss"})

@@ -14,6 +14,7 @@ from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Edits
 from synth.making import drawing, sets
+from synth.making.looks import StyleLaw
 from synth.making.sets import Artifacts, SetParams
 from synth.palettes import palette
 from synth.palettes.controls import Controls
@@ -60,7 +61,7 @@ def folder(tmp_path_factory):
     )
     model.save(root / "palette", {})
     torch.manual_seed(0)
-    for name in (*LAYOUTS, "oasis"):
+    for name in (*LAYOUTS, "oasis", "regions"):
         small.write_artifact(root / name, name, CLASSES, SIZE, model)
     masks = {"band": 0.4, "classes": 0.3, "switch": 0.3}
     for name in EDITORS:
@@ -248,6 +249,89 @@ def test_edits_are_refused_where_layouts_are_no_edits(folder):
     row = ROWS["partial"].model_copy(update={"edits": Edits(remove=["car"])})
     with pytest.raises(UserError, match=r"trained without.*masks\.classes"):
         load(folder, "partial", row)
+
+
+# == looks ==
+
+
+def styled(style, layouts="real"):
+    return SetParams(layouts=layouts, painter="regions", num_pairs=5, style=style)
+
+
+@pytest.mark.parametrize("style", [None, "own", "one", "mixed", "sampled"])
+def test_a_pair_is_painted_in_the_look_that_its_set_asks_for(folder, style, monkeypatch):
+    ready, asked = load(folder, "semi", styled(style)), []
+    sample = type(ready.painter).sample
+    monkeypatch.setattr(
+        type(ready.painter),
+        "sample",
+        lambda self, nets, request, rngs: (
+            asked.append(request.style) or sample(self, nets, request, rngs)
+        ),
+    )
+    pairs = small.make_pairs(ready, range(8), seed=5)
+    again = small.make_pairs(ready, range(8), seed=5, again=1)
+    ids = [f"scene-{index}" for index in range(10)]
+    if style in (None, "own", "one"):
+        assert [pair.style for pair in pairs] == [ids[row] for row in asked[0]]
+        own = [pair.style == pair.parent for pair in pairs]
+        assert all(own) if style == "own" else not any(own)
+        assert style == "own" or len({pair.style for pair in pairs}) > 3
+    else:
+        assert {pair.style for pair in pairs} == {None}
+        assert asked[0].shape == {"mixed": (8, 4), "sampled": (8, 4, 9)}[style]
+        assert len(asked[0].flatten(1).unique(dim=0)) == 8
+        assert len(asked[0].unique(dim=1)[0]) > 1, "each class is drawn by itself"
+    same_look = torch.equal(asked[0], asked[1])
+    assert same_look == (style == "own"), "it is painted again in another look"
+    alone = small.make_pairs(load(folder, "semi", styled(style)), [3], seed=5)[0]
+    assert alone.style == pairs[3].style and torch.equal(asked[2][0], asked[0][3])
+    assert (alone.image.astype(int) - pairs[3].image).max() <= 1
+    assert [pair.parent for pair in again] == [pair.parent for pair in pairs]
+
+
+def test_new_layouts_are_painted_in_any_look_and_have_no_parent(folder):
+    ready = load(folder, "palette", styled("one", "semantic_palette"))
+    pairs = small.make_pairs(ready, range(8), seed=5)
+    assert {pair.parent for pair in pairs} == {None}
+    assert len({pair.style for pair in pairs}) > 3
+
+
+def test_a_style_is_asked_for_in_words_and_only_then_part_of_what_a_set_is_made_of():
+    assert styled("mixed").describe()["style"] == "mixed"
+    assert styled("mixed").made_of()["style"] == "mixed"
+    assert "style" not in {**styled(None).describe(), **styled(None).made_of()}
+
+
+def test_styles_that_cannot_be_had_are_refused(folder):
+    with pytest.raises(UserError, match="'oasis' takes none; use regions or remove `style`"):
+        load(folder, "semi", ROWS["semi"].model_copy(update={"style": "one"}))
+    with pytest.raises(UserError, match="no real ones with a look of their own; use one, mixed"):
+        load(folder, "palette", styled("own", "semantic_palette"))
+
+
+def test_a_bank_of_another_set_is_refused(folder, tmp_path):
+    small.write_artifact(tmp_path, "regions", CLASSES, SIZE, num_looks=3)
+    with pytest.raises(UserError, match="looks of 3 pairs, the real set has 10; train the painter"):
+        load(folder, "semi", styled("one"), painter=tmp_path)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 250])
+def test_sampled_styles_have_the_law_of_those_that_there_are(count):
+    rng = np.random.default_rng(0)
+    sides = rng.integers(0, 2, (count, 1))
+    styles = (sides * 6 + rng.normal(0, 0.5, (count, 5))).astype(np.float32)
+    law = StyleLaw.fit(styles)
+    drawn = np.stack([law.draw(np.random.default_rng(seed)) for seed in range(400)])
+    if count < 2:
+        assert np.array_equal(drawn, np.repeat(styles if count else np.zeros((1, 5)), 400, 0))
+        return
+    assert (drawn >= styles.min(0)).all() and (drawn <= styles.max(0)).all()
+    if count == 250:
+        np.testing.assert_allclose(drawn.mean(0), styles.mean(0), atol=0.6)
+        np.testing.assert_allclose(drawn.std(0), styles.std(0), rtol=0.15)
+        assert len(law.weights) == 3
+        assert ((drawn[:, 0] > 3) == (drawn[:, 4] > 3)).all(), "one side at a time"
 
 
 # == real pixels that stay ==

@@ -51,7 +51,7 @@ def with_band(
     merged = merge(method.raw(nets, edit, z), edit.layout)
     soft = torch.where(band[:, None], merged, layout)
     label = torch.where(band, round_layout(soft, target, method.config.rounding), real)
-    return Drawn(label=label, target=target, edited=band, derived=True)
+    return Drawn(label=label, target=target, edited=band)
 
 
 def without_classes(
@@ -72,7 +72,7 @@ def without_classes(
             soft, share = merged[item, :, hole], edit.share[item, :-1]
             label[item, hole] = _fill(soft, share / share.sum(), method.config.rounding)
     target = (layout * ~edit.removed[:, None]).mean((2, 3)) + edit.share[:, :-1]
-    return Drawn(label=label, target=target, edited=edit.removed, derived=True)
+    return Drawn(label=label, target=target, edited=edit.removed)
 
 
 def with_palette(
@@ -96,7 +96,7 @@ def with_palette(
     grown = (share + edit.share[:, :-1]) * edit.growing
     rest = share * ~edit.growing
     room = (1 - grown.sum(1, keepdim=True)) / rest.sum(1, keepdim=True).clamp_min(TRACE)
-    return Drawn(label=label, target=grown + rest * room, edited=label != real, derived=True)
+    return Drawn(label=label, target=grown + rest * room, edited=label != real)
 
 
 def _fill(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:

@@ -240,7 +240,7 @@ def draw_whole(
     """Draw labels for palettes `[B, C]`; `real` is not looked at, `target` is the palette."""
     rounding: Rounding = method.config.rounding
     label = round_layout(sample_whole(method, nets, palette, rngs), palette, rounding)
-    return Drawn(label=label, target=palette, edited=None, derived=False)
+    return Drawn(label=label, target=palette, edited=None)
 
 
 def measure_whole(method: Whole, nets: nn.ModuleDict) -> dict[str, float]:

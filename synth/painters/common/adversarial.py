@@ -19,8 +19,6 @@ class PainterParams(Params):
     """The keys that the sections of all painters have."""
 
     num_images: int = Field(gt=0)
-    num_doublings: int = Field(ge=1, le=7)
-    width: int = Field(ge=1)
     critic_width: int = Field(ge=1)
     generator_lr: float = Field(gt=0)
     critic_lr: float = Field(gt=0)
@@ -28,7 +26,14 @@ class PainterParams(Params):
     ema: float = Field(ge=0, lt=1)
 
 
-class PatchParams(PainterParams):
+class DoubledParams(PainterParams):
+    """The further keys of painters whose channels halve where the grid doubles."""
+
+    num_doublings: int = Field(ge=1, le=7)
+    width: int = Field(ge=1)
+
+
+class PatchParams(DoubledParams):
     """The further keys of painters with a multi-scale patch critic."""
 
     critic_layers: Literal[3, 4]

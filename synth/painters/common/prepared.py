@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from synth.nets.layers import SLOPE, Condition, activate
-from synth.painters.common.regions import Level, Patterns, find_regions
+from synth.painters.common.neighbourhoods import Level, Patterns, find_neighbourhoods
 from synth.training.method import Painter
 
 # Numbers that are modulated at a time, so that their scales and shifts stay in the cache.
@@ -42,7 +42,7 @@ class PreparedPyramid(nn.Module):
     """A `Pyramid` for painting alone.
 
     On a CPU, where pixels share their neighbourhood of the layout, each neighbourhood is
-    modulated once (`synth.painters.common.regions`).
+    modulated once (`synth.painters.common.neighbourhoods`).
     """
 
     def __init__(self, pyramid: Any, num_classes: int) -> None:
@@ -54,7 +54,7 @@ class PreparedPyramid(nn.Module):
     def forward(self, condition_map: Tensor) -> Tensor:
         """Return an image [B,3,H,W] in [-1,1], float32."""
         on_cpu = condition_map.device.type == "cpu"
-        regions = find_regions(condition_map, self.num_classes) if on_cpu else None
+        shared = find_neighbourhoods(condition_map, self.num_classes) if on_cpu else None
         condition = Condition(condition_map.to(self.seed.weight.dtype))
         factor = 2 ** sum(self.doubles)
         height, width = condition_map.shape[-2:]
@@ -62,7 +62,7 @@ class PreparedPyramid(nn.Module):
         for doubles, block in zip(self.doubles, self.blocks, strict=True):
             if doubles:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
-            x = block(x, condition, None if regions is None else regions.at(x.shape[-2:]))
+            x = block(x, condition, None if shared is None else shared.at(x.shape[-2:]))
         return torch.tanh(self.rgb(activate(x)).float())
 
 

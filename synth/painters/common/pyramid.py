@@ -78,10 +78,16 @@ class Pyramid(nn.Module):
         return torch.tanh(self.rgb(activate(x)).float())
 
 
-def check_size(size: tuple[int, int], num_doublings: int, *, smallest: int = 1) -> None:
+def check_size(
+    size: tuple[int, int],
+    num_doublings: int,
+    *,
+    smallest: int = 1,
+    fix: str = "lower its num_doublings",
+) -> None:
     """Refuse a size (H,W) that does not halve often enough, naming the nearest good ones.
 
-    `smallest` is the least height and width of the base grid.
+    `smallest` is the least height and width of the base grid, `fix` the other way out.
     """
     step = 2**num_doublings
     if all(side % step == 0 and side >= smallest * step for side in size):
@@ -93,5 +99,5 @@ def check_size(size: tuple[int, int], num_doublings: int, *, smallest: int = 1) 
     raise UserError(
         f"a painter with {num_doublings} doublings cannot paint {size[0]}x{size[1]}: both sides "
         f"must be multiples of {step}{least}; set dataset.height and dataset.width to "
-        f"{' or '.join(good)}, or lower its num_doublings"
+        f"{' or '.join(good)}, or {fix}"
     )

@@ -36,8 +36,8 @@ class Patterns:
 Level = Sequence[Patterns]
 
 
-class Regions:
-    """The layouts of a batch as regions: `at(size)` has the patterns of every group of images."""
+class Neighbourhoods:
+    """Those of the layouts of a batch: `at(size)` has the patterns of every group of images."""
 
     def __init__(self, groups: Sequence[tuple[Tensor, Tensor]]) -> None:
         """Take groups of images: vectors `[R, K]` and, for each pixel, its row of them."""
@@ -63,11 +63,11 @@ class Regions:
         return found
 
 
-def find_regions(condition: Tensor, num_classes: int) -> Regions | None:
-    """Find the regions of condition maps `[B, K, H, W]`, None where there are none.
+def find_neighbourhoods(condition: Tensor, num_classes: int) -> Neighbourhoods | None:
+    """Find those of condition maps `[B, K, H, W]`, None where pixels share none.
 
-    The last `num_classes` channels are the layout. There are regions when all pixels of a class
-    have the same K numbers, in the whole batch or, where noise joins the layout, in an image.
+    The last `num_classes` channels are the layout. Pixels share them when all of a class have the
+    same K numbers, in the whole batch or, where noise joins the layout, in an image.
     """
     rows = condition[:, -num_classes:].argmax(1)
     shared = condition.shape[1] == num_classes
@@ -81,7 +81,7 @@ def find_regions(condition: Tensor, num_classes: int) -> Regions | None:
         if not torch.equal(vectors[flat], pixels):
             return None
         found.append((torch.cat([vectors, vectors.new_zeros(1, vectors.shape[1])]), rows[group]))
-    return Regions(found)
+    return Neighbourhoods(found)
 
 
 def _patterns(vectors: Tensor, rows: Tensor) -> Patterns:
