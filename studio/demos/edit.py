@@ -57,7 +57,7 @@ def show(request: Request) -> Shown:
     """
     if bool(request.remove) == bool(request.add):
         raise UserError(
-            "say what to edit, one of the two: --remove CLASS, or --add CLASS=FRACTION (of the image)"
+            "say what to edit, one of the two: --remove CLASS, or --add CLASS=FRACTION of the image"
         )
     models = load(request, editors())
     kind = "classes" if request.remove else "switch"
@@ -117,7 +117,7 @@ def _growable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     if not len(found):
         asked = ", ".join(f"{name}={share:g}" for name, share in request.add)
         raise UserError(
-            f"every pair of {request.real} has {asked} already, or nearly; ask for a larger fraction"
+            f"every pair of {request.real} has {asked} already, or nearly; ask for more"
         )
     return found
 
