@@ -230,7 +230,7 @@ def test_noise_stays_as_long_as_it_is():
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
-        ("edit", {}, "--remove CLASS, or --add CLASS=SHARE"),
+        ("edit", {}, "--remove CLASS, or --add CLASS=FRACTION"),
         ("edit", {"remove": ["car"], "add": ["sign=0.1"]}, "say what to edit"),
         ("edit", {"remove": ["horse"]}, "unknown class 'horse'; there is road, sky, car"),
         ("edit", {"remove": ["bird"]}, "no pair .* shows bird .*; there is road, sky, car, sign$"),
