@@ -109,7 +109,7 @@ def _growable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     wrong = [f"{name}={share:g}" for name, share in request.add if not 0 < share < 1]
     if wrong or sum(share for _, share in request.add) >= 1:
         asked = ", ".join(wrong) or "all together"
-        raise UserError(f"--add {asked}: shares are above 0 and, together, below 1")
+        raise UserError(f"--add {asked}: fractions must be above 0 and, together, below 1")
     ids = [models.classes.index(name) for name, _ in request.add]
     wanted = np.array([share for _, share in request.add])
     candidates = real.select("real")
