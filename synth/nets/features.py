@@ -40,13 +40,14 @@ class Features(nn.Module):
 
 
 def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
-    """Return how far features are from those of real images: a mean over layers, each relative.
+    """Return how far features are from those of real images: a mean over layers and images.
 
-    L1 distance over the mean magnitude of the real ones (Johnson et al., ECCV 2016, with the L1 of
-    pix2pixHD and layers that weigh alike).
+    L1 distance over the mean magnitude of the real one (Johnson et al., ECCV 2016, with the L1 of
+    pix2pixHD and layers that weigh alike), image by image, so that a batch can be shared.
     """
     terms = [
-        (one.float() - other.float()).abs().mean() / (other.float().abs().mean() + TINY)
+        (one.float() - other.float()).abs().mean((1, 2, 3))
+        / (other.float().abs().mean((1, 2, 3)) + TINY)
         for one, other in zip(fake, real, strict=True)
     ]
     return torch.stack(terms).mean()

@@ -161,6 +161,12 @@ def test_perceptual_distance_is_zero_to_itself_and_relative(features):
     assert perceptual(seen, seen) == 0
     twice = [2 * its for its in seen]
     assert perceptual(twice, seen) == pytest.approx(1, abs=0.05)
+    seen = features(image * torch.tensor([1.0, 0.1])[:, None, None, None])
+    halves = [
+        perceptual([its[i : i + 1] for its in twice], [its[i : i + 1] for its in seen]).item()
+        for i in range(2)
+    ]
+    assert sum(halves) / 2 == pytest.approx(perceptual(twice, seen).item(), rel=1e-5)
 
 
 # == training ==
