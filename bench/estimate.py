@@ -233,7 +233,7 @@ def producing(row: SetParams, methods: Mapping[tuple[str, str], Method], pairs: 
     painter, layouts = methods.get(("painter", row.painter)), methods.get(("layout", row.layouts))
     labels = torch.from_numpy(pairs.labels(range(min(numbers.batch_size, len(pairs))))).long()
     rngs = [generator(0, index) for index in range(len(labels))]
-    batch = Batch(torch.zeros(len(labels), 3, *pairs.size), labels, torch.arange(len(labels)))
+    batch = load_stream(pairs, seed=0, flip=False).batch(0, len(labels))
     began = time.perf_counter()
     if layouts is not None:
         request = layouts.request(batch, generator(0))

@@ -58,7 +58,8 @@ class Looks:
                 styles.append(rng.integers(len(self.ids), size=self.num_classes))
                 donors.append(None)
             else:
-                row = parent if self.style == "own" else self._another(parent, rng)
+                own = parent if self.style == "own" else None
+                row = self._another(parent, rng) if own is None else own
                 styles.append(np.asarray(row))
                 donors.append(self.ids[row])
         return torch.from_numpy(np.stack(styles)), donors
@@ -99,8 +100,9 @@ class StyleLaw:
         with warnings.catch_warnings(), threadpool_limits(1):  # every worker has the same bits
             warnings.simplefilter("ignore", ConvergenceWarning)
             mixture.fit(styles.astype(np.float64))
-        roots = np.linalg.cholesky(mixture.covariances_)
-        return cls(mixture.weights_, mixture.means_, roots, styles.min(0), styles.max(0))
+        weights, means = np.asarray(mixture.weights_), np.asarray(mixture.means_)
+        roots = np.linalg.cholesky(np.asarray(mixture.covariances_))
+        return cls(weights, means, roots, styles.min(0), styles.max(0))
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a style, float32 `[S]`."""

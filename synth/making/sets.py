@@ -170,7 +170,9 @@ def load(
     ids = real.ids()
     looks = None
     if checked.style is not None:
-        looks = _looks(artifacts.painter, checked.style, painter_nets["bank"], ids)
+        bank = painter_nets["bank"]
+        assert isinstance(bank, StyleBank), "a painter that takes styles keeps a bank of them"
+        looks = _looks(artifacts.painter, checked.style, bank, ids)
     painter_nets = PAINTERS[checked.painter].prepare(painter_method, painter_nets, dtype)
     rows = np.arange(len(real)) if checked.editor is None else checked.editor.rows
     return ReadySet(

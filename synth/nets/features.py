@@ -54,6 +54,8 @@ def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
 
 
 def _fold(block: ConvNorm) -> None:
-    at = next(i for i, module in enumerate(block) if isinstance(module, nn.Conv2d))
-    block[at] = fuse_conv_bn_eval(block[at], block[at + 1])
+    at, conv = next((i, m) for i, m in enumerate(block) if isinstance(m, nn.Conv2d))
+    norm = block[at + 1]
+    assert isinstance(norm, nn.BatchNorm2d), "a norm follows the convolution"
+    block[at] = fuse_conv_bn_eval(conv, norm)
     block[at + 1] = nn.Identity()

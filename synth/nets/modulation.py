@@ -32,7 +32,8 @@ class _Modulate(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        (gradient,) = gradients
         normed, inverse, scale, made = ctx.saved_tensors
         shift = torch.ops.aten.leaky_relu_backward(gradient, made, SLOPE, True)
         of_scale = shift * normed

@@ -35,6 +35,7 @@ from synth.training.method import (
     PaintRequest,
     Progress,
     Span,
+    computed,
     rand,
     randn,
 )
@@ -66,8 +67,9 @@ class Modulated(nn.Module):
         self.look = nn.Conv2d(condition, hidden, 3, padding=1)
         self.scales = nn.ModuleList(nn.Conv2d(hidden, c, 1) for c in (inputs, outputs))
         self.shifts = nn.ModuleList(nn.Conv2d(hidden, c, 1) for c in (inputs, outputs))
-        for scale in self.scales:
-            nn.init.ones_(scale.bias)
+        for name, bias in self.scales.named_parameters():
+            if name.endswith("bias"):
+                nn.init.ones_(bias)
         self.convs = nn.ModuleList(nn.Conv2d(c, outputs, 3, padding=1) for c in (inputs, outputs))
         same = inputs == outputs
         self.skip = nn.Identity() if same else nn.Conv2d(inputs, outputs, 1, bias=False)
@@ -118,7 +120,7 @@ class Regions:
     spans: tuple[Span, ...]
 
     generators, critics = ("G",), ("D",)
-    optimizers = property(adam)
+    optimizers = computed(adam)
     phases, request = alternate, request_real
 
     @property
@@ -182,7 +184,7 @@ class Regions:
         self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
     ) -> Tensor:
         """Paint layouts in the looks asked for, or in those of rows that the generators draw."""
-        layout, style, bank = request.planes(self.given.num_classes), request.style, nets["bank"]
+        layout, style, bank = request.planes(self.given.num_classes), request.style, bank_of(nets)
         numbers = rand(rngs, (1 + self.given.num_classes,)).to(layout.device)
         if style is None:
             looks = bank.other(numbers)
@@ -197,10 +199,10 @@ class Regions:
 
     def _own(self, batch: Batch, progress: Progress) -> Tensor:
         numbers = self._numbers(progress, len(batch.row))
-        return self.nets["bank"].looks(batch.row, numbers[:, 1:], batch.mirrored)
+        return bank_of(self.nets).looks(batch.row, numbers[:, 1:], batch.mirrored)
 
     def _other(self, progress: Progress, num: int) -> Tensor:
-        return self.nets["bank"].other(self._numbers(progress, num))
+        return bank_of(self.nets).other(self._numbers(progress, num))
 
     def _numbers(self, progress: Progress, num: int) -> Tensor:
         """Draw uniform numbers [num,1+C] for the pairs of the batch."""
@@ -213,10 +215,17 @@ class Regions:
 
     def _weights(self) -> Tensor:
         """Return loss weights of classes [C]: rare ones weigh more, the mean pixel 1."""
-        config, shares = self.config, self.nets["bank"].shares
+        config, shares = self.config, bank_of(self.nets).shares
         weights = shares.clamp(min=1e-4) ** -config.class_weight_power
         weights = weights / (weights * shares).sum()
         return weights.clamp(max=config.class_weight_max)
+
+
+def bank_of(nets: nn.ModuleDict) -> StyleBank:
+    """Return the bank of styles among the networks."""
+    bank = nets["bank"]
+    assert isinstance(bank, StyleBank)
+    return bank
 
 
 def build(config: Config, given: Given) -> Regions:
@@ -245,7 +254,7 @@ def depth(size: tuple[int, int]) -> int:
 
 def begin(method: Regions, stream: Stream) -> None:
     """Measure the looks of the training pairs."""
-    method.nets["bank"].fill(stream, method.features)
+    bank_of(method.nets).fill(stream, method.features)
 
 
 def prepare(method: Regions, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:

@@ -101,10 +101,12 @@ class StyleBank(nn.Module):
             buffer = getattr(self, name)
             setattr(self, name, buffer.new_zeros(count, *buffer.shape[1:]))
 
-    def _load_from_state_dict(self, state: dict[str, Tensor], prefix: str, *others: Any) -> None:
-        if (styles := state.get(f"{prefix}styles")) is not None:
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Tensor], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        if (styles := state_dict.get(f"{prefix}styles")) is not None:
             self._resize(len(styles))
-        super()._load_from_state_dict(state, prefix, *others)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
 
 def style_map(layout: Tensor, looks: Tensor) -> Tensor:
