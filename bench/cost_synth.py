@@ -9,6 +9,8 @@ paints for its score.
 
 import dataclasses
 from collections.abc import Iterator, Mapping
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -31,7 +33,7 @@ from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
 from synth.painters.common.adversarial import PatchParams
 from synth.palettes.palette import PaletteModel
-from synth.training.method import Given, Method, Progress, Span, descended, generator
+from synth.training.method import Given, Method, Progress, Span, generator
 from synth.training.plan import Plan
 
 FAMILIES = {"layout": ("layouts", LAYOUTS), "painter": ("painters", PAINTERS)}
@@ -149,7 +151,7 @@ def step(method: Method, batch: Batch, now: Progress) -> float:
         for phase in method.phases(batch, now):
             for name, net in method.nets.items():
                 net.requires_grad_(name in phase.train)
-            descended(phase.loss()).backward()
+            reduce(add, phase.loss().values()).backward()
             method.nets.zero_grad()
     return counter.multiply_adds
 

@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,7 +30,7 @@ from synth.painters import PAINTERS
 from synth.palettes.palette import fit
 from synth.stages.fit_palette import PaletteParams
 from synth.training import ema, loop
-from synth.training.method import Given, Method, Phase, Progress, descended, generator
+from synth.training.method import Given, Method, Phase, Progress, generator
 from synth.training.plan import Plan
 from synth.training.session import TrainingParams
 
@@ -167,7 +169,7 @@ def plain(watched: Watched) -> None:
             terms = phase.loss()
             for name in phase.train:
                 optimizers[name].zero_grad()
-            descended(terms).backward()
+            reduce(add, terms.values()).backward()
             for name in phase.train:
                 optimizers[name].step()
             curve.append({name: term.item() for name, term in terms.items()})

@@ -32,8 +32,10 @@ class _Modulate(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        (gradient,) = gradients
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides names
+        ctx: Any, *grad_outputs: Any
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        (gradient,) = grad_outputs
         normed, inverse, scale, made = ctx.saved_tensors
         shift = torch.ops.aten.leaky_relu_backward(gradient, made, SLOPE, True)
         of_scale = shift * normed

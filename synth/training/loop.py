@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from data.stage.errors import UserError
 from data.stage.outputs import write_bytes
 from data.stage.progress import Advance, log, progress
 from synth.training import ema
-from synth.training.method import Method, Phase, Progress, descended, generator
+from synth.training.method import Method, Phase, Progress, generator
 from synth.training.plan import Plan
 from synth.training.team import ALONE, Team
 
@@ -195,7 +197,7 @@ def _descend(run: _Run, phase: Phase) -> dict[str, float]:
         net.requires_grad_(name in phase.train)
     with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.options.bf16):
         terms = phase.loss()
-    descended(terms).backward()
+    reduce(add, terms.values()).backward()
     gradients = [p.grad for n in phase.train for p in nets[n].parameters() if p.grad is not None]
     values = torch.stack([term.detach().float().to(device) for term in terms.values()])
     run.team.average([*gradients, values])

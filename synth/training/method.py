@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import add
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -217,11 +215,6 @@ class Painter(Method, Protocol):
 def computed(function: Callable[[Any], T]) -> T:
     """Take a function of a method over as a property: `optimizers = computed(adam)`."""
     return property(function)  # pyright: ignore[reportReturnType]  # what an instance gives
-
-
-def descended(terms: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of a phase's terms, scalars, which is descended."""
-    return reduce(add, terms.values())
 
 
 @dataclass(frozen=True)
