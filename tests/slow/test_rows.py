@@ -28,6 +28,7 @@ PARAMS: dict[str, Any] = {
         "both": {"with": ["semi", "palette"]},
         "alone": {"with": ["palette"], "real": 0},
     },
+    "compute": {"precision": "fp32", "channels_last": True, "threads": 1},
     "adapt": {"advent": {"weight": 0.01, "width": 4, "lr": 1e-3}},
     "trust": {},
     "segment": {"per_batch": {"real": 4, "synthetic": 4}},
