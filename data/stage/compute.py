@@ -69,7 +69,7 @@ def default_device() -> torch.device:
 def choose(params: ComputeParams, device: torch.device, work: Work) -> Compute:
     """Choose what this device computes fast with, where the parameters leave it open.
 
-    Channels last follow the table of docs/log.md (2026-11-28): for segmenters everywhere, for generators
+    Channels last follow the table in docs/log.md: for segmenters everywhere, for generators
     where the device has bf16 or AVX-512. No more threads than cores: teams that wait for each other
     at every barrier are many times slower.
     """
