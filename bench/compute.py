@@ -1,6 +1,6 @@
 """Time precision and memory layout on this machine, for every network of params.yaml.
 
-`make bench-compute` writes the table into `docs/benchmarks.md`; `data.stage.compute` says what follows.
+`make bench-compute` writes the table into `docs/benchmarks.md`.
 """
 
 import os
