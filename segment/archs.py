@@ -5,14 +5,18 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
+from data.pretrained import CHANNELS, Pretrained, weights_file
 from data.stage.errors import UserError
 from data.stage.params import Params, choose
 
 SHIPPED = "mmseg::"
 """Prefix of an arch that names a config file of the installed MMSegmentation."""
 
+BACKBONE_LR = "backbone_lr"
+"""Key of an arch's `train_cfg`: the backbone's learning rate over that of the other layers."""
+
 NORM = {"type": "BN", "requires_grad": True}
-# ImageNet statistics of RGB images: pretrained backbones expect them, others do not mind.
+# ImageNet statistics of RGB images: most pretrained backbones expect them, others do not mind.
 MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 
 ModelConfig = dict[str, Any]
@@ -31,6 +35,14 @@ class Dropout(Params):
     dropout: float = Field(ge=0, lt=1)
 
 
+class Lite0(Params):
+    """`pretrained`: null = random weights; `backbone_lr`: rate of the backbone over the head's."""
+
+    pretrained: Pretrained | None
+    backbone_lr: float = Field(gt=0)
+    channels: int = Field(ge=4)
+
+
 def resnet18_mlp(num_classes: int, *, width: int, channels: int) -> ModelConfig:
     """ResNet-18 with SegFormer's all-MLP head on its four stages; quick, good at small sizes."""
     stages = [width * 2**level for level in range(4)]
@@ -43,6 +55,30 @@ def resnet18_mlp(num_classes: int, *, width: int, channels: int) -> ModelConfig:
             "in_index": [0, 1, 2, 3],
             **_head(num_classes, channels),
         },
+    }
+
+
+def efficientnet_lite0_mlp(
+    num_classes: int, *, pretrained: Pretrained | None, backbone_lr: float, channels: int
+) -> ModelConfig:
+    """EfficientNet-Lite0 with the all-MLP head on strides 2 to 32; for few pairs.
+
+    Raises `UserError` when its weights are asked for and not installed.
+    """
+    if pretrained is not None:
+        weights_file()
+    return {
+        "type": "EncoderDecoder",
+        # the weights learnt images in [-1, 1]
+        "data_preprocessor": {"mean": [127.5] * 3, "std": [127.5] * 3},
+        "backbone": {"type": "PretrainedBackbone", "weights": pretrained},
+        "decode_head": {
+            "type": "SegformerHead",
+            "in_channels": list(CHANNELS),
+            "in_index": list(range(len(CHANNELS))),
+            **_head(num_classes, channels),
+        },
+        "train_cfg": {BACKBONE_LR: backbone_lr},
     }
 
 
@@ -112,6 +148,7 @@ class Arch(NamedTuple):
 
 ARCHS = {
     "resnet18_mlp": Arch(Width, resnet18_mlp),
+    "efficientnet_lite0_mlp": Arch(Lite0, efficientnet_lite0_mlp),
     "resnet18_fpn": Arch(Width, resnet18_fpn),
     "segformer_b0": Arch(Dropout, segformer_b0),
     "deeplabv3_r50": Arch(Dropout, deeplabv3_r50),
@@ -135,12 +172,13 @@ def adapt(config: Mapping[str, Any], num_classes: int) -> ModelConfig:
     model = _without_downloads(config)
     for part in [key for key in model if key.endswith("head")]:
         model[part] = _with_classes(model[part], num_classes)
-    model.pop("data_preprocessor", None)
+    for key in ("data_preprocessor", "train_cfg"):
+        model.pop(key, None)
     return model
 
 
 def complete(config: ModelConfig, size: tuple[int, int]) -> ModelConfig:
-    """Add what is the same for every arch: normalisation, padding with `IGNORE`, whole images.
+    """Add what every arch has: normalisation (or its own), padding with `IGNORE`, whole images.
 
     `size` is (height, width) of a training crop.
     """
@@ -152,8 +190,9 @@ def complete(config: ModelConfig, size: tuple[int, int]) -> ModelConfig:
             "size": tuple(size),
             "pad_val": 0,
             "seg_pad_val": 255,
+            **config.get("data_preprocessor", {}),
         },
-        "train_cfg": {},
+        "train_cfg": config.get("train_cfg", {}),
         "test_cfg": {"mode": "whole"},
     }
 

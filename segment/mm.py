@@ -22,12 +22,12 @@ from torch.utils.data import DataLoader
 from data.pairs.classes import ClassTable
 from data.stage.compute import Compute
 from data.stage.errors import UserError
-from segment.archs import SHIPPED, ModelConfig
+from segment.archs import BACKBONE_LR, SHIPPED, ModelConfig
 from segment.batches.loading import PairDataset, make_loader, plain_errors
 from segment.batches.mixes import Mix
 from segment.batches.pool import Pool
 from segment.config import Config as SegmentConfig
-from segment.losses import BalancedCrossEntropy
+from segment.modules import BalancedCrossEntropy, PretrainedBackbone
 
 # mmcv warns of compiled operations that nothing here uses, mmseg prints of an optional package
 with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -47,6 +47,7 @@ with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
     from mmseg.utils import register_all_modules
 
     register_all_modules(init_default_scope=True)
+    MODELS.register_module(module=PretrainedBackbone)
 
 CONFIGS = Path(mmseg.__file__).parent / ".mim" / "configs"
 
@@ -186,13 +187,12 @@ def fit(
     work_dir: Path,
     watch: Watch,
 ) -> EncoderDecoder:
-    """Train a model on batches: AdamW, polynomial decay of power 0.9.
+    """Train a model on batches: AdamW, polynomial decay of power 0.9, rates as its arch says.
 
     `watch(iteration, loss, model)` is called after every iteration. On a CPU, equal arguments give
     equal weights.
     """
     iterations = len(batches)
-    optimizer = {"type": "AdamW", "lr": config.lr, "weight_decay": config.weight_decay}
     hooks = ("runtime_info", "timer", "sampler_seed", "logger", "checkpoint")
     none: dict[str, Any] = dict.fromkeys(hooks)
     runner = Runner(
@@ -200,10 +200,7 @@ def fit(
         work_dir=str(work_dir),
         train_dataloader=batches,
         train_cfg={"type": "IterBasedTrainLoop", "max_iters": iterations},
-        optim_wrapper={
-            "type": AutocastOptimWrapper if compute.precision == "bf16" else OptimWrapper,
-            "optimizer": optimizer,
-        },
+        optim_wrapper=_optim_wrapper(model, config, compute),
         param_scheduler=[
             {"type": "PolyLR", "power": 0.9, "eta_min": 0.0, "end": iterations, "by_epoch": False}
         ],
@@ -220,6 +217,18 @@ def fit(
     with _without_accuracy(), plain_errors():
         runner.train()
     return model.eval()
+
+
+def _optim_wrapper(
+    model: EncoderDecoder, config: SegmentConfig, compute: Compute
+) -> dict[str, Any]:
+    wrapper: dict[str, Any] = {
+        "type": AutocastOptimWrapper if compute.precision == "bf16" else OptimWrapper,
+        "optimizer": {"type": "AdamW", "lr": config.lr, "weight_decay": config.weight_decay},
+    }
+    if factor := (model.train_cfg or {}).get(BACKBONE_LR):
+        wrapper["paramwise_cfg"] = {"custom_keys": {"backbone": {"lr_mult": factor}}}
+    return wrapper
 
 
 @torch.no_grad()

@@ -13,7 +13,9 @@ from segment.batches.loading import augmentation
 C = 7
 SIZE = (32, 64)
 SMALL = {"width": 8, "channels": 16}
+LITE0 = {"pretrained": None, "backbone_lr": 0.1, "channels": 16}
 OPTIONS = {name: SMALL if "resnet18" in name else {"dropout": 0.1} for name in archs.ARCHS}
+OPTIONS["efficientnet_lite0_mlp"] = LITE0
 SHIPPED = [
     "mmseg::pspnet/pspnet_r18-d8_4xb2-80k_cityscapes-512x1024.py",  # synchronised batch norm
     "mmseg::ocrnet/ocrnet_hr18s_4xb2-40k_cityscapes-512x1024.py",  # heads in a list
@@ -108,7 +110,9 @@ def test_adapt_replaces_classes_in_every_head_and_keeps_the_backbone() -> None:
 
 
 def test_unknown_names_list_what_there_is() -> None:
-    with pytest.raises(UserError, match="resnet18_mlp, resnet18_fpn, segformer_b0"):
+    with pytest.raises(
+        UserError, match="resnet18_mlp, efficientnet_lite0_mlp, resnet18_fpn, segformer_b0"
+    ):
         archs.find("resnet99")
     with pytest.raises(UserError, match="near it: fcn/fcn_r50"):
         mm.shipped("mmseg::fcn/fcn_r50-d8.py")

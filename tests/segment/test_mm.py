@@ -16,7 +16,7 @@ from segment import archs, mm
 from segment.batches.loading import augmentation
 from segment.batches.pool import Part, Pool
 from segment.cell import class_weights
-from segment.losses import BalancedCrossEntropy
+from segment.modules import BalancedCrossEntropy
 
 
 def tiny_model(width: int = 8) -> torch.nn.Module:

@@ -1,11 +1,14 @@
-"""The segmenter's loss with class weights."""
+"""What MMSegmentation lacks: a loss with class weights, and a pretrained backbone for a CPU."""
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from data import pretrained
 from data.pairs.classes import IGNORE
+
+BACKBONE_MOMENTUM = 0.1  # of its batch norms, as PyTorch's own
 
 
 class BalancedCrossEntropy(nn.Module):
@@ -32,3 +35,24 @@ class BalancedCrossEntropy(nn.Module):
         )
         supervised = label[label != ignore_index]
         return self.loss_weight * terms / self.class_weights[supervised].sum().clamp_min(1e-6)
+
+
+class PretrainedBackbone(pretrained.EfficientNetLite0):
+    """EfficientNet-Lite0 as a backbone: features at strides 2, 4, 8, 16 and 32, all of it learns.
+
+    `weights` names the ImageNet weights that a training starts from, None = random ones. A saved
+    segmenter is built without them. Its batch norms forget as fast as those of other backbones:
+    the 0.01 that it was published with is meant for hundreds of thousands of iterations.
+    """
+
+    def __init__(self, weights: pretrained.Pretrained | None) -> None:
+        super().__init__()
+        self.weights: pretrained.Pretrained | None = weights
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = BACKBONE_MOMENTUM
+
+    def init_weights(self) -> None:
+        """Load the ImageNet weights; whoever trains a model calls this before the first step."""
+        if self.weights is not None:
+            self.load_state_dict(pretrained.load(self.weights).state_dict())
