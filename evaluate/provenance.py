@@ -70,6 +70,7 @@ def used_params(rows: Sequence[str]) -> Json:
     made = list(sets.values())
     result = {
         "preset": preset(),
+        "budget": optional("budget"),
         "dataset": _without_others(dataset, dataset["source"]),
         "palette": optional("palette"),
         "layouts": _of_methods("layouts", [entry["layouts"] for entry in made]),

@@ -40,7 +40,7 @@ def changed(root: Path, changes: Sequence[str]) -> str:
         except DvcException as error:
             reason = str(error.__cause__ or error).splitlines()[0]
             raise ValueError(f"{' '.join(changes)}: {reason}") from None
-        _compare(before, _load(file), path="")
+        _compare(before, _load(file), path="", budget=before.get("budget"))
         Repo.init(folder, no_scm=True).close()
         read_graph(Path(folder))
         return file.read_text(encoding="utf-8")
@@ -50,10 +50,12 @@ def _load(path: Path) -> Any:
     return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
 
 
-def _compare(before: Any, after: Any, path: str) -> None:
+def _compare(before: Any, after: Any, path: str, budget: Any) -> None:
+    if isinstance(before, dict) and not isinstance(after, dict):
+        before = before.get(budget, before)  # one value instead of one for each budget
     if isinstance(before, dict) and isinstance(after, dict):
         for key in before.keys() & after.keys():
-            _compare(before[key], after[key], f"{path}.{key}".lstrip("."))
+            _compare(before[key], after[key], f"{path}.{key}".lstrip("."), budget)
     elif before is not None and after is not None and _kind(before) != _kind(after):
         raise ValueError(f"`{path}` is a {_kind(before)}; {after!r} is a {_kind(after)}")
 

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from ruamel.yaml import YAML
 
 from data.sources import ingest
 from data.stage import compute
-from data.stage.params import Params, read, read_raw
+from data.stage.params import BUDGETS, Params, by_budget, read, read_raw
 from data.tools import preset
 from evaluate.config import ReportParams
 from segment import adapt, archs, trust
@@ -238,11 +239,13 @@ FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS, "segment.archs": archs.ARC
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
 
-@pytest.fixture(params=[preset.DEFAULT, *PRESETS])
+@pytest.fixture(params=[*BUDGETS, *PRESETS])
 def params_file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """params.yaml as it is, and with each overlay merged."""
+    """params.yaml with each budget, and with each overlay merged."""
     text = (ROOT / "params.yaml").read_text()
-    if request.param != preset.DEFAULT:
+    if request.param in BUDGETS:
+        text = text.replace("budget: minutes", f"budget: {request.param}")
+    else:
         overlay = (ROOT / "presets" / f"{request.param}.yaml").read_text()
         text = preset.merged(text, overlay, request.param)
     path = tmp_path / "params.yaml"
@@ -267,9 +270,40 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
         read(f"trust.{name}", trust.TRUST[numbers["method"]].Config, params_file)
     extra = set(YAML(typ="safe", pure=True).load(params_file.read_text())) - {
         *(section.partition(".")[0] for section in (*SECTIONS, *FAMILIES)),
-        *("preset", "train", "joints", "adaptive", "sets", "rows", "trust"),
+        *("preset", "budget", "train", "joints", "adaptive", "sets", "rows", "trust"),
     }
     assert not extra, f"nothing reads {extra}"
+
+
+def entries(node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key of a section and of those below it, with its value."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield key, value
+            yield from entries(value)
+
+
+def test_every_schedule_follows_the_budget() -> None:
+    lengths = {"num_images", "warm_up_images", "levels", "iterations", "val_every", "num_pairs"}
+    params = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text())
+    del params["produce"]  # how often some layouts are painted again
+    found = [(key, value) for key, value in entries(params) if key in lengths]
+    assert {key for key, _ in found} == lengths
+    assert all(by_budget(value) for _, value in found), found
+
+
+def test_stages_that_follow_the_budget_depend_on_it() -> None:
+    follow: set[str] = set()
+    depend: set[str] = set()
+    for address, stage in STAGES.items():
+        name = address.partition("@")[0]
+        asked = [key for it in stage.params for key in it.params]
+        sections = [reduce(getitem, key.split("."), PARAMS) for key in asked]
+        if any(by_budget(value) for it in sections for _, value in entries({"": it})):
+            follow.add(name)
+        if "budget" in asked:
+            depend.add(name)
+    assert follow == depend
 
 
 def test_what_sets_use_is_trained(params_file: Path) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from data.stage.errors import UserError
 
 PARAMS_FILE = Path("params.yaml")
+BUDGETS = ("minutes", "hours")  # words of the key `budget`
 NAME = re.compile(r"[a-z0-9_]+")
 
 P = TypeVar("P", bound="Params")
@@ -35,7 +36,10 @@ def read(section: str, schema: type[P], path: Path = PARAMS_FILE) -> P:
 
 
 def read_raw(section: str, path: Path = PARAMS_FILE) -> Any:
-    """Read one dotted section as plain dicts, lists, numbers and strings (YAML 1.2)."""
+    """Read one dotted section as plain dicts, lists, numbers and strings (YAML 1.2).
+
+    Where a value is given for each budget, it is the one of the key `budget` of the file.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -45,6 +49,9 @@ def read_raw(section: str, path: Path = PARAMS_FILE) -> Any:
         node = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
+    budget = node.get("budget", BUDGETS[0]) if isinstance(node, dict) else BUDGETS[0]
+    if budget not in BUDGETS:
+        raise UserError(f"{path}: `budget` = {budget!r} is unknown; write {' or '.join(BUDGETS)}")
     walked = []
     for key in section.split("."):
         if not isinstance(node, dict) or key not in node:
@@ -53,7 +60,12 @@ def read_raw(section: str, path: Path = PARAMS_FILE) -> Any:
             raise UserError(f"{path} has no `{section}`; {where} has {there}")
         walked.append(key)
         node = node[key]
-    return node
+    return _for_budget(node, budget)
+
+
+def by_budget(value: Any) -> bool:
+    """Whether this is a value for each budget: `{minutes: 2000, hours: 32000}`."""
+    return isinstance(value, dict) and value.keys() == set(BUDGETS)
 
 
 def check_name(name: str) -> str:
@@ -71,6 +83,15 @@ def choose(name: str, registry: Mapping[str, Any], what: str) -> Any:
     if name not in registry:
         raise UserError(f"unknown {what} {name!r}; there is {', '.join(registry)}")
     return registry[name]
+
+
+def _for_budget(node: Any, budget: str) -> Any:
+    """Choose the value of the budget wherever there is one for each."""
+    if by_budget(node):
+        return node[budget]
+    if isinstance(node, dict):
+        return {key: _for_budget(value, budget) for key, value in node.items()}
+    return node
 
 
 def _problem(section: str, entry: Any) -> str:

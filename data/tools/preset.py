@@ -15,7 +15,7 @@ from typing import Any
 from data.stage.cli import run
 from data.stage.errors import UserError
 from data.stage.outputs import write_text
-from data.stage.params import PARAMS_FILE, check_name
+from data.stage.params import PARAMS_FILE, by_budget, check_name
 
 PRESETS = Path("presets")
 DEFAULT = "default"
@@ -29,7 +29,8 @@ KEPT = Path(".preset-base.yaml")
 def merged(params: str, overlay: str, name: str, presets: Path = PRESETS) -> str:
     """Return the text of `params` with the values of `overlay`, comments kept, `preset` = `name`.
 
-    Mappings merge key by key; every other value, lists included, replaces what was there. An
+    Mappings merge key by key; every other value, lists included, replaces what was there, and one
+    value may stand for those that a key has for each budget, which then does not follow it. An
     overlay may build on others of the folder `presets`: `base: [paper]` merges those first, in
     order.
     """
@@ -163,9 +164,11 @@ def _merge(base: Any, overlay: Any, path: str) -> None:
     for key, value in overlay.items():
         where = f"{path}{key}"
         old = base.get(key)
-        if key in base and isinstance(old, dict) != isinstance(value, dict) and old is not None:
+        if by_budget(value) or (by_budget(old) and not isinstance(value, dict)):
+            base[key] = value
+        elif key in base and isinstance(old, dict) != isinstance(value, dict) and old is not None:
             raise UserError(f"preset: `{where}` must be a section in both files or in neither")
-        if isinstance(old, dict) and isinstance(value, dict):
+        elif isinstance(old, dict) and isinstance(value, dict):
             _merge(old, value, path=f"{where}.")
         else:
             base[key] = value

@@ -49,6 +49,34 @@ def test_broken_yaml_is_one_line(tmp_path):
     assert "\n" not in str(caught.value)
 
 
+SCHEDULES = """\
+budget: hours
+painters:
+  spade: {num_images: {minutes: 2, hours: 30}, ema: 0.9}
+levels:
+  minutes: [[0, 1]]
+  hours: [[0, 1], [2, 3]]
+sets: {semi: {num_pairs: {hours: 4}}}
+"""
+
+
+def test_what_has_a_value_for_each_budget_follows_the_word(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text(SCHEDULES)
+    assert read_raw("painters", file) == {"spade": {"num_images": 30, "ema": 0.9}}
+    assert read_raw("levels", file) == [[0, 1], [2, 3]]
+    assert read_raw("sets.semi", file) == {"num_pairs": {"hours": 4}}, "that is another section"
+    file.write_text(SCHEDULES.removeprefix("budget: hours"))
+    assert read_raw("painters.spade.num_images", file) == 2
+
+
+def test_an_unknown_budget_lists_what_there_is(tmp_path):
+    file = tmp_path / "params.yaml"
+    file.write_text("budget: days\nlevels: []\n")
+    with pytest.raises(UserError, match="`budget` = 'days' is unknown; write minutes or hours"):
+        read_raw("levels", file)
+
+
 @pytest.mark.parametrize("name", ["real; rm -rf x", "Real", "", "a-b", "$(x)", "a\n"])
 def test_names_that_could_break_a_command_line_are_refused(name):
     with pytest.raises(UserError, match="not allowed"):

@@ -58,6 +58,16 @@ def test_new_keys_are_added(clone: Path) -> None:
     assert "none: {}" in text(clone)
 
 
+def test_one_value_takes_the_place_of_those_of_each_budget() -> None:
+    params = PARAMS.replace("count: 3", "count: {minutes: 3, hours: 30}")
+    assert "count: 5\n" in preset.merged(params, "one: {count: 5}", "big")
+    assert "count: {minutes: 3, hours: 60}" in preset.merged(
+        params, "one: {count: {hours: 60}}", "b"
+    )
+    both = preset.merged(PARAMS, "one: {count: {minutes: 1, hours: 2}}", "both")
+    assert "count: {minutes: 1, hours: 2}" in both
+
+
 def test_a_preset_may_be_applied_again_changed_and_taken_out(clone: Path) -> None:
     preset.apply("big", clone)
     once = text(clone)

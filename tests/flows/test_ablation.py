@@ -43,6 +43,16 @@ def test_changes_keep_comments_and_leave_the_file_alone(project: Path) -> None:
     assert (project / "params.yaml").read_text() == PARAMS
 
 
+def test_one_value_may_stand_for_those_of_each_budget(project: Path) -> None:
+    params = project / "params.yaml"
+    text = PARAMS.replace("width: 8", "width: {minutes: 8, hours: 16}")
+    params.write_text(f"budget: minutes\n{text}")
+    assert "width: 32\n" in changed(project, ["painter.width=32"])
+    assert "hours: 32" in changed(project, ["painter.width.hours=32", "budget=hours"])
+    with pytest.raises(ValueError, match=r"`painter\.width` is a number; 'wide' is a text"):
+        changed(project, ["painter.width=wide"])
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
