@@ -7,7 +7,7 @@ baseline gave its critic soft or sampled layouts is not known: `gumbel_temperatu
 an average of the generator's weights.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,6 +21,7 @@ from synth.layouts.common.entry import Entry
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
+    alternate,
     average,
     conv_generator,
     draw_whole,
@@ -35,7 +36,7 @@ from synth.layouts.common.grown import (
 from synth.layouts.common.losses import Blur, gradient_penalty
 from synth.layouts.common.progressive import Critic, EqualLinear
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import Given, Phase, Progress, Span, computed, noise
+from synth.training.method import Given, Losses, Progress, Span, computed, noise
 
 SHOWN = 8  # channels that show the palette to the critic, as released
 
@@ -60,10 +61,11 @@ class ConditionalGan:
 
     generators, critics = ("G",), ("D",)
     optimizers, kept = computed(adam), computed(average)
+    phases = alternate
     request, whole, sample = request_palettes, plain_whole, sample_whole
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """One generator step, then one critic step on the layouts made before it."""
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step; what is made is what the critic is shown of layouts."""
         level, alpha, rng = progress.level, progress.alpha, progress.rng
         G, D = self.nets["G"], partial(self.nets["D"], level=level, alpha=alpha)
         count, device, config = len(batch.label), batch.label.device, self.config
@@ -74,11 +76,11 @@ class ConditionalGan:
         def generator_loss() -> dict[str, Tensor]:
             soft = G(z, asked, level=level, alpha=alpha)[-1].soft
             fake = shown(self, soft, rng)
-            made.append(fake.detach())
+            made.append(fake)
             return {"adversarial": -D(fake, asked).float().mean()}
 
         def critic_loss() -> dict[str, Tensor]:
-            (fake,), real = made, shown_real(self, batch.label, level)
+            fake, real = made[0].detach(), shown_real(self, batch.label, level)
             has = real.mean((2, 3))
             scores = D(torch.cat([fake, real]), torch.cat([asked, has])).float()
             wasserstein = scores[:count].mean() - scores[count:].mean()
@@ -86,8 +88,7 @@ class ConditionalGan:
             penalty = gradient_penalty(lambda layout: D(layout, has), real, fake, rng)
             return {"wasserstein": wasserstein, "penalty": config.penalty_weight * penalty}
 
-        yield Phase("G", generator_loss, train=("G",))
-        yield Phase("D", critic_loss, train=("D",))
+        return Losses(generator_loss, critic_loss, made)
 
 
 class PaletteCritic(nn.Module):

@@ -7,7 +7,6 @@ layer is the softmax of every pixel. Whether the paper's baseline gave its criti
 layouts is not known: `gumbel_temperature` switches. Added: an average of the generator's weights.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +19,7 @@ from synth.layouts.common.entry import Entry
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
+    alternate,
     average,
     conv_generator,
     draw_whole,
@@ -33,7 +33,7 @@ from synth.layouts.common.grown import (
 )
 from synth.layouts.common.losses import Blur, critic_terms, recovery
 from synth.layouts.common.rounding import Rounding
-from synth.training.method import Given, Phase, Progress, Span, computed, noise
+from synth.training.method import Given, Losses, Progress, Span, computed, noise
 
 
 class Config(GrownParams):
@@ -57,10 +57,11 @@ class PaletteRecovery:
 
     generators, critics = ("G",), ("D",)
     optimizers, kept = computed(adam), computed(average)
+    phases = alternate
     request, whole, sample = request_palettes, plain_whole, sample_whole
 
-    def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
-        """One generator step, then one critic step on the layouts made before it."""
+    def losses(self, batch: Batch, progress: Progress) -> Losses:
+        """Return the losses of one step; what is made is what the critic is shown of layouts."""
         level, alpha, rng = progress.level, progress.alpha, progress.rng
         G, D = self.nets["G"], partial(self.nets["D"], level=level, alpha=alpha)
         config = self.config
@@ -71,7 +72,7 @@ class PaletteRecovery:
         def generator_loss() -> dict[str, Tensor]:
             soft = G(z, asked, level=level, alpha=alpha)[-1].soft
             fake = shown(self, soft, rng)
-            made.append(fake.detach())
+            made.append(fake)
             return {
                 "adversarial": -D(fake).float().mean(),
                 "recovery": config.recovery_weight * recovery(soft, asked),
@@ -79,10 +80,9 @@ class PaletteRecovery:
 
         def critic_loss() -> dict[str, Tensor]:
             real = shown_real(self, batch.label, level)
-            return critic_terms(D, real, made[0], weight=config.penalty_weight, rng=rng)
+            return critic_terms(D, real, made[0].detach(), weight=config.penalty_weight, rng=rng)
 
-        yield Phase("G", generator_loss, train=("G",))
-        yield Phase("D", critic_loss, train=("D",))
+        return Losses(generator_loss, critic_loss, made)
 
 
 def build(config: Config, given: Given) -> PaletteRecovery:
