@@ -45,6 +45,8 @@ for base, painter in (("semantic_palette", "spade"), ("partial_palette", "region
     PARAMS["train"]["joints"][name] = row
     PARAMS["sets"][name] = dict.fromkeys(row, name) | {"num_pairs": 1}
 PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
+# Nor are objects transplanted.
+PARAMS["train"]["layouts"] = [*PARAMS["train"]["layouts"], "transplant"]
 # Nor does any set take styles.
 PARAMS["train"]["painters"] = ["spade", "regions"]
 PARAMS["sets"]["looks"] = {"layouts": "real", "painter": "regions", "num_pairs": 1}

@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -13,8 +13,7 @@ from PIL import Image
 from pydantic import Field
 
 from data.pairs.classes import ClassTable
-from data.pairs.pair import Pair
-from data.pairs.shards import MANIFEST, ShardWriter
+from data.pairs.shards import MANIFEST
 from data.sources import SOURCES, duplicates
 from data.sources.ade20k import Config as Ade20k
 from data.sources.camvid import Config as CamVid
@@ -27,9 +26,10 @@ from data.sources.idd import Config as Idd
 from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
 from data.sources.reading.faults import Noted
-from data.sources.reading.sizes import Misfit, require_one_size
+from data.sources.reading.sizes import Misfit
 from data.sources.reading.walk import Tally, permitted, tallied
 from data.sources.streets.source import Config as Streets
+from data.sources.writing import kept, write
 from data.stage.cli import run
 from data.stage.errors import UserError, some
 from data.stage.fingerprint import fingerprint
@@ -49,6 +49,7 @@ class DatasetParams(Params):
     height: int = Field(ge=16, le=4096)
     width: int = Field(ge=16, le=4096)
     splits: tuple[Split, ...] = ("train", "val", "test")
+    detail: float = Field(default=1.0, ge=1)
     streets: Streets = Streets()
     cityscapes: Cityscapes = Cityscapes()
     cityscapes_25k: Cityscapes25k = Cityscapes25k()
@@ -93,7 +94,16 @@ def main(*, out: Path) -> None:
         )
         origin = {"dataset": dataset.source, "licence": source.LICENCE}
         with replacing(out) as partial:
-            write(source, config, raw, size=size, fingerprint=made_by, origin=origin, out=partial)
+            write(
+                source,
+                config,
+                raw,
+                size=size,
+                detail=dataset.detail,
+                fingerprint=made_by,
+                origin=origin,
+                out=partial,
+            )
         timing.images = len(raw)
     if tally.hidden:
         log.info(tally.left_out())
@@ -200,30 +210,6 @@ def _unique(raw: Sequence[RawPair]) -> None:
         )
 
 
-def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
-    """Return image and label (class ids, uint8 [H, W]) of a raw pair, whole and of one size."""
-    image = read_image(pair.image, pair.alpha)
-    label = source.read_label(pair, config)
-    if image.size != label.shape[::-1]:
-        misfit = Misfit(pair.image, image.size, pair.label, label.shape[::-1])
-        require_one_size([misfit], num_pairs=1)
-    return image, label
-
-
-def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return the box (left, top, right, bottom) that is kept of a pair of size (width, height).
-
-    It is the largest of the pair's aspect, at its place of what is left over; 0 is top or left.
-    """
-    width, height = size
-    if pair.aspect is None:
-        return 0, 0, width, height
-    across = max(1, min(width, round(height * pair.aspect)))
-    down = max(1, min(height, round(width / pair.aspect)))
-    left, top = round((width - across) * pair.place), round((height - down) * pair.place)
-    return left, top, left + across, top + down
-
-
 def _in_one_split(twice: Sequence[tuple[RawPair, RawPair]]) -> None:
     """Raise `UserError` for images that are in two splits under two names."""
     named = [f"{a.image} ({a.split}) and {b.image} ({b.split})" for a, b in twice]
@@ -247,53 +233,6 @@ def _scorable(totals: dict[str, np.ndarray], classes: ClassTable) -> None:
             raise UserError(
                 f"split {split!r} has no pixel of a class that counts in mIoU; {advice}"
             )
-
-
-def write(
-    source: ModuleType,
-    config: Params,
-    raw: Sequence[RawPair],
-    *,
-    size: tuple[int, int],
-    fingerprint: str,
-    origin: Mapping[str, str],
-    out: Path,
-) -> None:
-    """Write checked pairs, resized to size (height, width), as one pair set per split under out.
-
-    Image and label are cut to the same box, where a source asks for one; then images are resized
-    with an antialiasing bicubic filter, labels to the nearest pixel, and the aspect is not kept.
-    """
-    classes = source.class_table(config)
-    with progress(len(raw), "writing", "pairs") as advance:
-        for split in dict.fromkeys(pair.split for pair in raw):
-            with ShardWriter(
-                out / split,
-                classes=classes,
-                size=size,
-                fingerprint=fingerprint,
-                origin={"real": origin},
-            ) as writer:
-                for pair in raw:
-                    if pair.split == split:
-                        writer.write(resized(source, config, pair, size))
-                        advance()
-
-
-def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, int]) -> Pair:
-    """Return the part of a raw pair that is kept, at size (height, width)."""
-    shape = (size[1], size[0])
-    image, label = decoded(source, config, pair)
-    box = kept(pair, image.size)
-    image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
-    label = Image.fromarray(label).crop(box).resize(shape, Image.Resampling.NEAREST)
-    return Pair(
-        id=pair.id,
-        image=np.asarray(image),
-        label=np.asarray(label),
-        source="real",
-        group=pair.group or None,
-    )
 
 
 if __name__ == "__main__":

@@ -128,8 +128,8 @@ def load(request: Request, allowed: Sequence[str]) -> Models:
 
 
 def follow_palettes() -> list[str]:
-    """Return the names of the layout methods that are asked for a palette."""
-    return [name for name, entry in LAYOUTS.items() if entry.follows_palette]
+    """Return the names of the layout methods that make whole layouts from a palette."""
+    return [name for name, entry in LAYOUTS.items() if entry.makes_whole]
 
 
 def editors() -> list[str]:

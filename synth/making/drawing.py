@@ -31,21 +31,23 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
     """
     clock, began = time.perf_counter(), moment(ready.device)
     rows = [parent_row(seed, index, len(ready.real_ids)) for index in indices]
-    drawn = _draw(ready, rows, indices, seed)
-    derives = LAYOUTS[ready.layouts].derives
-    parents = _images(ready, rows) if ready.keep else None
+    entry = LAYOUTS[ready.layouts]
+    derives = entry.derives
+    parents = _images(ready, rows) if ready.keep or entry.load is not None else None
+    drawn = _draw(ready, rows, indices, seed, parents)
     rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, ready.device)
-    around = None if parents is None else Around(parents.float() / 127.5 - 1, ~drawn.edits())
-    style, donors = None, [None] * len(rows)
+    style, looks = None, [None] * len(rows)
     if ready.looks is not None:
         own = [int(ready.rows[row]) if derives else None for row in rows]
         keys = [(seed, STYLE + again * REPAINT_STRIDE, index) for index in indices]
-        style, donors = ready.looks.draw(own, keys)
+        style, looks = ready.looks.draw(own, keys)
         style = style.to(ready.device)
-    request = PaintRequest(drawn.label, style, around)
-    pixels = paint_layouts(ready.painter, ready.painter_nets, request, rngs)
-    if parents is not None:
-        pixels = composite(parents, pixels, drawn.edits())
+    request = PaintRequest(drawn.label, style, _around(ready, drawn, parents))
+    if ready.painter is None:
+        pixels = _drawn(drawn.image)
+    else:
+        pixels = paint_layouts(ready.painter, ready.painter_nets, request, rngs)
+        pixels = _kept(ready, drawn, parents, pixels)
     suffix = f"-{again}" if again else ""
     return Painted(
         ids=tuple(f"{ready.name}-{index:07d}{suffix}" for index in indices),
@@ -55,7 +57,8 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
         target=None if drawn.target is None else to_cpu(drawn.target),
         edited=None if drawn.edited is None else to_cpu(drawn.edited),
         parents=tuple(ready.real_ids[row] if derives else None for row in rows),
-        styles=tuple(donors),
+        styles=tuple(looks),
+        donors=_donors(ready, drawn),
         seeds=tuple(seed << 32 | index for index in indices),
         began=began,
         ready=moment(ready.device),  # after the copies, which are in the same queue
@@ -82,6 +85,16 @@ def composite(image: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[:, None], painted, image)
 
 
+def overlay(image: Tensor, parents: Tensor, painted: Tensor, alpha: Tensor) -> Tensor:
+    """Lay objects over painted images as they lie over their parents in `image`.
+
+    All uint8 `[B, 3, H, W]`; `alpha` float32 `[B, H, W]` is how far a pixel is an object's.
+    """
+    # image = (1 - alpha) parent + alpha object, of one object or of several
+    behind = painted.float() - parents.float()
+    return (image.float() + (1 - alpha[:, None]) * behind).round().clamp(0, 255).byte()
+
+
 def draw_palette(checked: ReadySet | CheckedSet, index: int, seed: int) -> np.ndarray:
     """Draw the palette of pair `index`, float32 `[C]`; controls hold where there are any."""
     key = _seed(seed, PALETTE, index)
@@ -101,16 +114,55 @@ def _images(ready: ReadySet, rows: Sequence[int]) -> torch.Tensor:
     return images.permute(0, 3, 1, 2).to(ready.device)
 
 
-def _draw(ready: ReadySet, rows: Sequence[int], indices: Sequence[int], seed: int) -> Drawn:
+def _around(ready: ReadySet, drawn: Drawn, parents: Tensor | None) -> Around | None:
+    """Return the real pixels that a painter may look at, those that are kept."""
+    if not ready.keep:
+        return None
+    if ready.keep == "donors":
+        return Around(_drawn(drawn.image).float() / 127.5 - 1, _drawn(drawn.alpha) >= 0.5)
+    return Around(_drawn(parents).float() / 127.5 - 1, ~drawn.edits())
+
+
+def _kept(ready: ReadySet, drawn: Drawn, parents: Tensor | None, painted: Tensor) -> Tensor:
+    """Put the pixels that a set keeps over painted ones."""
+    if not ready.keep:
+        return painted
+    if ready.keep == "donors":
+        return overlay(_drawn(drawn.image), _drawn(parents), painted, _drawn(drawn.alpha))
+    return composite(_drawn(parents), painted, drawn.edits())
+
+
+def _drawn(found: Tensor | None) -> Tensor:
+    assert found is not None, "a set whose layouts do not draw this was refused"
+    return found
+
+
+def _donors(ready: ReadySet, drawn: Drawn) -> tuple[tuple[str, ...] | None, ...]:
+    """Return the ids of the real pairs that objects come from, each once."""
+    if drawn.donors is None:
+        return (None,) * len(drawn.label)
+    return tuple(tuple(dict.fromkeys(ready.real_ids[r] for r in rows)) for rows in drawn.donors)
+
+
+def _draw(
+    ready: ReadySet,
+    rows: Sequence[int],
+    indices: Sequence[int],
+    seed: int,
+    parents: Tensor | None,
+) -> Drawn:
     method, nets = ready.layout_method, ready.layout_nets
     real = ready.real_labels[rows].long().to(ready.device)
     rngs = _rngs(seed, LAYOUT, indices, ready.device)
     if ready.editor is not None:
         return ready.editor.draw(method, nets, real=real, rngs=rngs)
-    draw = LAYOUTS[ready.layouts].draw
-    assert draw is not None, "a set that makes no pairs was refused"
     palettes = np.stack([draw_palette(ready, index, seed) for index in indices])
     asked = torch.as_tensor(palettes).to(ready.device)
+    if LAYOUTS[ready.layouts].load is not None:
+        image = _drawn(parents)
+        return method.compose(palette=asked, label=real, image=image, rows=rows, rngs=rngs)
+    draw = LAYOUTS[ready.layouts].draw
+    assert draw is not None, "a set that makes no pairs was refused"
     return draw(method, nets, palette=asked, real=real, rngs=rngs)
 
 

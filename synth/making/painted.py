@@ -13,7 +13,7 @@ class Painted:
 
     `pixels` uint8 `[B, 3, H, W]`, `label` uint8 `[B, H, W]`, `target` `[B, C]` or None, `edited`
     bool `[B, H, W]` or None, all on the CPU once `ready` has happened (None: they are there).
-    `styles` are the real pairs whose looks were painted.
+    `styles` are the real pairs whose looks were painted, `donors` those that objects come from.
     `spent` are seconds of the CPU.
     """
 
@@ -25,6 +25,7 @@ class Painted:
     edited: torch.Tensor | None
     parents: tuple[str | None, ...]
     styles: tuple[str | None, ...]
+    donors: tuple[tuple[str, ...] | None, ...]
     seeds: tuple[int, ...]
     spent: float
     began: torch.cuda.Event | None
@@ -42,6 +43,7 @@ class Painted:
             target=None if self.target is None else self.target[slot].numpy(),
             parent=self.parents[slot],
             style=self.styles[slot],
+            donors=self.donors[slot],
             edited=None if self.edited is None else self.edited[slot].numpy(),
             seed=self.seeds[slot],
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from data.stage.params import Params, choose
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Editor, Edits, editor
 from synth.layouts.common.edits import describe as describe_edits
+from synth.layouts.common.entry import Composing
 from synth.making.looks import Looks, Style
 from synth.painters import PAINTERS
 from synth.painters.common.styles import StyleBank
@@ -26,20 +27,23 @@ from synth.palettes.palette import PaletteModel
 from synth.training import artifact
 from synth.training.method import Given, Method, Painter, Palettes
 
+Keep = bool | Literal["donors"]
+
 
 class SetParams(Params):
     """An entry of `sets`: a layout method, a painter, how many pairs, and what is asked.
 
     Layouts and painter may also be named by the joint that fine-tuned them, layouts by the adaptive
     palettes that they are asked for. With `keep`, pixels outside the edit of a real layout are real
-    ones. `controls` are for layout methods that follow a palette, `edits` for the partial editor,
-    `style` for painters that take one: without it they paint the look of another image.
+    ones; with `donors`, those of the objects that were put into it are. `controls` are for layout
+    methods that follow a palette, `edits` for the partial editor, `style` for painters that take
+    one: without it they paint the look of another image.
     """
 
     layouts: str
     painter: str
     num_pairs: int = Field(ge=1)
-    keep: bool = False
+    keep: Keep = False
     controls: Controls = Controls()
     edits: Edits = Edits()
     style: Style | None = None
@@ -53,7 +57,7 @@ class SetParams(Params):
         words = {
             "layouts": self.layouts,
             "painter": self.painter,
-            "keep": "true" if self.keep else "",
+            "keep": str(self.keep).lower() if self.keep else "",
             "controls": describe_controls(self.controls),
             "edits": describe_edits(self.edits),
             "style": self.style or "",
@@ -98,13 +102,13 @@ class ReadySet:
     layouts: str
     layout_method: Any  # None, and no networks, where nothing was trained
     layout_nets: nn.ModuleDict
-    painter: Painter
+    painter: Painter | None  # None where pixels stay as the layouts draw them
     painter_nets: nn.ModuleDict
     palettes: adaptive.Law
     control: Control | None
     editor: Editor | None
     looks: Looks | None
-    keep: bool
+    keep: Keep
     real: PairSet
     rows: np.ndarray
     real_labels: torch.Tensor
@@ -120,11 +124,7 @@ def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> Che
     """
     layouts = _method(artifacts.layout, row.layouts, LAYOUTS, "layout method")
     painter = _method(artifacts.painter, row.painter, PAINTERS, "painter")
-    if LAYOUTS[layouts].draw is None or PAINTERS[painter].build is None:
-        raise UserError(
-            f"set {name!r} has layouts {row.layouts!r} and painter {row.painter!r}, and makes no "
-            "pairs; give both (what learns from real pairs alone is a row, not a set)"
-        )
+    _require_pixels(name, row, layouts, painter)
     palettes = adaptive.load(artifacts.layout, PaletteModel.load(artifacts.palette))
     asked = None
     leaning = isinstance(palettes, adaptive.AdaptivePalettes)
@@ -132,7 +132,7 @@ def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> Che
         has = "adaptive palettes" if leaning else "controls"
         raise UserError(
             f"set {name!r} has {has}, but its layouts {row.layouts!r} follow no palette; "
-            f"use {_that_follow()} or remove the {has}"
+            f"use {_named('follows_palette')} or remove the {has}"
         )
     if row.controls != Controls():
         asked = control(row.controls, real.classes, palettes, real.column("palette"))
@@ -140,11 +140,6 @@ def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> Che
         if artifact.checked(path, real).name != named:
             holds = artifact.describe(path).name
             raise UserError(f"{path} holds {holds!r}, the set asks for {named!r}")
-    if row.keep and not LAYOUTS[layouts].edits:
-        raise UserError(
-            f"set {name!r} keeps real pixels, but its layouts {row.layouts!r} are not edits of "
-            f"real ones; use {_that_edit()} or remove `keep`"
-        )
     edits = None if row.edits == Edits() else _editor(name, row, layouts, artifacts.layout, real)
     style = _style(name, row, layouts, painter)
     return CheckedSet(name, layouts, painter, palettes, asked, edits, style)
@@ -166,7 +161,11 @@ def load(
     checked = check(name, row, real, artifacts)
     palettes = checked.palettes
     layout_method, layout_nets = _layouts(artifacts.layout, checked.layouts, real, palettes, device)
-    painter_method, painter_nets = load_painter(artifacts.painter, checked.painter, real, device)
+    painter_method, painter_nets = None, nn.ModuleDict()
+    if PAINTERS[checked.painter].build is not None:
+        painter_method, painter_nets = load_painter(
+            artifacts.painter, checked.painter, real, device
+        )
     ids = real.ids()
     looks = None
     if checked.style is not None:
@@ -204,11 +203,36 @@ def load_painter(
     return method, nets.to(device)
 
 
+def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> None:
+    """Raise `UserError` unless every pixel comes from somewhere: painted, drawn, or kept."""
+    draws, paints = LAYOUTS[layouts].load is not None, PAINTERS[painter].build is not None
+    if not draws and not paints:
+        raise UserError(
+            f"set {name!r} has painter {row.painter!r}, but its layouts {row.layouts!r} draw no "
+            f"images; name a painter, or use {_named('load')} (real pairs alone are a row, no set)"
+        )
+    if not paints and row.keep is not True:
+        raise UserError(
+            f"set {name!r} has painter {row.painter!r}, so that all pixels but those of objects "
+            "are the parents'; write `keep: true`"
+        )
+    if row.keep == "donors" and not draws:
+        raise UserError(
+            f"set {name!r} keeps the pixels of objects, but its layouts {row.layouts!r} put none "
+            f"into real pairs; use {_named('load')}, or keep: true or false"
+        )
+    if row.keep and not LAYOUTS[layouts].marks_edits:
+        raise UserError(
+            f"set {name!r} keeps real pixels, but its layouts {row.layouts!r} are not edits of "
+            f"real ones; use {_named('marks_edits')} or remove `keep`"
+        )
+
+
 def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet) -> Editor:
     if not LAYOUTS[layouts].edits:
         raise UserError(
             f"set {name!r} has edits, but its layouts {row.layouts!r} are not edits of real ones; "
-            f"use {_that_edit()} or remove the edits"
+            f"use {_named('edits')} or remove the edits"
         )
     config = artifact.config_of(layout, LAYOUTS[layouts])
     return editor(row.edits, real.classes, config.masks, real.column("palette"))
@@ -248,18 +272,24 @@ def _method(path: Path, name: str, registry: Mapping[str, Any], what: str) -> st
     return name
 
 
-def _that_edit() -> str:
-    return ", ".join(name for name, entry in LAYOUTS.items() if entry.edits)
-
-
-def _that_follow() -> str:
-    return ", ".join(name for name, entry in LAYOUTS.items() if entry.follows_palette)
+def _named(ability: str) -> str:
+    """Name the layout methods that have an ability."""
+    return ", ".join(name for name, entry in LAYOUTS.items() if getattr(entry, ability))
 
 
 def _layouts(
     path: Path, name: str, real: PairSet, palettes: Palettes, device: torch.device
-) -> tuple[Method | None, nn.ModuleDict]:
+) -> tuple[Method | Composing | None, nn.ModuleDict]:
     entry = LAYOUTS[name]
+    if entry.load is not None:
+        config = artifact.config_of(path, entry)
+        composer = entry.load(config, artifact.load_bank(path))
+        if composer.num_pairs != len(real):
+            raise UserError(
+                f"{path} was fitted on {composer.num_pairs} pairs, the real set has {len(real)}; "
+                "fit it on this set"
+            )
+        return composer, nn.ModuleDict()
     if entry.build is None:
         return None, nn.ModuleDict()
     method, nets = artifact.load(path, entry, Given(real.classes.num_classes, real.size, palettes))

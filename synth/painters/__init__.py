@@ -1,4 +1,4 @@
-"""Painters: layout -> image, one file per method; `none` paints nothing."""
+"""Painters: layout -> image, one file per method; `none` leaves pixels as the layouts draw them."""
 
 from synth.painters import none, oasis, pix2pixhd, regions, spade
 from synth.painters.common.entry import Entry

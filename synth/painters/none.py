@@ -1,4 +1,4 @@
-"""No painter: the entry of what makes no images."""
+"""No painter: pixels stay as the layouts draw them."""
 
 from data.stage.params import Params
 from synth.painters.common.entry import Entry

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 from safetensors.torch import load_file, save
-from torch import nn
+from torch import Tensor, nn
 
 from data.pairs.classes import ClassTable
 from data.pairs.shards import PairSet
@@ -19,6 +19,7 @@ from synth.training.method import Given, Method
 
 WEIGHTS, DESCRIPTION, CURVE = "weights.safetensors", "method.json", "curve.jsonl"
 CRITICS = "critics.safetensors"  # for joints alone: production never reads it
+BANK = "bank.safetensors"  # of a method without networks
 
 
 class Trainable(Protocol):
@@ -92,6 +93,21 @@ def write(out: Path, description: Description, trained: Trained | None) -> None:
             _save(out / CRITICS, trained.critics, description.fingerprint)
         write_text(out / CURVE, "".join(json.dumps(point) + "\n" for point in trained.curve))
     write_json(out / DESCRIPTION, content)
+
+
+def write_bank(out: Path, description: Description, tensors: Mapping[str, Tensor]) -> None:
+    """Write the artifact of a method without networks: its description and its tensors."""
+    write(out, description, None)
+    # sorted, and one key of its own: bytes would differ by run
+    content = {name: tensors[name].contiguous() for name in sorted(tensors)}
+    write_bytes(out / BANK, save(content, {"fingerprint": description.fingerprint}))
+
+
+def load_bank(path: Path) -> dict[str, Tensor]:
+    """Read what `write_bank` wrote."""
+    if not (path / BANK).is_file():
+        raise UserError(f"{path} holds no {BANK}; run the stage that makes it")
+    return load_file(path / BANK)
 
 
 def describe(path: Path) -> Description:

@@ -222,12 +222,17 @@ class Drawn:
     """Layouts of one batch of pairs.
 
     `label` int64 `[B, H, W]`; `target` the palettes asked for, `[B, C]`, or None; `edited` bool
-    `[B, H, W]`, where the label was made anew, or None.
+    `[B, H, W]`, where the pair is not its parent's any more, or None. Where real objects were put
+    into the parents: `image` uint8 `[B, 3, H, W]` with them, `alpha` float32 `[B, H, W]`, how far a
+    pixel is theirs, and `donors`, the rows of the real pairs that they come from.
     """
 
     label: Tensor
     target: Tensor | None
     edited: Tensor | None
+    image: Tensor | None = None
+    alpha: Tensor | None = None
+    donors: tuple[tuple[int, ...], ...] | None = None
 
     def edits(self) -> Tensor:
         """Return `edited` of layouts that are edits of real ones."""

@@ -32,9 +32,9 @@ SECTIONS = {
         "pix2pixhd": small.numbers("pix2pixhd", **PAINTED, vgg="absent.pth"),
         "none": {},
     },
-    "layouts": {"none": {}, "sbgan": small.numbers("sbgan", **LAID)},
+    "layouts": {"real": {}, "sbgan": small.numbers("sbgan", **LAID)},
     "train": {
-        "layouts": ["none", "sbgan"],
+        "layouts": ["real", "sbgan"],
         "painters": ["none", "pix2pixhd"],
         "joints": {"sbgan_e2e": {"layouts": "sbgan", "painter": "pix2pixhd"}},
     },

@@ -28,7 +28,7 @@ preset: default
 dataset:
   {source: SOURCE, root: /home/someone/data, height: 16, width: 32, streets: {a: 1}, camvid: {b: 2}}
 palette: {}
-layouts: {none: {}, real: {}, semantic_palette: {width: 8}, partial_palette: {}}
+layouts: {real: {}, semantic_palette: {width: 8}, partial_palette: {}}
 painters: {none: {}, spade: {width: 9}, oasis: {width: 8}}
 produce: {seed: 0}
 sets:
@@ -166,7 +166,7 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
                 cell(artifacts / "segment" / row / str(seed), row, seed, scored)
         aic = [{"components": count, "aic": (count - 2.0) ** 2} for count in (1, 2, 3)]
         write_json(artifacts / "palette" / "palette.json", {"aic": aic, "components": 2})
-        for method in ("none", "real", "semantic_palette", "partial_palette"):
+        for method in ("real", "semantic_palette", "partial_palette"):
             measures = {"kl_argmax": 0.25} if method == "semantic_palette" else {}
             write_json(artifacts / "layouts" / method / "method.json", {"measures": measures})
         folder = artifacts / "painters" / "oasis"

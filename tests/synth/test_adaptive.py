@@ -182,7 +182,7 @@ def folder(tmp_path, monkeypatch):
         matrix = np.diag([90, 80, 5, 0])
         matrix[2, 0] = 40  # cars are taken for road, void is not there
         write_json(tmp_path / "folds" / fold / "fold.json", {"confusion": matrix.tolist()})
-    lists = {"layouts": ["none", "semantic_palette", "sbgan"], "joints": {}, "folds": [0, 1]}
+    lists = {"layouts": ["real", "semantic_palette", "sbgan"], "joints": {}, "folds": [0, 1]}
     laws = {"leaning": NUMBERS | {"max_divergence": 5.0}, "sbgan": NUMBERS, "astray": NUMBERS}
     sections = {"train": lists, "adaptive": laws}
     YAML().dump(sections, tmp_path / "params.yaml")

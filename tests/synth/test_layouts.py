@@ -325,7 +325,7 @@ def workspace(labels, tmp_path, monkeypatch):
     monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
     levels = [[0, 8, 4], [4, 8, 4]]
     methods = {name: small.numbers(name, levels=levels) for name in LAYOUTS_TRAINED}
-    small.write_params(tmp_path, layouts={"none": {}, "real": {}} | methods)
+    small.write_params(tmp_path, layouts={"real": {}} | methods)
     fit_palette.main(train=tmp_path / "train", out=tmp_path / "palette")
     return tmp_path
 
@@ -356,7 +356,7 @@ def test_stage_leaves_an_artifact_that_draws(name, workspace, labels, monkeypatc
 
 
 def test_stage_names_an_unknown_method(workspace):
-    with pytest.raises(UserError, match="there is none, real, semantic_palette, partial_palette"):
+    with pytest.raises(UserError, match="there is real, semantic_palette, partial_palette"):
         train_layout.main(
             method="palette", train=workspace, palette=workspace, out=workspace / "out"
         )

@@ -1,14 +1,62 @@
 """What the registry of layout methods holds of each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from data.pairs.pairset import PairSet
 from data.stage.params import Params
 from synth.training.defaults import no_measures
 from synth.training.method import Drawn, Given, Method
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a method is fitted on: the training pairs, and the same ones in more detail.
+
+    `detail` has them in the same order; it is `train` where no finer ones are kept. `flip` says
+    whether pairs may be mirrored.
+    """
+
+    train: PairSet
+    detail: PairSet
+    flip: bool
+
+
+class Fitted(Protocol):
+    """What a fit found, to be kept."""
+
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Return all of it, for one file."""
+        ...
+
+
+class Composing(Protocol):
+    """A layout method that draws images too."""
+
+    @property
+    def num_pairs(self) -> int:
+        """Number of the real pairs that it was fitted on."""
+        ...
+
+    def compose(
+        self,
+        *,
+        palette: Tensor,
+        label: Tensor,
+        image: Tensor,
+        rows: Sequence[int],
+        rngs: Sequence[torch.Generator],
+    ) -> Drawn:
+        """Draw a batch from real pairs, with `image`, `alpha` and `donors`.
+
+        `palette` `[B, C]` is asked for; `label` int64 `[B, H, W]` and `image` uint8
+        `[B, 3, H, W]` are the real pairs of these rows of their set; one generator each.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -19,9 +67,12 @@ class Entry:
     `draw(method, nets, *, palette, real, rngs)` draws the labels of a batch, from palettes `[B, C]`
     or real labels `[B, H, W]`, one generator each; None where there are no layouts.
     `measures(method, nets)` takes numbers of trained networks for the report.
+    `fit(config, material)` finds what a method without networks needs, `load(config, tensors)`
+    makes a `Composing` of it: such a method draws images too.
 
-    `derives`: each layout descends from the real one it was given. `follows_palette`: layouts have
-    the palette they are asked for, so a set may control it; the method has `whole`. `edits`: real
+    `derives`: each layout descends from the real one it was given. `follows_palette`: layouts
+    heed the palette they are asked for, so a set may control it; a method whose layouts derive from
+    none has `whole`. `edits`: real
     layouts are edited; the method is an `Editing`. `joins`: it can be tuned end to end with a
     painter; the method is a `JoinedLayout`. `sees_images`: training looks at images, not at labels
     alone.
@@ -31,8 +82,20 @@ class Entry:
     build: Callable[[Any, Given], Method] | None = None
     draw: Callable[..., Drawn] | None = None
     measures: Callable[[Any, nn.ModuleDict], dict[str, float]] = no_measures
+    fit: Callable[[Any, Material], Fitted] | None = None
+    load: Callable[[Any, Mapping[str, Tensor]], Composing] | None = None
     derives: bool = False
     follows_palette: bool = False
     edits: bool = False
     joins: bool = False
     sees_images: bool = False
+
+    @property
+    def makes_whole(self) -> bool:
+        """Whole layouts are made from a palette: the method has `whole`."""
+        return self.follows_palette and not self.derives
+
+    @property
+    def marks_edits(self) -> bool:
+        """Drawn layouts say which of their pixels are not the parent's."""
+        return self.edits or self.load is not None

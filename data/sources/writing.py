@@ -1,0 +1,115 @@
+"""Write checked pairs as pair sets: one for each split, and the training pairs in more detail."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+from PIL import Image
+
+from data.pairs.pair import Pair
+from data.pairs.shards import ShardWriter
+from data.sources.files import RawPair, read_image, read_size
+from data.sources.reading.sizes import Misfit, require_one_size
+from data.stage.params import Params
+from data.stage.progress import progress
+
+DETAIL = "detail"
+"""Folder of the training pairs in more detail, beside those of the splits."""
+
+
+def write(
+    source: ModuleType,
+    config: Params,
+    raw: Sequence[RawPair],
+    *,
+    size: tuple[int, int],
+    detail: float,
+    fingerprint: str,
+    origin: Mapping[str, str],
+    out: Path,
+) -> None:
+    """Write checked pairs, resized to size (height, width), as one pair set per split under out.
+
+    Image and label are cut to the same box, where a source asks for one; then images are resized
+    with an antialiasing bicubic filter, labels to the nearest pixel, and the aspect is not kept.
+    The training pairs are written once more, at `detail_size`, as the set `DETAIL`: an empty one
+    where that is no finer.
+    """
+    sets = {name: [pair for pair in raw if pair.split == name] for name in splits_of(raw)}
+    finer = detail_size(sets["train"], size, detail)
+    sets[DETAIL] = sets["train"] if finer != size else []
+    with progress(sum(map(len, sets.values())), "writing", "pairs") as advance:
+        for name, pairs in sets.items():
+            shape = finer if name == DETAIL else size
+            with ShardWriter(
+                out / name,
+                classes=source.class_table(config),
+                size=shape,
+                fingerprint=fingerprint,
+                origin={"real": origin},
+            ) as writer:
+                for pair in pairs:
+                    writer.write(resized(source, config, pair, shape))
+                    advance()
+
+
+def splits_of(raw: Sequence[RawPair]) -> list[str]:
+    """Return the splits that pairs are in, in their order."""
+    return list(dict.fromkeys(pair.split for pair in raw))
+
+
+def detail_size(train: Sequence[RawPair], size: tuple[int, int], detail: float) -> tuple[int, int]:
+    """Return the size (height, width) at which training pairs are kept for cutting.
+
+    It is `detail` times `size`, or less where half of the images are smaller than that: what is
+    enlarged has no more detail. Never less than `size`.
+    """
+    if detail == 1:
+        return size
+    factors = []
+    for pair in train:
+        left, top, right, bottom = kept(pair, read_size(pair.image))
+        factors.append(min((bottom - top) / size[0], (right - left) / size[1]))
+    factor = max(1.0, min(detail, float(np.median(factors))))
+    return round(size[0] * factor), round(size[1] * factor)
+
+
+def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
+    """Return image and label (class ids, uint8 [H, W]) of a raw pair, whole and of one size."""
+    image = read_image(pair.image, pair.alpha)
+    label = source.read_label(pair, config)
+    if image.size != label.shape[::-1]:
+        misfit = Misfit(pair.image, image.size, pair.label, label.shape[::-1])
+        require_one_size([misfit], num_pairs=1)
+    return image, label
+
+
+def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the box (left, top, right, bottom) that is kept of a pair of size (width, height).
+
+    It is the largest of the pair's aspect, at its place of what is left over; 0 is top or left.
+    """
+    width, height = size
+    if pair.aspect is None:
+        return 0, 0, width, height
+    across = max(1, min(width, round(height * pair.aspect)))
+    down = max(1, min(height, round(width / pair.aspect)))
+    left, top = round((width - across) * pair.place), round((height - down) * pair.place)
+    return left, top, left + across, top + down
+
+
+def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, int]) -> Pair:
+    """Return the part of a raw pair that is kept, at size (height, width)."""
+    shape = (size[1], size[0])
+    image, label = decoded(source, config, pair)
+    box = kept(pair, image.size)
+    image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
+    label = Image.fromarray(label).crop(box).resize(shape, Image.Resampling.NEAREST)
+    return Pair(
+        id=pair.id,
+        image=np.asarray(image),
+        label=np.asarray(label),
+        source="real",
+        group=pair.group or None,
+    )

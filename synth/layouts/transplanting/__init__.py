@@ -1,0 +1,1 @@
+"""Real objects moved between real pairs: cut, described by laws, placed, pasted."""

@@ -1,0 +1,162 @@
+"""What training pairs say of objects: which classes are objects, how large, where, and on what.
+
+The size of a class follows the row where it ends, log area = a + b row, where that explains more
+than the row where it begins: on ground seen from above or in front. Otherwise (a microscope's
+slide, leaves on a table, parts in the middle of every image) there is no such law, b = 0; and where
+no class has one, objects may end in any row.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.pairs.classes import ClassTable
+from synth.layouts.transplanting.cutting import Measured
+
+OCCLUDED = 0.2  # of its outline against other objects: what is hidden by them has a false shape
+CARRIES = 0.1  # of what lies below objects of a class: what carries it now and then
+CARRIES_ALONE = 0.5  # the same for a class that is an object itself
+EXPLAINED = 0.1  # of the variance of log areas: less is no law
+FRAGMENT = -1.0  # log area off the law: less than 37 % of it is a part, the rest hidden or cut off
+MORE_THAN_TOP = 1.2  # times what the first row explains: a size around a fixed middle is no law
+SMOOTH = 0.03  # of the height: how far from real rows objects may end, one deviation
+
+
+@dataclass(frozen=True)
+class Laws:
+    """The laws of C classes on images of height H.
+
+    `things` bool `[C]` are objects. `size` `[C, 3]` has a, b and the deviation of log areas
+    (fractions of the image) around a + b row, row 0 to 1; `follows` bool `[C]` says where b counts.
+    `ends` `[C, H + 1]` are the probabilities of the row below an object. `carries` bool `[C, C]`:
+    the second class carries the first. `spared` bool `[C, C]`: the first may not cover the second,
+    which is rarer or an object.
+    """
+
+    things: np.ndarray
+    size: np.ndarray
+    follows: np.ndarray
+    ends: np.ndarray
+    carries: np.ndarray
+    spared: np.ndarray
+
+
+def whole(measured: Measured, largest: float) -> np.ndarray:
+    """Say which components may be objects, bool `[N]`: no border cuts them, and they are small."""
+    return (measured.borders == 0) & (measured.area <= largest)
+
+
+def things(
+    measured: Measured,
+    classes: ClassTable,
+    named: Sequence[str] | None,
+    *,
+    largest: float,
+    whole_share: float,
+) -> np.ndarray:
+    """Say which classes are objects, bool `[C]`: those `named`, or found in the measures.
+
+    Found are classes that count in mIoU and that have at least `whole_share` of their pixels in
+    components that are whole and fill at most `largest` of the image.
+    """
+    found = np.zeros(classes.num_classes, bool)
+    if named is not None:
+        found[[classes.index(name) for name in named]] = True
+        return found
+    all_of, whole_of = (
+        np.bincount(measured.kind, measured.area * counted, classes.num_classes)
+        for counted in (np.ones(len(measured)), whole(measured, largest))
+    )
+    found[list(classes.eval_ids)] = True
+    return found & (all_of > 0) & (whole_of >= whole_share * all_of)
+
+
+def unhidden(measured: Measured, objects: np.ndarray) -> np.ndarray:
+    """Say which components no other object hides, bool `[N]`; `objects` bool `[C]`."""
+    others = np.append(objects, False) & (np.arange(len(objects) + 1) != measured.kind[:, None])
+    against = (measured.outline * others).sum(1)
+    return against <= OCCLUDED * np.maximum(measured.outline.sum(1), 1)
+
+
+def fit(
+    measured: Measured,
+    usable: np.ndarray,
+    objects: np.ndarray,
+    *,
+    classes: ClassTable,
+    shares: np.ndarray,
+    height: int,
+) -> Laws:
+    """Fit the laws of `objects` bool `[C]` on the `usable` components, bool `[N]`.
+
+    `shares` `[C]` are the mean palette, `height` that of the images to be drawn.
+    """
+    count = len(objects)
+    size, follows = np.zeros((count, 3)), np.zeros(count, bool)
+    rows = [np.flatnonzero(usable & (measured.kind == kind)) for kind in range(count)]
+    for kind in np.flatnonzero(objects):
+        chosen = rows[kind]
+        size[kind], follows[kind] = _size(
+            measured.bottoms()[chosen], measured.tops()[chosen], np.log(measured.area[chosen])
+        )
+    usable = usable & ~fragments(measured, size, follows)
+    rows = [np.flatnonzero(usable & (measured.kind == kind)) for kind in range(count)]
+    ends = np.ones((count, height + 1))
+    if follows.any():
+        for kind in np.flatnonzero(objects):
+            chosen = rows[kind]
+            weights = np.sqrt(measured.area[chosen])
+            ends[kind] = _density(measured.bottoms()[chosen] * height, weights, height)
+    below = np.stack([measured.below[chosen, :count].sum(0) for chosen in rows])
+    void = np.ones(count, bool)
+    void[list(classes.eval_ids)] = False
+    carries = _carries(below, objects, void, shares)
+    rare = shares[None, :] <= shares[:, None]
+    spared = (rare | objects[None, :]) & ~carries
+    return Laws(objects, size, follows, ends / ends.sum(1, keepdims=True), carries, spared)
+
+
+def fragments(measured: Measured, size: np.ndarray, follows: np.ndarray) -> np.ndarray:
+    """Say which components are far smaller than the law of their class in their row, bool `[N]`."""
+    intercept, slope, _ = size[measured.kind].T
+    off = np.log(measured.area) - intercept - slope * measured.bottoms()
+    return follows[measured.kind] & (off < FRAGMENT)
+
+
+def _size(ends: np.ndarray, begins: np.ndarray, log_area: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Return a, b and the deviation, and whether the size follows the row."""
+    if len(ends) < 3 or log_area.std() == 0 or ends.std() == 0:
+        mean = log_area.mean() if len(ends) else 0.0
+        return np.array([mean, 0.0, log_area.std() if len(ends) else 0.0]), False
+    explained = np.corrcoef(ends, log_area)[0, 1] ** 2
+    by_top = np.corrcoef(begins, log_area)[0, 1] ** 2 if begins.std() > 0 else 0.0
+    if explained < EXPLAINED or explained < MORE_THAN_TOP * by_top:
+        return np.array([log_area.mean(), 0.0, log_area.std()]), False
+    # again without the fragments it shows; small ones weigh less, for most of those are some
+    weights, kept = np.exp(log_area / 4), np.ones(len(ends), bool)
+    for _ in range(2):
+        line = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
+        kept = log_area - np.polyval(line, ends) >= FRAGMENT
+    line = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
+    return np.array([line[1], line[0], (log_area - np.polyval(line, ends))[kept].std()]), True
+
+
+def _density(ends: np.ndarray, weights: np.ndarray, height: int) -> np.ndarray:
+    """Smooth rows `[n]` to a density over the rows 0 to `height`."""
+    away = np.arange(height + 1)[:, None] - ends[None, :]
+    return np.exp(-0.5 * (away / max(1.0, SMOOTH * height)) ** 2) @ weights + 1e-12
+
+
+def _carries(
+    below: np.ndarray, objects: np.ndarray, void: np.ndarray, shares: np.ndarray
+) -> np.ndarray:
+    """Say which class carries which, bool `[C, C]`, from counts of what is below, `[C, C]`."""
+    below = below * ~np.eye(len(below), dtype=bool) * ~void
+    part = below / np.maximum(below.sum(1, keepdims=True), 1)
+    often = np.where(objects[None, :], part >= CARRIES_ALONE, part >= CARRIES)
+    often &= shares[None, :] >= shares[:, None]
+    # an object that only rarer ones or none carry stands on what is below it most
+    none = ~often.any(1) & (below.sum(1) > 0)
+    often[none, below[none].argmax(1)] = True
+    return often
