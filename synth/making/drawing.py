@@ -42,10 +42,10 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
         keys = [(seed, STYLE + again * REPAINT_STRIDE, index) for index in indices]
         style, looks = ready.looks.draw(own, keys)
         style = style.to(ready.device)
-    request = PaintRequest(drawn.label, style, _around(ready, drawn, parents))
     if ready.painter is None:
         pixels = _drawn(drawn.image)
     else:
+        request = PaintRequest(drawn.label, style, _around(ready, drawn, parents))
         pixels = paint_layouts(ready.painter, ready.painter_nets, request, rngs)
         pixels = _kept(ready, drawn, parents, pixels)
     suffix = f"-{again}" if again else ""

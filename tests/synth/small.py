@@ -60,7 +60,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "guided": True,
         "placing": "law",
         "classes": "auto",
-        "whole": 0.4,
+        "whole": 0.3,
         "largest": 0.25,
         "min_pixels": 8,
         "per_class": 1000,

@@ -15,8 +15,10 @@ from data.pairs.classes import ClassTable
 from synth.layouts.transplanting.cutting import Measured
 
 OCCLUDED = 0.2  # of its outline against other objects: what is hidden by them has a false shape
+SURROUNDS = 0.8  # of all outlines of a class: what it lies in, as a nucleus in its cell
 CARRIES = 0.1  # of what lies below objects of a class: what carries it now and then
 CARRIES_ALONE = 0.5  # the same for a class that is an object itself
+FEWEST = 5  # objects that a law can be read off
 EXPLAINED = 0.1  # of the variance of log areas: less is no law
 FRAGMENT = -1.0  # log area off the law: less than 37 % of it is a part, the rest hidden or cut off
 MORE_THAN_TOP = 1.2  # times what the first row explains: a size around a fixed middle is no law
@@ -72,10 +74,19 @@ def things(
     return found & (all_of > 0) & (whole_of >= whole_share * all_of)
 
 
+def surroundings(measured: Measured, count: int) -> np.ndarray:
+    """Say in which class the objects of each lie, bool `[C, C + 1]`; most lie in no single one."""
+    outlines = np.stack([measured.outline[measured.kind == k].sum(0) for k in range(count)])
+    whole_outline = outlines.sum(1, keepdims=True)
+    return (outlines >= SURROUNDS * whole_outline) & (whole_outline > 0)
+
+
 def unhidden(measured: Measured, objects: np.ndarray) -> np.ndarray:
     """Say which components no other object hides, bool `[N]`; `objects` bool `[C]`."""
-    others = np.append(objects, False) & (np.arange(len(objects) + 1) != measured.kind[:, None])
-    against = (measured.outline * others).sum(1)
+    count = len(objects)
+    hides = np.append(objects, False) & ~surroundings(measured, count)
+    hides &= ~np.eye(count, count + 1, dtype=bool)
+    against = (measured.outline * hides[measured.kind]).sum(1)
     return against <= OCCLUDED * np.maximum(measured.outline.sum(1), 1)
 
 
@@ -93,13 +104,7 @@ def fit(
     `shares` `[C]` are the mean palette, `height` that of the images to be drawn.
     """
     count = len(objects)
-    size, follows = np.zeros((count, 3)), np.zeros(count, bool)
-    rows = [np.flatnonzero(usable & (measured.kind == kind)) for kind in range(count)]
-    for kind in np.flatnonzero(objects):
-        chosen = rows[kind]
-        size[kind], follows[kind] = _size(
-            measured.bottoms()[chosen], measured.tops()[chosen], np.log(measured.area[chosen])
-        )
+    size, follows = _sizes(measured, usable, objects)
     usable = usable & ~fragments(measured, size, follows)
     rows = [np.flatnonzero(usable & (measured.kind == kind)) for kind in range(count)]
     ends = np.ones((count, height + 1))
@@ -108,12 +113,13 @@ def fit(
             chosen = rows[kind]
             weights = np.sqrt(measured.area[chosen])
             ends[kind] = _density(measured.bottoms()[chosen] * height, weights, height)
-    below = np.stack([measured.below[chosen, :count].sum(0) for chosen in rows])
+    below = np.stack([_below(measured, chosen)[:count] for chosen in rows])
     void = np.ones(count, bool)
     void[list(classes.eval_ids)] = False
     carries = _carries(below, objects, void, shares)
+    inside = surroundings(measured, count)[:, :count]
     rare = shares[None, :] <= shares[:, None]
-    spared = (rare | objects[None, :]) & ~carries
+    spared = np.where(inside.any(1, keepdims=True), ~inside, (rare | objects) & ~carries)
     return Laws(objects, size, follows, ends / ends.sum(1, keepdims=True), carries, spared)
 
 
@@ -124,22 +130,49 @@ def fragments(measured: Measured, size: np.ndarray, follows: np.ndarray) -> np.n
     return follows[measured.kind] & (off < FRAGMENT)
 
 
-def _size(ends: np.ndarray, begins: np.ndarray, log_area: np.ndarray) -> tuple[np.ndarray, bool]:
-    """Return a, b and the deviation, and whether the size follows the row."""
-    if len(ends) < 3 or log_area.std() == 0 or ends.std() == 0:
-        mean = log_area.mean() if len(ends) else 0.0
-        return np.array([mean, 0.0, log_area.std() if len(ends) else 0.0]), False
-    explained = np.corrcoef(ends, log_area)[0, 1] ** 2
-    by_top = np.corrcoef(begins, log_area)[0, 1] ** 2 if begins.std() > 0 else 0.0
-    if explained < EXPLAINED or explained < MORE_THAN_TOP * by_top:
-        return np.array([log_area.mean(), 0.0, log_area.std()]), False
+def _sizes(
+    measured: Measured, usable: np.ndarray, objects: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the laws of sizes `[C, 3]`, and which classes follow the row, bool `[C]`.
+
+    Where one class does beyond doubt, there is ground in perspective, and the others may too.
+    """
+    size, explained = np.zeros((len(objects), 3)), np.zeros((len(objects), 2))
+    chosen = [np.flatnonzero(usable & (measured.kind == kind)) for kind in range(len(objects))]
+    ends, begins, log_area = measured.bottoms(), measured.tops(), np.log(measured.area)
+    for kind in np.flatnonzero(objects):
+        rows = chosen[kind]
+        if len(rows):
+            size[kind] = log_area[rows].mean(), 0, log_area[rows].std()
+            explained[kind] = [_explained(at[rows], log_area[rows]) for at in (ends, begins)]
+    follows = explained[:, 0] >= EXPLAINED
+    if not (follows & (explained[:, 0] >= MORE_THAN_TOP * np.abs(explained[:, 1]))).any():
+        return size, np.zeros(len(objects), bool)
+    for kind in np.flatnonzero(follows):
+        size[kind] = _line(ends[chosen[kind]], log_area[chosen[kind]])
+    return size, follows
+
+
+def _explained(rows: np.ndarray, log_area: np.ndarray) -> float:
+    """Return the fraction of the variance that rows explain; negative where size falls with them.
+
+    0 where there is nothing to explain.
+    """
+    if len(rows) < FEWEST or rows.std() == 0 or log_area.std() == 0:
+        return 0.0
+    correlation = float(np.corrcoef(rows, log_area)[0, 1])
+    return correlation * abs(correlation)
+
+
+def _line(ends: np.ndarray, log_area: np.ndarray) -> tuple[float, float, float]:
+    """Fit log area = a + b row; returns a, b and the deviation of what is no fragment."""
     # again without the fragments it shows; small ones weigh less, for most of those are some
     weights, kept = np.exp(log_area / 4), np.ones(len(ends), bool)
     for _ in range(2):
         line = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
         kept = log_area - np.polyval(line, ends) >= FRAGMENT
-    line = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
-    return np.array([line[1], line[0], (log_area - np.polyval(line, ends))[kept].std()]), True
+    slope, intercept = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
+    return intercept, slope, float((log_area - intercept - slope * ends)[kept].std())
 
 
 def _density(ends: np.ndarray, weights: np.ndarray, height: int) -> np.ndarray:
@@ -148,12 +181,19 @@ def _density(ends: np.ndarray, weights: np.ndarray, height: int) -> np.ndarray:
     return np.exp(-0.5 * (away / max(1.0, SMOOTH * height)) ** 2) @ weights + 1e-12
 
 
+def _below(measured: Measured, chosen: np.ndarray) -> np.ndarray:
+    """Return the mean of what is below components, `[C + 1]`; large ones weigh more, by area."""
+    counts = measured.below[chosen]
+    weights = measured.area[chosen] / np.maximum(counts.sum(1), 1)
+    return weights @ counts
+
+
 def _carries(
     below: np.ndarray, objects: np.ndarray, void: np.ndarray, shares: np.ndarray
 ) -> np.ndarray:
-    """Say which class carries which, bool `[C, C]`, from counts of what is below, `[C, C]`."""
+    """Say which class carries which, bool `[C, C]`, from fractions of what is below, `[C, C]`."""
     below = below * ~np.eye(len(below), dtype=bool) * ~void
-    part = below / np.maximum(below.sum(1, keepdims=True), 1)
+    part = below / np.maximum(below.sum(1, keepdims=True), 1e-12)
     often = np.where(objects[None, :], part >= CARRIES_ALONE, part >= CARRIES)
     often &= shares[None, :] >= shares[:, None]
     # an object that only rarer ones or none carry stands on what is below it most

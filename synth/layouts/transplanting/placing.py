@@ -15,6 +15,7 @@ TRIES = 6  # rows that are looked at before an object is given up
 AT_ONCE = 16  # objects that are looked at in a row
 WANDER = 0.5  # of a class's deviation: how far a size may wander from that of its own object
 FARTHEST = 2.0  # deviations from the law
+OUTSIDE = 3  # an object may be cut by the sides of the image, by one part of so many
 COVERED = 0.08  # of the box around an object: what it may cover of classes it spares
 
 
@@ -81,18 +82,29 @@ def place(
         height, width = _extent(bank, chosen, scale, label.shape)
         if not (0 < height <= end and width < columns):
             continue
-        covered = spared[end - height : end].sum(0).cumsum()
-        covered = covered[width - 1 :] - np.append(0, covered[:-width])
-        foot = feet[ends[end]]
-        third = max(1, width // 3)
-        starts = np.arange(len(covered))
-        fits = covered <= COVERED * height * width
-        fits &= foot[starts + width // 2]
-        fits &= foot[starts + third - 1] & foot[starts + width - third]
+        fits = _fitting_columns(spared[end - height : end], feet[ends[end]], width)
         if fits.any():
-            left = int(rng.choice(np.flatnonzero(fits)))
+            left = int(rng.choice(np.flatnonzero(fits))) - width // OUTSIDE
             return Place(chosen, scale, end - height, end, left, left + width)
     return None
+
+
+def _fitting_columns(spared: np.ndarray, foot: np.ndarray, width: int) -> np.ndarray:
+    """Say whether an object may begin in the columns from -width // OUTSIDE on, bool.
+
+    `spared` bool `[h, W]` are pixels of its rows that it should not cover, `foot` bool `[W]` those
+    below it that carry it.
+    """
+    height, columns = spared.shape
+    over = width // OUTSIDE
+    covered = np.pad(spared.sum(0), (over + 1, over)).cumsum()
+    covered = covered[width:] - covered[:-width]
+    left = np.arange(len(covered)) - over
+    fits = covered <= COVERED * height * width
+    third = width // 3
+    for point in (third, width // 2, width - 1 - third):
+        fits &= foot[(left + point).clip(0, columns - 1)]
+    return fits
 
 
 def _fitting(
