@@ -9,9 +9,11 @@ from torch import nn
 
 from data.pairs.batches import Batch
 from data.pairs.classes import ClassTable
+from data.pairs.pairset import PairSet
 from data.stage.params import Params
 from synth.joints import joint
 from synth.layouts import LAYOUTS
+from synth.layouts.common.entry import Material
 from synth.making import drawing
 from synth.painters import PAINTERS
 from synth.painters.common.styles import StyleBank
@@ -209,8 +211,9 @@ TRAINING = {
 }
 
 LAYOUTS_TRAINED = tuple(name for name, entry in LAYOUTS.items() if entry.build)
+LAYOUTS_FITTED = tuple(name for name, entry in LAYOUTS.items() if entry.fit)
 PAINTERS_TRAINED = tuple(name for name, entry in PAINTERS.items() if entry.build)
-FOLLOW = tuple(name for name, entry in LAYOUTS.items() if entry.follows_palette)
+FOLLOW = tuple(name for name, entry in LAYOUTS.items() if entry.makes_whole)
 EDITORS = tuple(name for name, entry in LAYOUTS.items() if entry.edits)
 JOINED_LAYOUTS = tuple(name for name, entry in LAYOUTS.items() if entry.joins)
 JOINED_PAINTERS = tuple(name for name, entry in PAINTERS.items() if entry.joins)
@@ -296,9 +299,13 @@ def write_artifact(
     palettes: Palettes | None = None,
     measures: dict[str, float] | None = None,
     num_looks: int = 10,
+    train: Path | None = None,
     **changes: Any,
 ) -> None:
-    """Write the artifact of a method as initialised: what follows needs no training."""
+    """Write the artifact of a method as initialised: what follows needs no training.
+
+    One that is fitted is, on the pairs of `train`.
+    """
     entry = entry_of(name)
     if "levels" in entry.Config.model_fields:
         changes = {"levels": LEVELS} | changes
@@ -312,6 +319,11 @@ def write_artifact(
         trained = artifact.Trained(kept, artifact.critics_of(method), curve, measures or {})
     out.mkdir(parents=True, exist_ok=True)
     description = artifact.Description(name, settings.model_dump(mode="json"), classes, size, "f")
+    if name in LAYOUTS_FITTED:
+        assert train is not None, "objects are cut from real pairs"
+        material = Material(PairSet(train), PairSet(train), flip=True)
+        artifact.write_bank(out, description, entry.fit(settings, material).tensors())
+        return
     artifact.write(out, description, trained)
 
 

@@ -19,7 +19,7 @@ from synth.training import artifact
 from synth.training.loop import Options, train
 from synth.training.method import Given, Progress, generator
 from tests.synth import small
-from tests.synth.small import LAYOUTS_TRAINED, known
+from tests.synth.small import LAYOUTS_FITTED, LAYOUTS_TRAINED, known
 
 C, SIZE = 4, (16, 32)
 LEVELS = ((0, 16, 8), (8, 8, 4), (8, 8, 4))
@@ -278,13 +278,14 @@ def test_real_layouts_are_drawn_as_they_are(labels, palettes):
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_capabilities_are_what_the_method_has(name, build, labels, palettes):
     entry = LAYOUTS[name]
+    assert (entry.fit is None) == (entry.load is None)
     if entry.build is None:
-        assert not (entry.follows_palette or entry.edits or entry.joins)
-        assert set(entry.Config.model_fields) == set(), "numbers that nothing trains"
+        assert not (entry.makes_whole or entry.edits or entry.joins)
+        assert entry.fit or not entry.Config.model_fields, "numbers that nothing reads"
         return
     method = build(name)
     for flag, needed in (
-        (entry.follows_palette, ("whole",)),
+        (entry.makes_whole, ("whole",)),
         (entry.edits, ("raw",)),
         (entry.joins, ("losses", "real", "full")),
     ):
@@ -325,6 +326,7 @@ def workspace(labels, tmp_path, monkeypatch):
     monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
     levels = [[0, 8, 4], [4, 8, 4]]
     methods = {name: small.numbers(name, levels=levels) for name in LAYOUTS_TRAINED}
+    methods |= {name: small.numbers(name, largest=0.5) for name in LAYOUTS_FITTED}
     small.write_params(tmp_path, layouts={"real": {}} | methods)
     fit_palette.main(train=tmp_path / "train", out=tmp_path / "palette")
     return tmp_path
@@ -335,7 +337,7 @@ def test_stage_leaves_an_artifact_that_draws(name, workspace, labels, monkeypatc
     def refuse(*_):
         raise AssertionError("an image was decoded, and the method looks at labels alone")
 
-    if not LAYOUTS[name].sees_images:
+    if not (LAYOUTS[name].sees_images or LAYOUTS[name].fit):
         monkeypatch.setattr("data.pairs.pairset.decode_image", refuse)
     out = workspace / "layouts" / name
     folders = {"train": workspace / "train", "palette": workspace / "palette"}
@@ -343,6 +345,10 @@ def test_stage_leaves_an_artifact_that_draws(name, workspace, labels, monkeypatc
     description = artifact.describe(out)
     assert description.name == name and description.size == SIZE
     entry = LAYOUTS[name]
+    if entry.load is not None:
+        loaded = entry.load(artifact.config_of(out, entry), artifact.load_bank(out))
+        assert loaded.num_pairs == 8
+        return
     if entry.build is None:
         assert [file.name for file in out.iterdir()] == ["method.json"]
         return

@@ -62,7 +62,7 @@ def folder(tmp_path_factory):
     model.save(root / "palette", {})
     torch.manual_seed(0)
     for name in (*LAYOUTS, "oasis", "regions"):
-        small.write_artifact(root / name, name, CLASSES, SIZE, model)
+        small.write_artifact(root / name, name, CLASSES, SIZE, model, train=root / "train")
     masks = {"band": 0.4, "classes": 0.3, "switch": 0.3}
     for name in EDITORS:
         small.write_artifact(root / "editor", name, CLASSES, SIZE, model, masks=masks)
@@ -190,8 +190,7 @@ def test_no_two_draws_of_a_pair_come_from_one_stream():
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"painter": "none"}, "makes no pairs; give both .* is a row, not a set"),
-        ({"layouts": "none", "painter": "none"}, "makes no pairs; give both"),
+        ({"painter": "none"}, "draw no images; name a painter, or use transplant .* are a row"),
         ({"painter": "oasiss"}, "unknown painter 'oasiss'; there is"),
         ({"layouts": "semanticpalette"}, "unknown layout method"),
     ],
@@ -387,7 +386,9 @@ def test_a_painter_is_told_of_the_pixels_that_stay(folder):
 @pytest.mark.parametrize("name", ["semi", "palette"])
 def test_nothing_is_kept_where_layouts_are_no_edits(folder, name):
     row = ROWS[name].model_copy(update={"keep": True})
-    with pytest.raises(UserError, match=r"keeps real pixels, but .* use partial_palette or remove"):
+    with pytest.raises(
+        UserError, match=r"keeps real pixels, but .* use partial_palette, transplant or remove"
+    ):
         load(folder, name, row)
 
 

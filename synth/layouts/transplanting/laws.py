@@ -1,9 +1,9 @@
 """What training pairs say of objects: which classes are objects, how large, where, and on what.
 
-The size of a class follows the row where it ends, log area = a + b row, where that explains more
-than the row where it begins: on ground seen from above or in front. Otherwise (a microscope's
-slide, leaves on a table, parts in the middle of every image) there is no such law, b = 0; and where
-no class has one, objects may end in any row.
+The size of a class follows the row where it ends, log area = a + b row, where there is ground in
+perspective. There is, if one class shows it beyond doubt: larger ones end lower, and do not begin
+higher by as much, as what is photographed in the middle of a slide or table does. Without such a
+class b = 0, and objects may end in any row.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,10 @@ CARRIES = 0.1  # of what lies below objects of a class: what carries it now and 
 CARRIES_ALONE = 0.5  # the same for a class that is an object itself
 FEWEST = 5  # objects that a law can be read off
 EXPLAINED = 0.1  # of the variance of log areas: less is no law
+DOUBTLESS = 0.3  # the same for a class that shows that there is ground in perspective
+ABOUT_MIDDLE = 1.5  # times what first rows explain, if larger ones begin higher, must last rows do
 FRAGMENT = -1.0  # log area off the law: less than 37 % of it is a part, the rest hidden or cut off
-MORE_THAN_TOP = 1.2  # times what the first row explains: a size around a fixed middle is no law
+ROUNDS = 4  # of fitting a law without the fragments that the last round shows
 SMOOTH = 0.03  # of the height: how far from real rows objects may end, one deviation
 
 
@@ -146,7 +148,8 @@ def _sizes(
             size[kind] = log_area[rows].mean(), 0, log_area[rows].std()
             explained[kind] = [_explained(at[rows], log_area[rows]) for at in (ends, begins)]
     follows = explained[:, 0] >= EXPLAINED
-    if not (follows & (explained[:, 0] >= MORE_THAN_TOP * np.abs(explained[:, 1]))).any():
+    doubtless = explained[:, 0] >= np.maximum(DOUBTLESS, -ABOUT_MIDDLE * explained[:, 1])
+    if not doubtless.any():
         return size, np.zeros(len(objects), bool)
     for kind in np.flatnonzero(follows):
         size[kind] = _line(ends[chosen[kind]], log_area[chosen[kind]])
@@ -166,9 +169,9 @@ def _explained(rows: np.ndarray, log_area: np.ndarray) -> float:
 
 def _line(ends: np.ndarray, log_area: np.ndarray) -> tuple[float, float, float]:
     """Fit log area = a + b row; returns a, b and the deviation of what is no fragment."""
-    # again without the fragments it shows; small ones weigh less, for most of those are some
+    # small ones weigh less: most fragments are small
     weights, kept = np.exp(log_area / 4), np.ones(len(ends), bool)
-    for _ in range(2):
+    for _ in range(ROUNDS):
         line = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
         kept = log_area - np.polyval(line, ends) >= FRAGMENT
     slope, intercept = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
