@@ -163,18 +163,22 @@ def _explained(rows: np.ndarray, log_area: np.ndarray) -> float:
     """
     if len(rows) < FEWEST or rows.std() == 0 or log_area.std() == 0:
         return 0.0
-    correlation = float(np.corrcoef(rows, log_area)[0, 1])
-    return correlation * abs(correlation)
+    (a, both), (_, b) = np.cov(rows, log_area, aweights=_weights(log_area))
+    return float(both * abs(both) / (a * b))
+
+
+def _weights(log_area: np.ndarray) -> np.ndarray:
+    """Return what components weigh in a law, the root of their area: most small ones are parts."""
+    return np.exp(log_area / 2)
 
 
 def _line(ends: np.ndarray, log_area: np.ndarray) -> tuple[float, float, float]:
     """Fit log area = a + b row; returns a, b and the deviation of what is no fragment."""
-    # small ones weigh less: most fragments are small
-    weights, kept = np.exp(log_area / 4), np.ones(len(ends), bool)
+    weights, kept = _weights(log_area), np.ones(len(ends), bool)
     for _ in range(ROUNDS):
-        line = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
+        line = np.polyfit(ends[kept], log_area[kept], 1, w=np.sqrt(weights[kept]))
         kept = log_area - np.polyval(line, ends) >= FRAGMENT
-    slope, intercept = np.polyfit(ends[kept], log_area[kept], 1, w=weights[kept])
+    slope, intercept = np.polyfit(ends[kept], log_area[kept], 1, w=np.sqrt(weights[kept]))
     return intercept, slope, float((log_area - intercept - slope * ends)[kept].std())
 
 
