@@ -164,7 +164,9 @@ def _merge(base: Any, overlay: Any, path: str) -> None:
     for key, value in overlay.items():
         where = f"{path}{key}"
         old = base.get(key)
-        if by_budget(value) or (by_budget(old) and not isinstance(value, dict)):
+        if value is None and isinstance(old, dict) and path:
+            del base[key]
+        elif by_budget(value) or (by_budget(old) and not isinstance(value, dict)):
             base[key] = value
         elif key in base and isinstance(old, dict) != isinstance(value, dict) and old is not None:
             raise UserError(f"preset: `{where}` must be a section in both files or in neither")

@@ -96,6 +96,8 @@ def _head(root: Path, sizes: Sequence[tuple[int, int]], splits: Sequence[str]) -
         f"  # Working size of {_range(sizes)} images; multiples of 32 suit every method.",
         f"  height: {height}",
         f"  width: {width}",
+        "  # Objects that are put into other pairs (layouts: transplant) are cut from finer pairs, so many times.",
+        "  detail: 2.0",
         f"  splits: [{', '.join(splits)}]",
     ]
 

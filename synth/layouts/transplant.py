@@ -6,6 +6,7 @@ says what and the training set says where, how large and on what.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -172,10 +173,7 @@ def fit(config: Config, material: Material) -> Bank:
     usable &= ~laws.fragments(measured, found.size, found.follows)
     chosen = banks.choose(usable, measured.kind, config.per_class)
     if not len(chosen):
-        raise UserError(
-            f"{pairs.path} shows no object that could be moved; name classes in "
-            f"layouts.transplant.classes, or raise `largest` or lower `whole`"
-        )
+        _without_objects(pairs.path, named)
     mirrored = np.array(classes.mirrored)
     mirrors = (mirrored == np.arange(len(mirrored))) & material.flip
     bank = banks.fill(pairs, measured, chosen, found, shares=shares, mirrors=mirrors)
@@ -183,6 +181,14 @@ def fit(config: Config, material: Material) -> Bank:
     said = ", ".join(f"{classes.names[k]} {counts[k]}" for k in np.flatnonzero(counts))
     log.info(f"transplant: objects of {said}")
     return bank
+
+
+def _without_objects(pairs: Path, named: Sequence[str] | None) -> None:
+    """Refuse classes that were asked for and cannot be moved; where none was, pairs stay as they are."""
+    fix = "name classes in layouts.transplant.classes, or raise `largest` or lower `whole`"
+    if named is not None:
+        raise UserError(f"{pairs} shows no whole object of {', '.join(named)}; {fix}")
+    log.warning(f"{pairs} shows no object that could be moved, so pairs stay as they are; {fix}")
 
 
 def load(config: Config, tensors: Mapping[str, Tensor]) -> Transplant:

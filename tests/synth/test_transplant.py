@@ -155,9 +155,22 @@ def test_named_classes_are_objects_and_an_unknown_one_is_refused(real):
         fitted(real, classes=["bus"])
 
 
-def test_a_set_without_objects_is_refused_with_what_to_do(real):
-    with pytest.raises(UserError, match="no object that could be moved; name classes"):
+def test_named_classes_without_a_whole_object_are_refused_with_what_to_do(real):
+    with pytest.raises(UserError, match="shows no whole object of road; name classes"):
         fitted(real, classes=["road"])
+
+
+def test_where_nothing_can_be_moved_pairs_stay_as_they_are(tmp_path, caplog):
+    """Masks of one region that touches every border: a run on such data goes on."""
+    image = np.zeros((*SIZE, 3), np.uint8)
+    label = np.zeros(SIZE, np.uint8)
+    label[:, : SIZE[1] // 2] = 1
+    table = ClassTable((ClassInfo("rest", (0, 0, 0)), ClassInfo("field", (0, 255, 0))))
+    fields = write(tmp_path, [Pair(f"field-{i}", image, label, "real") for i in range(4)], table)
+    drawn = compose(fitted(fields), fields, range(8), [(0.2, 0.8)] * 8)
+    assert "no object that could be moved" in caplog.text
+    assert not drawn.edited.any() and drawn.donors == ((),) * 8
+    assert (drawn.label == torch.from_numpy(fields.labels([0] * 8))).all()
 
 
 def leaf(index, middle=True):
