@@ -50,9 +50,12 @@ def metric_table(content: Content) -> Table:
     return without_empty(Table(header, rows, 2))
 
 
+KEPT = {True: ", real pixels kept", "donors": ", pixels of objects kept"}
+
+
 def made_of(made: Mapping[str, Any]) -> str:
     """Return what a set is made of, for example `semantic_palette → spade, real pixels kept`."""
-    kept = ", real pixels kept" if made.get("keep") else ""
+    kept = KEPT.get(made.get("keep", False), "")
     bent = "".join(f", {key}" for key in ("controls", "edits") if made.get(key))
     return f"{made['layouts']} → {made['painter']}{kept}{bent}"
 
@@ -80,8 +83,8 @@ def _kept(content: Content) -> str:
     if not kept:
         return ""
     return (
-        f"Images of {', '.join(kept)} keep real pixels outside their edits, which flatters every "
-        "number that looks at images."
+        f"Images of {', '.join(kept)} keep real pixels outside their edits, or those of objects, "
+        "which flatters every number that looks at images."
     )
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 from data.pairs.shards import PairSet
 from data.sources.ingest import DatasetParams
 from data.stage.errors import UserError
+from data.tools import verify
 
 STREETS = Path("data/sources/streets")
 
@@ -160,6 +161,31 @@ def test_pairs_of_the_right_size_are_kept_as_they_are(camvid, run_ingest) -> Non
         assert (np.asarray(image) == pair.image).all()
     with Image.open(camvid / "trainannot" / "0001TP_006720.png") as label:
         assert (np.asarray(label) == pair.label).all()
+
+
+@pytest.mark.parametrize(
+    ("detail", "size"), [(1.5, (30, 45)), (4.0, (40, 60)), (1.0, None), (1.0001, None)]
+)
+def test_training_pairs_are_kept_finer_as_far_as_their_files_go(
+    camvid, run_ingest, detail, size
+) -> None:
+    plain = run_ingest("plain", source="camvid", root=camvid)
+    out = run_ingest("fine", source="camvid", root=camvid, detail=detail)
+    for split in ("train", "val"):
+        files = sorted(path.name for path in (plain / split).iterdir())
+        assert files == sorted(path.name for path in (out / split).iterdir())
+        for name in files:
+            assert (plain / split / name).read_bytes() == (out / split / name).read_bytes()
+    train, fine = PairSet(out / "train"), PairSet(out / "detail")
+    assert list(verify.faults(out / "detail")) == []
+    if size is None:
+        assert len(fine) == 0 and fine.size == train.size
+        return
+    assert fine.size == size and fine.ids() == train.ids()
+    assert fine.column("group") == train.column("group")
+    if size == (40, 60):
+        with Image.open(camvid / "train" / "0001TP_006720.png") as image:
+            assert (np.asarray(image) == fine[1].image).all()
 
 
 def test_photographs_lie_upright(folder, files, run_ingest) -> None:

@@ -54,7 +54,8 @@ def suggested(run_ingest, tmp_path):
         found = suggest(str(root / images), str(root / masks))
         section = YAML(typ="safe").load(found.text)["dataset"]
         out = run_ingest(**section)
-        return section, {path.name: PairSet(path) for path in sorted(out.iterdir())}, found.notes
+        sets = {path.name: PairSet(path) for path in sorted(out.iterdir())}
+        return section, {name: pairs for name, pairs in sets.items() if len(pairs)}, found.notes
 
     return run
 

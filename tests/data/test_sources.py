@@ -27,8 +27,8 @@ def section(name, request, files):
 
 
 def test_every_source_has_its_parameters_and_no_other_has() -> None:
-    fields = set(DatasetParams.model_fields) - {"source", "root", "height", "width", "splits"}
-    assert fields == set(SOURCES)
+    shared = {"source", "root", "height", "width", "splits", "detail"}
+    assert set(DatasetParams.model_fields) - shared == set(SOURCES)
 
 
 @pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets", "folder"}))
@@ -56,7 +56,7 @@ def test_finding_decodes_nothing(name, request, files) -> None:
 def test_every_source_becomes_pair_sets(name, request, files, run_ingest) -> None:
     out = run_ingest(source=name, **section(name, request, files))
     sets = {split: PairSet(out / split) for split in ("train", "val")}
-    assert sorted(path.name for path in out.iterdir()) == ["train", "val"]
+    assert sorted(path.name for path in out.iterdir()) == ["detail", "train", "val"]
     ids = [i for pairs in sets.values() for i in pairs.ids()]
     assert len(set(ids)) == len(ids)
     for pairs in sets.values():

@@ -14,7 +14,7 @@ import numpy as np
 from data.pairs.classes import ClassTable
 from synth.layouts.transplanting.cutting import Measured
 
-OCCLUDED = 0.2  # of its outline against other objects: what is hidden by them has a false shape
+OCCLUDED = 0.15  # of its outline against other objects: what is hidden by them has a false shape
 SURROUNDS = 0.8  # of all outlines of a class: what it lies in, as a nucleus in its cell
 CARRIES = 0.1  # of what lies below objects of a class: what carries it now and then
 CARRIES_ALONE = 0.5  # the same for a class that is an object itself
@@ -153,7 +153,7 @@ def _sizes(
         return size, np.zeros(len(objects), bool)
     for kind in np.flatnonzero(follows):
         size[kind] = _line(ends[chosen[kind]], log_area[chosen[kind]])
-    return size, follows
+    return size, follows & (size[:, 1] > 0)
 
 
 def _explained(rows: np.ndarray, log_area: np.ndarray) -> float:
