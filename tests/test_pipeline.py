@@ -45,11 +45,9 @@ for base, painter in (("semantic_palette", "spade"), ("partial_palette", "region
     PARAMS["train"]["joints"][name] = row
     PARAMS["sets"][name] = dict.fromkeys(row, name) | {"num_pairs": 1}
 PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
-# Nor are objects transplanted.
-PARAMS["train"]["layouts"] = [*PARAMS["train"]["layouts"], "transplant"]
-# Nor does any set take styles.
+# Nor are layouts edited, or painted by SPADE.
+PARAMS["train"]["layouts"] = [*PARAMS["train"]["layouts"], "partial_palette"]
 PARAMS["train"]["painters"] = ["spade", "regions"]
-PARAMS["sets"]["looks"] = {"layouts": "real", "painter": "regions", "num_pairs": 1}
 # Nor are labels filtered, or rows trained once.
 FILTER = {"method": "cross_fitted", "num_folds": 3, "quantile": 0.1}
 PARAMS |= {"trust": {"semi": FILTER}}

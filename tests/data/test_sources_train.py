@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 def write_params(dataset: dict[str, object]) -> None:
     """Write params.yaml with the tiny preset, two steps of everything and the given dataset."""
     overlay = (ROOT / "presets/tiny.yaml").read_text()
-    text = preset.merged((ROOT / "params.yaml").read_text(), overlay, "tiny")
+    text = preset.merged((ROOT / "params.yaml").read_text(), overlay, "tiny", ROOT / "presets")
     yaml = YAML(typ="safe", pure=True)
     params = yaml.load(text)
     params["dataset"] = dataset | {"height": 32, "width": 64, "splits": ["train", "val"]}

@@ -57,7 +57,8 @@ def pasted(text: str) -> dict[str, PairSet]:
     start, end = params.index("dataset:\n"), params.index("# == palette:")
     Path("params.yaml").write_text(params[:start] + text + params[end:], encoding="utf-8")
     ingest.main(out=Path("artifacts/real"))
-    return {p.name: PairSet(p) for p in sorted(Path("artifacts/real").iterdir())}
+    found = {p.name: PairSet(p) for p in sorted(Path("artifacts/real").iterdir())}
+    return {name: pairs for name, pairs in found.items() if name != "detail"}
 
 
 def labels_of(sets: dict[str, PairSet]) -> set[int]:
