@@ -216,7 +216,9 @@ def test_a_preset_that_builds_on_another_says_only_what_differs(root: Path) -> N
         for base in own.pop("base", []):
             below = (root / "presets" / f"{base}.yaml").read_text()
             there = flat(yaml.load(preset.merged(params, below, base, root / "presets")))
-            said = flat(yaml.load(below))  # the default may change, what a base says is its business
+            said = flat(
+                yaml.load(below)
+            )  # the default may change, what a base says is its business
             there = {path: value for path, value in there.items() if path in said}
             same = {path for path, value in flat(own).items() if there.get(path, ...) == value}
             assert not same, f"{file.name} repeats {sorted(same)} of {base}.yaml"

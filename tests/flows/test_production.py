@@ -29,7 +29,9 @@ def test_numbers_of_the_run_stand_in_its_own_params(root: Path) -> None:
     expected["sets"]["semi"]["num_pairs"] = 7
     expected["produce"]["workers"] = 3
     assert load(text) == expected
-    assert "  # Real layouts, each painted in the look of another real image.\n  semi: " in text, "comments stay"
+    assert "  # Real layouts, each painted in the look of another real image.\n  semi: " in text, (
+        "comments stay"
+    )
     assert (root / "params.yaml").read_text() == before
 
 

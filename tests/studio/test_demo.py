@@ -16,8 +16,8 @@ from data.stage.errors import UserError
 from studio.demo import DEMOS, main
 from studio.demos.models import slerp
 from studio.demos.panels import bars_of, columns, draw_bars, gif, heat, largest
-from synth.palettes import palette
 from tests.synth import small
+from tests.synth.scenes import law_of
 
 NAMES = ("road", "sky", "car", "sign", "bird")
 COLORS = ((90, 40, 90), (70, 130, 180), (0, 0, 140), (220, 220, 0), (250, 0, 0))
@@ -48,15 +48,7 @@ def folder(tmp_path_factory):
     with ShardWriter(train, classes=CLASSES, size=SIZE, fingerprint="f") as writer:
         for index in range(8):
             writer.write(scene(index))
-    model, _ = palette.fit(
-        PairSet(train).column("palette"),
-        min_components=1,
-        max_components=1,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=0.0,
-        seed=0,
-    )
+    model = law_of(PairSet(train).column("palette"))
     model.save(root / "palette", {})
     torch.manual_seed(0)
     for name in ("semantic_palette", "partial_palette"):

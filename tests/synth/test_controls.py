@@ -6,7 +6,7 @@ import pytest
 from data.pairs.classes import ClassInfo, ClassTable
 from data.stage.errors import UserError
 from synth.palettes.controls import Controls, control, describe
-from synth.palettes.palette import fit
+from tests.synth.scenes import law_of
 
 NAMES = ("road", "sky", "car", "person", "void")
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in NAMES))
@@ -24,16 +24,7 @@ def real() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def palettes(real):
-    model, _ = fit(
-        real,
-        min_components=1,
-        max_components=3,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=0.0,
-        seed=0,
-    )
-    return model
+    return law_of(real, most=3)
 
 
 def drawn(palettes, real, n=40, **asked):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.pairs.batches import Stream, onehot
+from data.pairs.batches import onehot
 from data.pairs.pair import palette_of
 from synth.layouts.common.editing import with_palette, without_classes
 from synth.layouts.common.masks import (
@@ -16,12 +16,12 @@ from synth.layouts.common.masks import (
     switch,
     training_edit,
 )
-from synth.palettes.palette import fit
 from synth.training.loop import Options, train
 from synth.training.method import Given, Progress, generator
 from tests.synth import small
+from tests.synth.scenes import SIZE, law_of, stream_of
 
-C, SIZE = 5, (16, 32)
+C = 5
 SKY, ROAD, CAR, SIGN, NEVER = range(C)
 LOSSES = {  # of the code before it knew of masks
     "adversarial": 0.2624,
@@ -51,16 +51,7 @@ def labels():
 
 @pytest.fixture(scope="module")
 def palettes(labels):
-    model, _ = fit(
-        palette_of(labels, C),
-        min_components=1,
-        max_components=1,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=1e-3,
-        seed=0,
-    )
-    return model
+    return law_of(palette_of(labels, C), min_share=1e-3)
 
 
 @pytest.fixture
@@ -74,8 +65,7 @@ def build(palettes):
 
 @pytest.fixture
 def stream(labels):
-    images = torch.zeros(24, 3, *SIZE, dtype=torch.uint8)
-    return Stream(images, torch.from_numpy(labels), seed=0, flip=True, mirrored=range(C))
+    return stream_of(labels)
 
 
 @pytest.fixture

@@ -9,11 +9,10 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import palette_of
 from data.stage.errors import UserError
 from synth.layouts.common.edits import Edits, describe, editor
-from synth.palettes.palette import fit
 from synth.training.method import Given, generator
 from tests.synth import small
+from tests.synth.scenes import SIZE, law_of
 
-SIZE = (16, 32)
 NAMES = ("sky", "road", "car", "sign")
 CLASSES = ClassTable(tuple(ClassInfo(name, (0, 0, 0)) for name in NAMES))
 SKY, ROAD, CAR, SIGN = range(4)
@@ -34,15 +33,7 @@ def labels():
 
 def built(labels, masks):
     torch.manual_seed(0)
-    law, _ = fit(
-        palette_of(labels, 4),
-        min_components=1,
-        max_components=1,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=0.0,
-        seed=0,
-    )
+    law = law_of(palette_of(labels, 4))
     levels = [[0, 8, 4], [4, 4, 4], [4, 4, 4]]
     given = Given(4, SIZE, law)
     return small.build("partial_palette", given, hidden=4, levels=levels, masks=masks)

@@ -6,55 +6,38 @@ import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from data.pairs.batches import Stream
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import ShardWriter
 from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.layouts.common.losses import blur_line, real_layout, soften
-from synth.palettes.palette import PaletteModel, fit
+from synth.palettes.palette import PaletteModel
 from synth.stages import fit_palette, train_layout
 from synth.training import artifact
 from synth.training.loop import Options, train
 from synth.training.method import Given, Progress, generator
 from tests.synth import small
+from tests.synth.scenes import SIZE, law_of, skies, stream_of
 from tests.synth.small import LAYOUTS_FITTED, LAYOUTS_TRAINED, known
 
-C, SIZE = 4, (16, 32)
+C = 4
 LEVELS = ((0, 16, 8), (8, 8, 4), (8, 8, 4))
 
 
 @pytest.fixture(scope="module")
 def labels():
-    """Layouts with a sky above a road, and a block of class 2 on one side."""
-    rng = np.random.default_rng(0)
-    label = np.zeros((24, *SIZE), np.uint8)
-    for item in label:
-        item[rng.integers(6, 12) :] = 1
-        left = rng.integers(0, 24)
-        item[4:10, left : left + 8] = 2
-    return label
+    return skies(24)
 
 
 @pytest.fixture(scope="module")
 def palettes(labels):
-    model, _ = fit(
-        palette_of(labels, C),
-        min_components=1,
-        max_components=1,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=1e-3,
-        seed=0,
-    )
-    return model
+    return law_of(palette_of(labels, C), min_share=1e-3)
 
 
 @pytest.fixture
 def stream(labels):
-    images = torch.zeros(24, 3, *SIZE, dtype=torch.uint8)
-    return Stream(images, torch.from_numpy(labels), seed=0, flip=True, mirrored=range(255))
+    return stream_of(labels)
 
 
 @pytest.fixture

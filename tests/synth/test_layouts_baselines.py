@@ -7,15 +7,15 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from data.pairs.batches import Stream, onehot
+from data.pairs.batches import onehot
 from data.pairs.pair import palette_of
 from synth.layouts import LAYOUTS
 from synth.layouts.common.activation import gumbel_onehot, plain
 from synth.layouts.common.losses import blur_line, kl_argmax, real_layout, recovery, soften
-from synth.palettes.palette import fit
 from synth.training.loop import train
 from synth.training.method import Given, Progress, generator
 from tests.synth import small
+from tests.synth.scenes import law_of, stream_of
 
 C, SIZE = 3, (8, 16)
 NAMES = ("cgan", "palette_recovery", "sbgan")
@@ -36,16 +36,7 @@ def labels():
 
 @pytest.fixture(scope="module")
 def palettes(labels):
-    model, _ = fit(
-        palette_of(labels, C),
-        min_components=1,
-        max_components=1,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=1e-3,
-        seed=0,
-    )
-    return model
+    return law_of(palette_of(labels, C), min_share=1e-3)
 
 
 @pytest.fixture
@@ -59,8 +50,7 @@ def build(palettes):
 
 @pytest.fixture
 def stream(labels):
-    images = torch.zeros(len(labels), 3, *SIZE, dtype=torch.uint8)
-    return Stream(images, torch.from_numpy(labels), seed=0, flip=False, mirrored=range(255))
+    return stream_of(labels, flip=False)
 
 
 @pytest.fixture

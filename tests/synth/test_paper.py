@@ -68,7 +68,9 @@ def whole(num_pairs: int, batch: int) -> int:
 def write(name: str, root: Path, folder: Path, changes: dict) -> None:
     overlay = (root / "presets" / f"{name}.yaml").read_text()
     yaml = YAML(typ="safe", pure=True)
-    params = yaml.load(preset.merged((root / "params.yaml").read_text(), overlay, name, root / "presets"))
+    params = yaml.load(
+        preset.merged((root / "params.yaml").read_text(), overlay, name, root / "presets")
+    )
     for key, value in changes.items():
         *sections, last = key.split(".")
         node = params

@@ -15,20 +15,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from data.pairs.batches import Stream
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import ShardWriter
 from data.stage.errors import UserError
-from synth.palettes.palette import fit
 from synth.stages import fit_palette
 from synth.training.method import Given, Progress, generator, randn, rows
 from synth.training.team import Team
 from tests.synth import small
+from tests.synth.scenes import SIZE, law_of, skies, stream_of
 from tests.synth.small import LAYOUTS_TRAINED, PAINTERS_TRAINED
 
 ROOT = Path(__file__).resolve().parents[2]
-C, SIZE, BATCH = 4, (16, 32), 6
+C, BATCH = 4, 6
 SETTINGS = {"levels": ((0, 6, 6), (6, 6, 6), (6, 6, 6)), "hidden": 4}
 SETTINGS |= {"num_images": 12, "batch_size": 6, "num_doublings": 3, "max_channels": 12}
 # class weights that are taken from the batch, as published, know the rows of their process
@@ -45,14 +44,7 @@ CASES = {name: (name, {}) for name in (*LAYOUTS_TRAINED, *PAINTERS_TRAINED)} | {
 
 @pytest.fixture(scope="module")
 def labels():
-    """Layouts with a sky above a road, and a block of class 2 on one side."""
-    rng = np.random.default_rng(0)
-    label = np.zeros((12, *SIZE), np.uint8)
-    for item in label:
-        item[rng.integers(6, 12) :] = 1
-        left = rng.integers(0, 24)
-        item[4:10, left : left + 8] = 2
-    return label
+    return skies(12)
 
 
 @pytest.fixture(scope="module")
@@ -62,14 +54,12 @@ def images():
 
 @pytest.fixture(scope="module")
 def palettes(labels):
-    options = {"min_components": 1, "max_components": 1, "covariance_floor": 1e-3}
-    return fit(palette_of(labels, C), **options, projection="simplex", min_share=0.0, seed=0)[0]
+    return law_of(palette_of(labels, C))
 
 
 @pytest.fixture
 def stream(labels, images):
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    return Stream(pixels, torch.from_numpy(labels), seed=0, flip=True, mirrored=range(255))
+    return stream_of(labels, images)
 
 
 def build(case, palettes):
