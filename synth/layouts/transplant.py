@@ -184,7 +184,7 @@ def fit(config: Config, material: Material) -> Bank:
 
 
 def _without_objects(pairs: Path, named: Sequence[str] | None) -> None:
-    """Refuse classes that were asked for and cannot be moved; where none was, pairs stay as they are."""
+    """Refuse classes that were named and have no object; where none was, say that pairs stay."""
     fix = "name classes in layouts.transplant.classes, or raise `largest` or lower `whole`"
     if named is not None:
         raise UserError(f"{pairs} shows no whole object of {', '.join(named)}; {fix}")
