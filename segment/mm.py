@@ -23,6 +23,7 @@ from data.pairs.classes import ClassTable
 from data.stage.compute import Compute
 from data.stage.errors import UserError
 from segment.archs import BACKBONE_LR, SHIPPED, ModelConfig
+from segment.batches.blends import Blend
 from segment.batches.loading import PairDataset, make_loader, plain_errors
 from segment.batches.mixes import Mix
 from segment.batches.pool import Pool
@@ -95,16 +96,31 @@ def balance(model: EncoderDecoder, class_weights: np.ndarray) -> None:
         head.loss_decode = BalancedCrossEntropy(class_weights, loss.loss_weight, loss.loss_name)
 
 
-def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> PairDataset:
-    """Return the pairs of a pool through the transforms of `pipeline`, packed for a model."""
-    return PairDataset(pool, classes, Compose(list(pipeline)), seed)
+def dataset(
+    pool: Pool,
+    classes: ClassTable,
+    pipeline: Sequence[Any],
+    seed: int,
+    blends: Sequence[Blend] = (),
+    num_real: int = 0,
+) -> PairDataset:
+    """Return the pairs of a pool through the transforms of `pipeline`, packed for a model.
+
+    Those of a batch are blended by `blends`; the first `num_real` of the pool are real.
+    """
+    return PairDataset(pool, classes, Compose(list(pipeline)), seed, blends, num_real)
 
 
 def loader(
-    pool: Pool, mix: Mix, classes: ClassTable, pipeline: Sequence[Any], num_workers: int
+    pool: Pool,
+    mix: Mix,
+    classes: ClassTable,
+    pipeline: Sequence[Any],
+    num_workers: int,
+    blends: Sequence[Blend] = (),
 ) -> DataLoader:
-    """Return the batches of `mix`, every item through the transforms of `pipeline`."""
-    items = dataset(pool, classes, pipeline, mix.seed)
+    """Return the batches of `mix`, every item through the transforms of `pipeline`, blended."""
+    items = dataset(pool, classes, pipeline, mix.seed, blends, len(mix.real))
     return make_loader(items, mix, num_workers=num_workers, collate=pseudo_collate)
 
 

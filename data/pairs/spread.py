@@ -5,6 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+TRAIN = "train"  # real pairs that training sees
+POOL = "pool"  # all real pairs that it could see, where `TRAIN` is a limited number of them
+
 
 def spread(groups: Sequence[str | None]) -> np.ndarray:
     """Return the rows of pairs, int64 `[N]`, so that the first n of them stand for all.

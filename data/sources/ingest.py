@@ -14,6 +14,7 @@ from pydantic import Field
 
 from data.pairs.pair import Pair
 from data.pairs.shards import MANIFEST, ShardWriter
+from data.pairs.spread import POOL, TRAIN
 from data.sources import SOURCES, duplicates
 from data.sources.ade20k import Config as Ade20k
 from data.sources.camvid import Config as CamVid
@@ -29,7 +30,7 @@ from data.sources.reading.disjoint import in_one_split, not_empty, scorable, uni
 from data.sources.reading.faults import Noted
 from data.sources.reading.sizes import Misfit, require_one_size
 from data.sources.reading.walk import Tally, permitted, tallied
-from data.sources.splits import POOL, TRAIN, held_out, parts_of
+from data.sources.splits import HeldOut, held_out, parts_of
 from data.sources.streets.source import Config as Streets
 from data.stage.cli import run
 from data.stage.errors import UserError
@@ -51,7 +52,7 @@ class DatasetParams(Params):
     width: int = Field(ge=16, le=4096)
     splits: tuple[Split, ...] = ("train", "val", "test")
     limit: int | None = Field(default=None, ge=1)
-    hold_out: dict[Literal["val", "test"], tuple[str, ...]] = Field(default={})
+    hold_out: dict[HeldOut, tuple[str, ...]] = Field(default={})
     streets: Streets = Streets()
     cityscapes: Cityscapes = Cityscapes()
     cityscapes_25k: Cityscapes25k = Cityscapes25k()

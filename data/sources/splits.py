@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePath
+from typing import Literal
 
 import numpy as np
 
-from data.pairs.spread import spread
+from data.pairs.spread import POOL, TRAIN, spread
 from data.sources.files import RawPair
 from data.sources.reading.walk import nfc, permitted, without_suffix
 from data.stage.errors import UserError, some
 
 PARENT = "parent"
-TRAIN = "train"
-POOL = "pool"  # all train pairs, where `train` is a limited number of them
+HeldOut = Literal["val", "test"]
 MAX_SHOWN = 6
 
 
@@ -128,7 +128,7 @@ def by_list(path: Path, keys: Mapping[str, str], images: str, key: str = "list")
 
 
 def held_out(
-    raw: Sequence[RawPair], hold_out: Mapping[str, Sequence[str]], splits: Sequence[str]
+    raw: Sequence[RawPair], hold_out: Mapping[HeldOut, Sequence[str]], splits: Sequence[str]
 ) -> list[RawPair]:
     """Return the pairs with whole groups held out of training, `hold_out` by split.
 

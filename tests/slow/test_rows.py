@@ -30,6 +30,11 @@ PARAMS: dict[str, Any] = {
     },
     "compute": {"precision": "fp32", "channels_last": True, "threads": 1},
     "adapt": {"advent": {"weight": 0.01, "width": 4, "lr": 1e-3}},
+    "augment": {
+        "scale": [0.4, 1.2],
+        "cutmix": {"probability": 0.5, "area": [0.1, 0.5]},
+        "classmix": {"probability": 0.5, "below": 0.02},
+    },
     "trust": {},
     "segment": {"per_batch": {"real": 4, "synthetic": 4}},
     "report": {"rows": ["real", "semi", "palette", "both"], "once": ["alone"], "seeds": [0]},
