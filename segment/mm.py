@@ -96,19 +96,9 @@ def balance(model: EncoderDecoder, class_weights: np.ndarray) -> None:
         head.loss_decode = BalancedCrossEntropy(class_weights, loss.loss_weight, loss.loss_name)
 
 
-def dataset(
-    pool: Pool,
-    classes: ClassTable,
-    pipeline: Sequence[Any],
-    seed: int,
-    blends: Sequence[Blend] = (),
-    num_real: int = 0,
-) -> PairDataset:
-    """Return the pairs of a pool through the transforms of `pipeline`, packed for a model.
-
-    Those of a batch are blended by `blends`; the first `num_real` of the pool are real.
-    """
-    return PairDataset(pool, classes, Compose(list(pipeline)), seed, blends, num_real)
+def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int) -> PairDataset:
+    """Return the pairs of a pool through the transforms of `pipeline`, packed for a model."""
+    return PairDataset(pool, classes, Compose(list(pipeline)), seed)
 
 
 def loader(
@@ -120,7 +110,8 @@ def loader(
     blends: Sequence[Blend] = (),
 ) -> DataLoader:
     """Return the batches of `mix`, every item through the transforms of `pipeline`, blended."""
-    items = dataset(pool, classes, pipeline, mix.seed, blends, len(mix.real))
+    transforms = Compose(list(pipeline))
+    items = PairDataset(pool, classes, transforms, mix.seed, blends, len(mix.real))
     return make_loader(items, mix, num_workers=num_workers, collate=pseudo_collate)
 
 
