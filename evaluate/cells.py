@@ -1,6 +1,6 @@
 """Trained segmenters (cells): their confusion matrices, summed by group of images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,56 @@ def read_cell(folder: Path, row: str, seed: int) -> Cell:
             "run its segment stage again"
         )
     return Cell(row, seed, folder, about)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What rows are to each other, by what their cells say of their training.
+
+    `rows` learn from real and synthetic pairs and compete with the `baselines`, which learn from
+    the same real pairs alone. `other_numbers` learn from real pairs alone too, but fewer or more of
+    them; `controls` from pairs that were spoiled on purpose, and `alone` from no real pair.
+    `num_real` is the number of real pairs that a row, or who made its sets, has seen.
+    """
+
+    rows: tuple[str, ...]
+    baselines: tuple[str, ...]
+    other_numbers: tuple[str, ...]
+    controls: tuple[str, ...]
+    alone: tuple[str, ...]
+    num_real: Mapping[str, int]
+
+    @property
+    def oracles(self) -> tuple[str, ...]:
+        """Rows of more real pairs than those of the baselines, which must help."""
+        used = min((self.num_real[row] for row in self.baselines), default=0)
+        return tuple(row for row in self.other_numbers if self.num_real[row] > used)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What rows are that neither compete nor are compared with, each kind judged by itself."""
+        kinds = ("other_numbers", "controls", "alone")
+        return {row: kind for kind in kinds for row in getattr(self, kind)}
+
+
+def roles_of(cells: Mapping[str, Sequence[Cell]], num_train: int) -> Roles:
+    """Return the roles of rows, given their cells and the number of real training pairs."""
+    found: dict[str, list[str]] = {}
+    num_real = {}
+    for row, (cell, *_) in cells.items():
+        about = cell.about
+        num_real[row] = about.get("real_pairs") or num_train
+        if about.get("control", "none") != "none":
+            kind = "controls"
+        elif about.get("real") == 0:
+            kind = "alone"
+        elif about.get("synthetic"):
+            kind = "rows"
+        else:
+            kind = "baselines" if num_real[row] == num_train else "other_numbers"
+        found.setdefault(kind, []).append(row)
+    kinds = ("rows", "baselines", "other_numbers", "controls", "alone")
+    return Roles(**{kind: tuple(found.get(kind, ())) for kind in kinds}, num_real=num_real)
 
 
 def group_sums(cell: Cell, split: Split) -> np.ndarray:

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from data.pairs.shards import PairSet
+from data.pairs.spread import TRAIN
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
 from data.stage.params import read, read_raw
 from evaluate import collect, provenance, scores
-from evaluate.cells import Cell, read_cell, read_splits
-from evaluate.config import BASELINE, BASELINES, MORE, ReportParams
+from evaluate.cells import Cell, Roles, read_cell, read_splits, roles_of
+from evaluate.config import BASELINE, MORE, ReportParams
 from evaluate.gains import BOTH, MIOU, MIOU_STAR, Gains, Measured, gains_of, measure
+from evaluate.labels import Worth, worth_of
 from evaluate.metrics import METRICS
 from evaluate.reference import JUDGE
 from evaluate.statistics import Spread, spread_of
@@ -30,16 +32,19 @@ KL_ARGMAX = "kl_argmax"
 class Content:
     """What the pages, report.json and metrics.json are made of.
 
-    `measured` goes by split, `sets` (their rows of params.yaml) and `scored` by set, `cells` by
-    row; `table` is the tidy scores, `means` its numbers of sets; `sources` the pair sets.
+    `measured` and `worth` (in labels; empty without a learning curve) go by split, `sets` (their
+    rows of params.yaml) and `scored` by set, `cells` by row; `table` is the tidy scores, `means`
+    its numbers of sets; `sources` the pair sets.
     """
 
     params: ReportParams
     used: Json
     revision: str
     cells: Mapping[str, Sequence[Cell]]
+    roles: Roles
     measured: Mapping[str, Measured]
     gains: Gains
+    worth: Mapping[str, Worth]
     table: pd.DataFrame
     means: pd.DataFrame
     scored: Mapping[str, Json]
@@ -57,12 +62,12 @@ class Content:
     @property
     def alone(self) -> list[str]:
         """Rows whose segmenters saw no real pair (GAN-train): no competitors of the baselines."""
-        return _alone(self.cells)
+        return list(self.roles.alone)
 
     @property
     def rows(self) -> list[str]:
         """Rows that compete with the baselines."""
-        return [row for row in self.cells if row not in (*BASELINES, *self.alone)]
+        return list(self.roles.rows)
 
     @property
     def equal_compute(self) -> bool:
@@ -109,26 +114,34 @@ def gather(artifacts: Path) -> Content:
         name: scores.read_scored(folder / "joints" / f"{name}.json", f"joint {name}")
         for name in used.get("joints", {})
     }
-    measured = {split.name: measure(cells, split) for split in read_splits(artifacts / "real")}
+    train = PairSet(artifacts / "real" / TRAIN)
+    roles = roles_of(cells, len(train))
+    measured = {
+        split.name: measure(cells, split, roles.baselines)
+        for split in read_splits(artifacts / "real")
+    }
+    worth = {name: found for name, entry in measured.items() if (found := worth_of(entry, roles))}
     records = [record for entry in measured.values() for record in scores.of_cells(entry)]
     records += _of_sets(judge, scored, joints)
     records += [record for name in sets for record in _kl_argmax(artifacts, name, sets[name])]
-    alone, table = _alone(cells), scores.frame(records)
+    table = scores.frame(records)
     return Content(
         params=params,
         used=used,
         revision=provenance.revision(),
         cells=cells,
+        roles=roles,
         measured=measured,
-        gains=Gains([gain for entry in measured.values() for gain in gains_of(entry, alone)]),
+        gains=Gains([g for entry in measured.values() for g in gains_of(entry, roles.kinds)]),
+        worth=worth,
         table=table,
         means=scores.means(table),
         scored=scored,
         joints=joints,
         judge=judge,
-        classes=collect.class_fractions(PairSet(artifacts / "real" / "train")),
+        classes=collect.class_fractions(train),
         sources={name: PairSet(artifacts / "pairs" / name) for name in sets},
-        train=PairSet(artifacts / "real" / "train"),
+        train=train,
     )
 
 
@@ -152,6 +165,7 @@ def to_json(content: Content, figures: Sequence[Json]) -> Json:
         "budget": {key: content.about(BASELINE)[key] for key in EQUAL},
         "groups": {"number": len(measured.split.groups), "named": measured.split.named},
         "verdicts": [_verdict(gain) for gain in content.gains.all(MIOU)],
+        "labels": {split: found.to_json() for split, found in content.worth.items()},
         "rows": {
             row: {
                 split: {
@@ -205,10 +219,6 @@ def _kl_argmax(artifacts: Path, name: str, made: Json) -> list[Json]:
         raise UserError(f"layout method {made['layouts']} is missing: there is no {path}; train it")
     value = read_json(path)["measures"].get(KL_ARGMAX)
     return [] if value is None else [{"row": name, "metric": KL_ARGMAX, "value": value}]
-
-
-def _alone(cells: Mapping[str, Sequence[Cell]]) -> list[str]:
-    return [row for row, entries in cells.items() if entries[0].about.get("real") == 0]
 
 
 def _check_equal(cells: Mapping[str, Sequence[Cell]]) -> None:

@@ -1,6 +1,6 @@
 """Paired gains of every row over the baselines, on every split, with intervals and verdicts."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ from evaluate.cells import Cell, Split, group_sums, values
 from evaluate.config import BASELINE, BASELINES, MORE
 from evaluate.statistics import NO_EVIDENCE, Draws, Interval, draw, holm, judgement, paired
 
-BOTH = "both"  # against the better of the baselines
+BOTH = "both"  # against the best of the baselines
 MIOU, MIOU_STAR, IOU = "miou", "miou_star", "iou"
 
 
@@ -51,11 +51,15 @@ class Gains:
 
 @dataclass(frozen=True)
 class Measured:
-    """What the cells of one split scored: sums `[S, G, 4, C]` by row, seeds in the same order."""
+    """What the cells of one split scored: sums `[S, G, 4, C]` by row, seeds in the same order.
+
+    `baselines` are the rows that learned from the same real pairs alone.
+    """
 
     split: Split
     sums: Mapping[str, np.ndarray]
     seeds: Mapping[str, tuple[int, ...]]
+    baselines: Sequence[str] = BASELINES
 
     def values(self, row: str) -> np.ndarray:
         """Return mIoU, mIoU* and class IoUs of every seed of a row, `[S, 2 + C]`, percent."""
@@ -63,45 +67,57 @@ class Measured:
 
     @property
     def better(self) -> str:
-        """The baseline with the higher mean mIoU on this split."""
-        there = [row for row in BASELINES if row in self.sums]
-        return max(there, key=lambda row: self.values(row)[:, 0].mean())
+        """The baseline with the highest mean mIoU on this split, of those with every seed."""
+        there = [row for row in self.baselines if row in self.sums]
+        most = max(len(self.seeds[row]) for row in there)
+        every = [row for row in there if len(self.seeds[row]) == most]
+        return max(every, key=lambda row: self.values(row)[:, 0].mean())
+
+    def draws(self) -> Draws:
+        """Return the resamples of groups and seeds, the same for every row."""
+        return draw(len(self.split.groups), max(map(len, self.seeds.values())))
+
+    def resampled(self, row: str, draws: Draws) -> np.ndarray:
+        """Return the scores of a row's seeds in every resample of the groups, `[B, S, 2 + C]`."""
+        return _resampled(self.sums[row], draws, self.split.eval_ids)
 
 
-def measure(cells: Mapping[str, Sequence[Cell]], split: Split) -> Measured:
+def measure(
+    cells: Mapping[str, Sequence[Cell]], split: Split, baselines: Sequence[str] = BASELINES
+) -> Measured:
     """Read the confusion matrices of all cells on one split."""
     sums = {
         row: np.stack([group_sums(cell, split) for cell in entries])
         for row, entries in cells.items()
     }
-    return Measured(
-        split, sums, {row: tuple(cell.seed for cell in entries) for row, entries in cells.items()}
-    )
+    seeds = {row: tuple(cell.seed for cell in entries) for row, entries in cells.items()}
+    return Measured(split, sums, seeds, tuple(baselines))
 
 
-def gains_of(measured: Measured, alone: Collection[str] = ()) -> list[Gain]:
-    """Compare every row with each baseline and with the better of the two, paired by seed.
+def gains_of(measured: Measured, kinds: Mapping[str, str] | None = None) -> list[Gain]:
+    """Compare every row with each baseline and with the best of them, paired by seed.
 
-    Rows that are `alone`, without real pairs, do not compete: they are judged by themselves.
+    Rows with a kind in `kinds`, such as those without real pairs, do not compete: each kind is
+    judged by itself.
     """
     drawn: dict[str, np.ndarray] = {}
-    draws = draw(len(measured.split.groups), max(map(len, measured.seeds.values())))
+    draws = measured.draws()
 
     def resampled(row: str) -> np.ndarray | None:
         if len(measured.seeds[row]) == 1:
             return None
         if row not in drawn:
-            drawn[row] = _resampled(measured.sums[row], draws, measured.split.eval_ids)
+            drawn[row] = measured.resampled(row, draws)
         return drawn[row]
 
     found: list[Gain] = []
     for against, baseline in _comparisons(measured):
         rows = [row for row in measured.sums if row != baseline]
         if against != BASELINE:
-            rows = [row for row in rows if row not in BASELINES]
+            rows = [row for row in rows if row not in measured.baselines]
         for row in rows:
             found += _gains_of_row(measured, row, (against, baseline), draws, resampled)
-    return _judged(found, alone)
+    return _judged(found, kinds or {})
 
 
 def _comparisons(measured: Measured) -> list[tuple[str, str]]:
@@ -139,12 +155,12 @@ def _resampled(sums: np.ndarray, draws: Draws, eval_ids: Sequence[int]) -> np.nd
     return values(drawn, eval_ids).astype(np.float32)
 
 
-def _judged(found: Sequence[Gain], alone: Collection[str]) -> list[Gain]:
-    """Judge every gain: those of one table together, those of single classes each alone."""
-    tables: dict[tuple[str, str, str, bool], list[int]] = {}
+def _judged(found: Sequence[Gain], kinds: Mapping[str, str]) -> list[Gain]:
+    """Judge every gain: those of one table and kind together, of single classes each alone."""
+    tables: dict[tuple[str, str, str, str], list[int]] = {}
     for index, gain in enumerate(found):
         if gain.name is None:
-            table = (gain.split, gain.against, gain.metric, gain.row in alone)
+            table = (gain.split, gain.against, gain.metric, kinds.get(gain.row, ""))
             tables.setdefault(table, []).append(index)
     adjusted = [gain.interval.p for gain in found]
     for members in tables.values():

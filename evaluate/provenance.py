@@ -68,6 +68,8 @@ def used_params(rows: Sequence[str]) -> Json:
     dataset, segment = read_raw("dataset"), read_raw("segment")
     table, sets, arch = read_raw("rows"), optional("sets") or {}, segment.get("arch")
     made = list(sets.values())
+    augments = [table[name].get("augment", []) for name in rows]
+    words = [word for found in augments for word in ([found] if isinstance(found, str) else found)]
     result = {
         "preset": preset(),
         "budget": optional("budget"),
@@ -81,6 +83,7 @@ def used_params(rows: Sequence[str]) -> Json:
         "produce": optional("produce"),
         "trust": optional("trust"),
         "adapt": _of_methods("adapt", [table[name].get("adapt", "none") for name in rows]),
+        "augment": _of_methods("augment", words),
         "segment": segment
         | {"archs": {key: v for key, v in segment.get("archs", {}).items() if key == arch}},
         "report": read_raw("report"),
@@ -140,7 +143,8 @@ def _made_of(section: str, made: Sequence[Json]) -> Json:
 
 def _without_others(dataset: Json, source: str) -> Json:
     """Leave out the sub-sections of other sources than the one in use."""
-    return {k: v for k, v in dataset.items() if not isinstance(v, dict) or k == source}
+    kept = (source, "hold_out")
+    return {k: v for k, v in dataset.items() if not isinstance(v, dict) or k in kept}
 
 
 def _public(value: Any) -> Any:

@@ -71,6 +71,20 @@ def draw(num_groups: int, num_seeds: int, seed: int = 0) -> Draws:
     return Draws(groups.astype(np.float64), seeds / num_seeds)
 
 
+def widened(scores: np.ndarray, draws: Draws) -> np.ndarray:
+    """Return means over seeds `[B]` of scores `[B, S]` in every resample of the groups, S > 1.
+
+    What resampled seeds differ from all seeds is stretched so that alone it spans the t interval:
+    few seeds drawn with replacement vary too little.
+    """
+    from scipy.stats import norm, t
+
+    seeds, tail = scores.shape[1], 0.5 + LEVEL / 2
+    stretch = float(t.ppf(tail, seeds - 1) / norm.ppf(tail)) * math.sqrt(seeds / (seeds - 1))
+    mean = scores.mean(axis=1)
+    return mean + stretch * (np.einsum("bs,bs->b", draws.seeds, scores) - mean)
+
+
 def paired(
     own: np.ndarray, base: np.ndarray, drawn: np.ndarray | None = None
 ) -> list[Interval | None]:

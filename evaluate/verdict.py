@@ -6,6 +6,7 @@ from typing import Any
 from evaluate.config import BASELINE, MORE
 from evaluate.content import Content
 from evaluate.gains import BOTH, IOU, Gain
+from evaluate.labels import FEWER, MORE_THAN, Number, RowWorth
 from evaluate.statistics import HELPS, HURTS, LEVEL, NO_EVIDENCE, Interval, Spread
 
 Json = dict[str, Any]
@@ -43,13 +44,85 @@ def levels(content: Content) -> str:
         f"On {content.dataset} ({split} split, {seeds_in_words(n)}) a segmenter that learns from "
         f"real pairs alone reaches {mean_std(content.spread(BASELINE, split))} mIoU (`{BASELINE}`)"
     )
+    best, further = content.measured[split].better, ""
+    if best not in (BASELINE, MORE):
+        level = mean_std(content.spread(best, split))
+        further = f" Rows are measured by `{best}`, the best row of the same pairs alone: {level}."
     if content.equal_compute:
         more = mean_std(content.spread(MORE, split))
         return (
             f"{said}, and {more} with as many pairs in a batch as rows with synthetic ones "
-            f"(`{MORE}`)."
+            f"(`{MORE}`).{further}"
         )
-    return f"{said}. There is no row `{MORE}`: rows of equal compute were not compared."
+    return f"{said}. There is no row `{MORE}`: rows of equal compute were not compared.{further}"
+
+
+def in_labels(content: Content) -> str:
+    """Say what the best row is worth in labels; empty without a learning curve or such a row."""
+    worth = content.worth.get(content.head)
+    found = [row for row in worth.rows if row.row in content.rows] if worth else []
+    if not found:
+        return ""
+    best = found[0]
+    needed, times = labels_needed(best), times_as_many(best)
+    return (
+        f"**In labels:** real pairs alone need {needed} to do what `{best.row}` does with "
+        f"{best.used}: {times} times as many."
+    )
+
+
+def labels_needed(found: RowWorth) -> str:
+    """Return how many real pairs do what a row does, for example `310 [180, ≥ 367]`."""
+    return _numbers(found.labels, found.low, found.high, digits=0)
+
+
+def times_as_many(found: RowWorth) -> str:
+    """Return the same over the number that the row used, for example `3.4 [2.0, ≥ 4.0]`."""
+    ends = (end if end is None else end.over(found.used) for end in (found.low, found.high))
+    return _numbers(found.labels.over(found.used), *ends, digits=1)
+
+
+def _numbers(value: Number, low: Number | None, high: Number | None, *, digits: int) -> str:
+    marks = {"": "", FEWER: "≤ ", MORE_THAN: "≥ "}
+
+    def said(number: Number) -> str:
+        return f"{marks[number.bound]}{number.value:.{digits}f}"
+
+    return said(value) + (f" [{said(low)}, {said(high)}]" if low and high else "")
+
+
+def checks(content: Content) -> list[str]:
+    """Say of every control that it does not help, of the largest oracle that it does, or not."""
+    lines = []
+    for row in content.roles.controls:
+        if gain := _judged(content, row):
+            verdict = (
+                "**which it must not**: gains of this table are not the labels' doing"
+                if gain.says == HELPS
+                else "as a control should"
+            )
+            lines.append(f"Control `{row}`, labels shuffled: {_said(gain)}, {verdict}.")
+    oracles = sorted(content.roles.oracles, key=lambda row: -content.roles.num_real[row])
+    for row in oracles[:1]:
+        if gain := _judged(content, row):
+            verdict = (
+                "as an oracle should"
+                if gain.says == HELPS
+                else "**so even more real pairs show no gain here**, and synthetic ones can hardly"
+            )
+            number = content.roles.num_real[row]
+            lines.append(f"Oracle `{row}`, {number} real pairs: {_said(gain)}, {verdict}.")
+    return lines
+
+
+def _judged(content: Content, row: str) -> Gain | None:
+    """Return the gain of a row over the best baseline, None without an interval."""
+    gain = content.gains.of(row, content.head)
+    return gain if gain and gain.interval.low is not None else None
+
+
+def _said(gain: Gain) -> str:
+    return f"{interval(gain.interval)}, {says(gain)}"
 
 
 def power(content: Content) -> str:

@@ -1,8 +1,9 @@
-"""How a segmenter adapts from synthetic to real pairs: AdvEnt (Vu et al., CVPR 2019).
+"""Training steps that tell real from synthetic pairs: separate passes, and AdvEnt.
 
-A critic learns to tell real from synthetic images by the entropy maps of their predictions, and the
-segmenter learns to make those of real images look synthetic, where labels are exact. As released
-with Semantic Palette: one level, real pairs keep their own supervised loss.
+In AdvEnt (Vu et al., CVPR 2019) a critic learns to tell real from synthetic images by the entropy
+maps of their predictions, and the segmenter learns to make those of real images look synthetic,
+where labels are exact. As released with Semantic Palette: one level, real pairs keep their own
+supervised loss.
 """
 
 from collections.abc import Mapping
@@ -32,12 +33,60 @@ class Config(Params):
     lr: float = Field(gt=0)
 
 
-def attach(model: nn.Module, mix: Mix, num_classes: int, config: Config) -> None:
-    """Make a model train with an entropy critic on the batches of `mix`.
+def attach(
+    model: nn.Module, mix: Mix, num_classes: int, config: Config, separate: bool = False
+) -> None:
+    """Make a model train with an entropy critic on the batches of `mix`, in `separate` passes.
 
     Raises `UserError` when the model's head is not one that returns class scores.
     """
-    Advent(model, build_critic(num_classes, config.width, mix.seed), mix, config).attach()
+    critic = build_critic(num_classes, config.width, mix.seed)
+    Advent(model, critic, mix, config, separate).attach()
+
+
+def losses_of(model: Any, data: dict[str, Any], num_real: int, separate: bool) -> dict[str, Tensor]:
+    """Return the supervised losses of a preprocessed batch, real pairs first.
+
+    Those of `separate` passes are summed: synthetic pairs first, then real ones, so that batch norm
+    takes no mean over both, and its running statistics end with real pairs, as in the released
+    code of Semantic Palette.
+    """
+    if not separate:
+        return model(**data, mode="loss")
+    found: dict[str, Tensor] = {}
+    for part in (slice(num_real, None), slice(num_real)):
+        losses = model(**{name: value[part] for name, value in data.items()}, mode="loss")
+        found = {name: found[name] + loss if found else loss for name, loss in losses.items()}
+    return found
+
+
+class Separate:
+    """The training step of a segmenter that sees real and synthetic pairs in passes of their own.
+
+    `attach` puts it in the place of the model's own step; batches hold real pairs first. Batches of
+    real pairs alone, at the end of some rows, take the model's own.
+    """
+
+    def __init__(self, model: Any, mix: Mix) -> None:
+        self._model, self._mix = model, mix
+        self._plain_step = model.train_step
+        self._steps = 0
+
+    def attach(self) -> None:
+        """Take the place of the model's `train_step`."""
+        self._model.train_step = self.train_step
+
+    def train_step(self, data: Any, optim_wrapper: Any) -> Mapping[str, Tensor]:
+        """Take one step on the sum of both losses."""
+        self._steps += 1
+        if self._steps > self._mix.num_mixed:
+            return self._plain_step(data, optim_wrapper)
+        with optim_wrapper.optim_context(self._model):
+            data = self._model.data_preprocessor(data, True)
+            losses = losses_of(self._model, data, self._mix.num_real, separate=True)
+        total, shown = self._model.parse_losses(losses)
+        optim_wrapper.update_params(total)
+        return shown
 
 
 def entropy_maps(logits: Tensor) -> Tensor:
@@ -70,12 +119,15 @@ class Advent:
     `attach` puts it in the place of the model's own step. The segmenter descends its supervised
     losses plus `weight` times the loss of a critic that takes real images for synthetic ones; the
     critic, kept outside the model, has an Adam of its own with the segmenter's polynomial decay.
-    Batches of real pairs alone, at the end of some rows, leave the critic out.
+    Batches of real pairs alone, at the end of some rows, leave the critic out. `separate` gives
+    real and synthetic pairs passes of their own.
     """
 
-    def __init__(self, model: Any, critic: nn.Module, mix: Mix, config: Config) -> None:
+    def __init__(
+        self, model: Any, critic: nn.Module, mix: Mix, config: Config, separate: bool = False
+    ) -> None:
         self._model, self._mix, self._weight = model, mix, config.weight
-        self._critic = critic
+        self._critic, self._separate = critic, separate
         parameters = self._critic.parameters()
         self._optimizer = torch.optim.Adam(parameters, lr=config.lr, betas=(0.9, 0.99))
         self._decay = torch.optim.lr_scheduler.PolynomialLR(
@@ -112,9 +164,10 @@ class Advent:
             return self._plain_step(data, optim_wrapper)
         with optim_wrapper.optim_context(self._model):
             data = self._model.data_preprocessor(data, True)
-            losses = self._model(**data, mode="loss")
+            losses = losses_of(self._model, data, self._mix.num_real, self._separate)
         size = data["inputs"].shape[2:]
-        scores = F.interpolate(self._logits[0].float(), size, mode="bilinear", align_corners=False)
+        logits = torch.cat(self._logits[::-1])  # of separate passes, real pairs came last
+        scores = F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
         maps = entropy_maps(scores)
         real, synthetic = maps[: self._mix.num_real], maps[self._mix.num_real :]
         self._critic.to(maps.device).requires_grad_(False)

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from data.stage.errors import UserError
 from data.stage.progress import progress
 from segment import adapt, mm
 from segment.archs import ModelConfig
+from segment.batches.blends import Blend, Boxes, RareClasses, rare_classes
 from segment.batches.loading import augmentation
 from segment.batches.mixes import Mix, make_mix, slice_of
 from segment.batches.pool import Part, Pool
@@ -62,10 +63,14 @@ def train_cell(
     weights = class_weights(palettes, config.class_weight_power, config.class_weight_max)
     model = mm.start(model_config, weights, seed)
     if row.advent is not None:
-        adapt.attach(model, mix, classes.num_classes, row.advent)
+        adapt.attach(model, mix, classes.num_classes, row.advent, separate=row.mix == "separate")
+    elif row.mix == "separate":
+        adapt.Separate(model, mix).attach()
+    crop, photometric = row.scale or config.crop, "photometric" in row.augment
     size = sets.real.pairs.size
-    pipeline = augmentation(size, config.crop, config.flip, classes.mirrored, row.augment)
-    loader = mm.loader(pool, mix, classes, pipeline, config.num_workers)
+    pipeline = augmentation(size, crop, config.flip, classes.mirrored, photometric)
+    blends = blends_of(row, palettes, classes.eval_ids)
+    loader = mm.loader(pool, mix, classes, pipeline, config.num_workers, blends)
     with progress(config.iterations, label, "iterations") as advance:
 
         def watch(iteration: int, loss: float, net: mm.EncoderDecoder) -> None:
@@ -116,6 +121,8 @@ def training_pool(
     classes = sets.real.pairs.classes
     real = [sets.real] if row.real else []
     synthetic = [sliced(part, seed, config.num_slices) for part in sets.synthetic]
+    if row.control == "shuffled_labels":
+        synthetic = [part.shuffled(seed) for part in synthetic]
     pool = Pool(
         [*real, *synthetic],
         memory_limit_mb=config.memory_limit_mb,
@@ -135,6 +142,20 @@ def training_pool(
     return pool, mix
 
 
+def blends_of(row: Row, palettes: np.ndarray, eval_ids: Sequence[int]) -> list[Blend]:
+    """Return how the pairs of a row's batches are blended, in the order of its `augment`.
+
+    `palettes` `[N, C]` of its real pairs say which classes are rare.
+    """
+    blends: dict[str, Blend] = {}
+    if row.cutmix is not None:
+        blends["cutmix"] = Boxes(row.cutmix)
+    if row.classmix is not None:
+        rare = rare_classes(palettes, eval_ids, row.classmix.below)
+        blends["classmix"] = RareClasses(row.classmix, rare)
+    return [blends[word] for word in row.augment if word in blends]
+
+
 def sliced(part: Part, seed: int, num_slices: int) -> Part:
     """Return the slice of a set that one seed reads; an empty one is a `UserError`."""
     rows = slice_of(part.rows, seed, num_slices)
@@ -143,7 +164,7 @@ def sliced(part: Part, seed: int, num_slices: int) -> Part:
             f"{part.pairs.path} has {len(part.rows)} pairs, fewer than segment.num_slices = "
             f"{num_slices}; raise the set's num_pairs or lower segment.num_slices"
         )
-    return Part(part.pairs, rows, part.masks, part.seam)
+    return replace(part, rows=rows)
 
 
 def class_weights(palettes: np.ndarray, power: float, most: float) -> np.ndarray | None:

@@ -23,6 +23,7 @@ from data.pairs.classes import ClassTable
 from data.stage.compute import Compute
 from data.stage.errors import UserError
 from segment.archs import BACKBONE_LR, SHIPPED, ModelConfig
+from segment.batches.blends import Blend
 from segment.batches.loading import PairDataset, make_loader, plain_errors
 from segment.batches.mixes import Mix
 from segment.batches.pool import Pool
@@ -101,10 +102,16 @@ def dataset(pool: Pool, classes: ClassTable, pipeline: Sequence[Any], seed: int)
 
 
 def loader(
-    pool: Pool, mix: Mix, classes: ClassTable, pipeline: Sequence[Any], num_workers: int
+    pool: Pool,
+    mix: Mix,
+    classes: ClassTable,
+    pipeline: Sequence[Any],
+    num_workers: int,
+    blends: Sequence[Blend] = (),
 ) -> DataLoader:
-    """Return the batches of `mix`, every item through the transforms of `pipeline`."""
-    items = dataset(pool, classes, pipeline, mix.seed)
+    """Return the batches of `mix`, every item through the transforms of `pipeline`, blended."""
+    transforms = Compose(list(pipeline))
+    items = PairDataset(pool, classes, transforms, mix.seed, blends, len(mix.real))
     return make_loader(items, mix, num_workers=num_workers, collate=pseudo_collate)
 
 

@@ -8,30 +8,58 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from data.pairs.manifest import MANIFEST
+from data.pairs.spread import POOL, TRAIN
 from data.stage.errors import UserError
 from data.stage.params import PARAMS_FILE, Params, check_name, read, read_raw
 from segment.adapt import Config as AdventConfig
+from segment.batches.blends import ClassMix, CutMix
 from segment.config import PerBatch
 
 Adapt = Literal["none", "advent"]
-Augment = Literal["standard", "photometric"]
+Control = Literal["none", "shuffled_labels"]
+Passes = Literal["together", "separate"]
+Augment = Literal["photometric", "scale", "cutmix", "classmix"]
+Pairs = Annotated[int, Field(ge=1)] | Literal["all"]
+
+
+def _several(value: Any) -> Any:
+    """Take one word for a list of one."""
+    return (value,) if isinstance(value, str) else value
+
+
+class AugmentParams(Params):
+    """Section `augment` of params.yaml: the numbers of what rows may do to their pairs."""
+
+    scale: tuple[float, float]
+    cutmix: CutMix
+    classmix: ClassMix
+
+    @field_validator("scale")
+    @classmethod
+    def _range(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < scale[0] <= scale[1]:
+            raise ValueError("scale is [smallest, largest] share of the side, above 0")
+        return scale
 
 
 class RowParams(Params):
     """An entry of `rows` in params.yaml; counts that are null are those of `segment.per_batch`."""
 
     sets: tuple[str, ...] = Field(default=(), alias="with")
+    pairs: Pairs | None = None
     real: int | None = Field(default=None, ge=0)
     synthetic: int | None = Field(default=None, ge=0)
+    mix: Passes = "together"
     adapt: Adapt = "none"
+    control: Control = "none"
     trust: bool = False
     until: float = Field(default=1.0, gt=0, le=1)
-    augment: Augment = "standard"
+    augment: Annotated[tuple[Augment, ...], BeforeValidator(_several)] = ()
 
 
 class UsedSet(Params):
@@ -50,16 +78,26 @@ class UsedMasks(Params):
 
 
 class Row(Params):
-    """The file of a row: pairs per batch, how it learns, and hashes of all that it learns from."""
+    """The file of a row: pairs per batch, how it learns, and hashes of all that it learns from.
+
+    `pairs` is the number of real pairs of `POOL` that it learns from, or `all` of them; None for
+    those of `TRAIN`. Numbers that the row has no use for are None.
+    """
 
     row: str
+    pairs: Pairs | None
     real: int
     synthetic: int
+    mix: Passes
     adapt: Adapt
-    advent: AdventConfig | None
+    advent: AdventConfig | None = None
+    control: Control
     trust: bool
     until: float
-    augment: Augment
+    augment: tuple[Augment, ...]
+    scale: tuple[float, float] | None = None
+    cutmix: CutMix | None = None
+    classmix: ClassMix | None = None
     sets: tuple[UsedSet, ...]
     masks: tuple[UsedMasks, ...]
     real_pairs: str
@@ -100,6 +138,8 @@ def _faults(
 ) -> Iterator[tuple[bool, str]]:
     """Yield whether a row has each fault, and the fault in words."""
     sets = row.sets
+    yield from _faults_of_real_pairs(row, real)
+    yield from _faults_of_both_kinds(row, real, synthetic)
     yield (
         not real and not sets,
         "shows no pairs: it has `real: 0` and no sets; name sets in `with`, or set `real`",
@@ -121,11 +161,6 @@ def _faults(
         "has one pair in a batch, and batch norm needs two; set `real` or `synthetic` higher",
     )
     yield (
-        row.adapt == "advent" and not (real and synthetic),
-        f"has `adapt: advent`, which compares real and synthetic pairs, and a batch has {real} "
-        f"real and {synthetic} synthetic ones; both must be above 0",
-    )
-    yield (
         row.until < 1 and not real,
         f"has `until: {row.until:g}`, after which only real pairs are shown, and `real: 0`; "
         "remove `until`, or set `real` above 0",
@@ -141,12 +176,56 @@ def _faults(
     )
 
 
+def _faults_of_real_pairs(row: RowParams, real: int) -> Iterator[tuple[bool, str]]:
+    yield (
+        row.pairs is not None and bool(row.sets),
+        f"has `pairs: {row.pairs}` and sets, whose generators saw other real pairs; remove one of "
+        "the two, and set dataset.limit for both",
+    )
+    yield (
+        row.pairs is not None and not real,
+        f"has `pairs: {row.pairs}` and `real: 0`, which shows none of them; remove one of the two",
+    )
+    yield (
+        len(set(row.augment)) < len(row.augment),
+        "names a word twice in `augment`",
+    )
+
+
+def _faults_of_both_kinds(row: RowParams, real: int, synthetic: int) -> Iterator[tuple[bool, str]]:
+    both = f"and a batch has {real} real and {synthetic} synthetic ones"
+    yield (
+        row.adapt == "advent" and not (real and synthetic),
+        f"has `adapt: advent`, which compares real and synthetic pairs, {both}; both must be "
+        "above 0",
+    )
+    yield (
+        "classmix" in row.augment and not (real and synthetic),
+        f"has `augment: classmix`, which pastes real pixels on synthetic pairs, {both}; both must "
+        "be above 0",
+    )
+    yield (
+        row.mix == "separate" and min(real, synthetic) < 2,
+        f"has `mix: separate`, a pass for real and one for synthetic pairs, {both}; batch norm "
+        "needs two of each",
+    )
+    yield (
+        row.control != "none" and not row.sets,
+        f"has `control: {row.control}` and no sets that it could spoil; name sets in `with`",
+    )
+
+
 def plain(per_batch: PerBatch, real_pairs: Path) -> Row:
     """Return the row of a segmenter that learns from real pairs alone, as the baseline does."""
     params = completed("real", RowParams(), per_batch, ())
     keys = params.model_dump(exclude={"sets"})
-    hashed = manifest_of(real_pairs)
-    return Row(row="real", advent=None, sets=(), masks=(), real_pairs=hashed, **keys)
+    return Row(row="real", sets=(), masks=(), real_pairs=manifest_of(real_pairs), **keys)
+
+
+def real_set(real: Path, row: RowParams | Row) -> Path:
+    """Return the folder of the real pairs of which a row learns from all or from `row.pairs`."""
+    pool = real / POOL
+    return pool if row.pairs is not None and pool.is_dir() else real / TRAIN
 
 
 def read_row(file: Path) -> Row:

@@ -24,7 +24,7 @@ from data.tools import preset
 from evaluate.config import ReportParams
 from segment import adapt, archs, trust
 from segment.config import Config as SegmentConfig
-from segment.rows import read_rows
+from segment.rows import AugmentParams, read_rows
 from synth.joints import joint
 from synth.layouts import LAYOUTS
 from synth.making import parts, sets
@@ -190,7 +190,7 @@ def test_a_cell_follows_every_set_and_filter_but_depends_on_the_file_of_its_row_
 
     assert asked("segment@semi-0") == {"artifacts/real", "artifacts/rows/semi.json"}
     assert asked("once@alone") == {"artifacts/real", "artifacts/rows/alone.json"}
-    assert asked("rows") == {"artifacts/pairs", "artifacts/real/train", "artifacts/trust"}
+    assert asked("rows") == {"artifacts/pairs", "artifacts/real", "artifacts/trust"}
     assert asked("trust@semi") == {"artifacts/pairs/semi", "artifacts/real/train"}
     made = {out.def_path for name in ("rows", "trust@semi", "filters") for out in STAGES[name].outs}
     assert made == {"artifacts/rows", "artifacts/trust/semi", "artifacts/trust/filters.json"}
@@ -233,6 +233,7 @@ SECTIONS: dict[str, type[Params]] = {
     "produce": parts.ProduceParams,
     "segment": SegmentConfig,
     "adapt.advent": adapt.Config,
+    "augment": AugmentParams,
     "report": ReportParams,
 }
 FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS, "segment.archs": archs.ARCHS}

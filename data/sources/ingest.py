@@ -3,7 +3,7 @@
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Literal
@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from data.pairs.classes import ClassTable
 from data.pairs.shards import MANIFEST
+from data.pairs.spread import POOL, TRAIN
 from data.sources import SOURCES, duplicates
 from data.sources.ade20k import Config as Ade20k
 from data.sources.camvid import Config as CamVid
@@ -25,13 +25,15 @@ from data.sources.folder import Config as Folder
 from data.sources.idd import Config as Idd
 from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
+from data.sources.reading.disjoint import in_one_split, not_empty, scorable, unique
 from data.sources.reading.faults import Noted
 from data.sources.reading.sizes import Misfit
 from data.sources.reading.walk import Tally, permitted, tallied
+from data.sources.splits import HeldOut, held_out, parts_of
 from data.sources.streets.source import Config as Streets
-from data.sources.writing import kept, write
+from data.sources.writing import DETAIL, kept, write
 from data.stage.cli import run
-from data.stage.errors import UserError, some
+from data.stage.errors import UserError
 from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, require_ours
 from data.stage.params import Params, choose, read
@@ -42,7 +44,7 @@ Split = Literal["train", "val", "test"]
 
 
 class DatasetParams(Params):
-    """Section `dataset`: where real pairs come from and at which size they are kept."""
+    """Section `dataset`: where real pairs come from, which of them, and at which size."""
 
     source: str
     root: Path
@@ -50,6 +52,8 @@ class DatasetParams(Params):
     width: int = Field(ge=16, le=4096)
     splits: tuple[Split, ...] = ("train", "val", "test")
     detail: float = Field(default=1.0, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    hold_out: dict[HeldOut, tuple[str, ...]] = Field(default={})
     streets: Streets = Streets()
     cityscapes: Cityscapes = Cityscapes()
     cityscapes_25k: Cityscapes25k = Cityscapes25k()
@@ -82,25 +86,19 @@ def main(*, out: Path) -> None:
         with permitted(), tallied() as tally:
             root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
             raw = source.find(root, dataset.splits, config)
+            raw = held_out(raw, dataset.hold_out, dataset.splits)
             content = check(source, config, raw, dataset.splits)
-        made_by = fingerprint(
-            {
-                "source": dataset.source,
-                "config": config.model_dump(mode="json"),
-                "size": size,
-                "content": content,
-            },
-            [],
-        )
+        parts = parts_of(raw, dataset.limit)
+        made_by = fingerprints(dataset, config, content, parts)
         origin = {"dataset": dataset.source, "licence": source.LICENCE}
         with replacing(out) as partial:
             write(
                 source,
                 config,
-                raw,
+                parts,
                 size=size,
                 detail=dataset.detail,
-                fingerprint=made_by,
+                made_by=made_by,
                 origin=origin,
                 out=partial,
             )
@@ -108,6 +106,26 @@ def main(*, out: Path) -> None:
     if tally.hidden:
         log.info(tally.left_out())
     log.info(f"{out}: {_counted(raw, tally)}")
+    if POOL in parts:
+        log.info(f"training sees {len(parts[TRAIN])} of {len(parts[POOL])} pairs (dataset.limit)")
+
+
+def fingerprints(
+    dataset: DatasetParams, config: Params, content: Sequence[str], parts: Mapping[str, object]
+) -> dict[str, str]:
+    """Return the fingerprint of every part; the limit made none of them but a limited train."""
+    asked = {
+        "source": dataset.source,
+        "config": config.model_dump(mode="json"),
+        "size": (dataset.height, dataset.width),
+        "content": content,
+    }
+    if dataset.hold_out:  # content does not say which split a pair is in
+        asked["hold_out"] = dataset.model_dump(mode="json", include={"hold_out"})
+    limited = {TRAIN: {"limit": dataset.limit}} if POOL in parts else {}
+    finer = {"detail": dataset.detail} | limited.get(TRAIN, {})
+    made = {name: fingerprint(asked | limited.get(name, {}), []) for name in parts}
+    return made | {DETAIL: fingerprint(asked | finer, [])}
 
 
 def _counted(raw: Sequence[RawPair], tally: Tally) -> str:
@@ -128,8 +146,8 @@ def check(
     with no pixel to score.
     """
     classes = source.class_table(config)
-    _unique(raw)
-    _not_empty(raw, splits)
+    unique(raw)
+    not_empty(raw, splits)
     seen: dict[str, RawPair] = {}
     palettes = Palettes(classes.classes, not isinstance(config, Folder))
     noted, twice = Noted(), []
@@ -158,8 +176,8 @@ def check(
             totals[pair.split] += np.bincount(seen_part.ravel(), minlength=classes.num_classes)
             looks.append((pair.split, pair.id, look))
     noted.require_none(len(raw))
-    _in_one_split(twice)
-    _scorable(totals, classes)
+    in_one_split(twice)
+    scorable(totals, classes)
     duplicates.warn(looks)
     if noted.clear:
         log.info("note: " + note(noted.clear, len(raw), raw[0].alpha))
@@ -182,57 +200,6 @@ def _read(
         noted.misfits.append(Misfit(pair.image, image.size, pair.label, label.shape[::-1]))
         return None
     return image, label
-
-
-def _not_empty(raw: Sequence[RawPair], splits: Sequence[str]) -> None:
-    for split in splits:
-        if not any(pair.split == split for pair in raw):
-            advice = " or take it out of dataset.splits" if split == "test" else ""
-            raise UserError(f"split {split!r} is empty; give it images{advice}")
-
-
-def _unique(raw: Sequence[RawPair]) -> None:
-    """Raise `UserError` for an image in two splits and for two images of one id."""
-    named: dict[str, RawPair] = {}
-    twice = [(first, p) for p in raw if (first := named.setdefault(p.id, p)) is not p]
-    both = [pair for first, pair in twice if first.image == pair.image]
-    for pair in both:
-        first = named[pair.id]
-        more = f" ({len(both)} such: {some(str(p.image) for p in both)})" if len(both) > 1 else ""
-        raise UserError(
-            f"{pair.image} is in the splits {first.split!r} and {pair.split!r}{more}; take it out "
-            "of one, or scores will be of pairs that were trained on"
-        )
-    for first, pair in twice:
-        more = f" ({len(twice)} such: {some(p.id for _, p in twice)})" if len(twice) > 1 else ""
-        raise UserError(
-            f"{first.image} and {pair.image} get the same id {pair.id!r}{more}; rename one of them"
-        )
-
-
-def _in_one_split(twice: Sequence[tuple[RawPair, RawPair]]) -> None:
-    """Raise `UserError` for images that are in two splits under two names."""
-    named = [f"{a.image} ({a.split}) and {b.image} ({b.split})" for a, b in twice]
-    if named:
-        more = f" ({len(named)} such: {some(named)})" if len(named) > 1 else ""
-        raise UserError(
-            f"{named[0]} are the same image{more}; remove one, or scores will be of pairs that "
-            "were trained on"
-        )
-
-
-def _scorable(totals: dict[str, np.ndarray], classes: ClassTable) -> None:
-    for split, counts in totals.items():
-        if not counts[list(classes.eval_ids)].any():
-            advice = (
-                "its labels may be withheld, as those of Cityscapes test: take it out of "
-                "dataset.splits"
-                if split == "test"
-                else "give classes that occur in it `eval: true`, or give it other images"
-            )
-            raise UserError(
-                f"split {split!r} has no pixel of a class that counts in mIoU; {advice}"
-            )
 
 
 if __name__ == "__main__":

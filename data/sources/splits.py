@@ -3,15 +3,20 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path, PurePath
+from typing import Literal
 
 import numpy as np
 
+from data.pairs.spread import POOL, TRAIN, spread
+from data.sources.files import RawPair
 from data.sources.reading.walk import nfc, permitted, without_suffix
 from data.stage.errors import UserError, some
 
 PARENT = "parent"
+HeldOut = Literal["val", "test"]
 MAX_SHOWN = 6
 
 
@@ -120,6 +125,51 @@ def by_list(path: Path, keys: Mapping[str, str], images: str, key: str = "list")
         more = f" ({len(unknown)} such lines: {some(unknown)})" if len(unknown) > 1 else ""
         raise UserError(f"{path} lists {unknown[0]!r}, which is not an image of {images}{more}")
     return found
+
+
+def held_out(
+    raw: Sequence[RawPair], hold_out: Mapping[HeldOut, Sequence[str]], splits: Sequence[str]
+) -> list[RawPair]:
+    """Return the pairs with whole groups held out of training, `hold_out` by split.
+
+    Such a split is then those groups, from the training pairs and from its own; its other pairs
+    are left out. Groups that no training pair has, and one in two splits, are a `UserError`.
+    """
+    groups = sorted({pair.group for pair in raw if pair.split == TRAIN and pair.group})
+    goes = {group: split for split, held in hold_out.items() for group in held}
+    there = f"the train split has {_some(groups) if groups else 'no groups'}"
+    for split, held in hold_out.items():
+        if split not in splits:
+            raise UserError(f"dataset.hold_out names the split {split!r}; add it to dataset.splits")
+        if unknown := [group for group in held if group not in groups]:
+            raise UserError(f"dataset.hold_out.{split} names the group {unknown[0]!r}; {there}")
+    if len(goes) < sum(map(len, hold_out.values())):
+        raise UserError("dataset.hold_out names a group twice; it can be in one split alone")
+    if groups and len(goes) == len(groups):
+        raise UserError(f"dataset.hold_out leaves no training pair; {there}: leave one out")
+    found = []
+    for pair in raw:
+        if pair.split == TRAIN:
+            found.append(replace(pair, split=goes.get(pair.group, TRAIN)))
+        elif pair.split not in hold_out or goes.get(pair.group) == pair.split:
+            found.append(pair)
+    return found
+
+
+def parts_of(raw: Sequence[RawPair], limit: int | None) -> dict[str, list[RawPair]]:
+    """Return the pairs by split, in order, training pairs no more than `limit`.
+
+    These are spread evenly over groups (`data.pairs.spread`); all of them are the part `POOL`,
+    which is there only when some had to go.
+    """
+    parts: dict[str, list[RawPair]] = {}
+    for pair in raw:
+        parts.setdefault(pair.split, []).append(pair)
+    pool = parts[TRAIN]
+    if limit is not None and limit < len(pool):
+        chosen = np.sort(spread([pair.group for pair in pool])[:limit])
+        parts |= {TRAIN: [pool[row] for row in chosen], POOL: pool}
+    return parts
 
 
 def _forms(name: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from data.pairs.pair import Pair
 from data.pairs.shards import ShardWriter
+from data.pairs.spread import TRAIN
 from data.sources.files import RawPair, read_image, read_size
 from data.sources.reading.sizes import Misfit, require_one_size
 from data.stage.params import Params
@@ -21,24 +22,23 @@ DETAIL = "detail"
 def write(
     source: ModuleType,
     config: Params,
-    raw: Sequence[RawPair],
+    parts: Mapping[str, Sequence[RawPair]],
     *,
     size: tuple[int, int],
     detail: float,
-    fingerprint: str,
+    made_by: Mapping[str, str],
     origin: Mapping[str, str],
     out: Path,
 ) -> None:
-    """Write checked pairs, resized to size (height, width), as one pair set per split under out.
+    """Write checked pairs, resized to size (height, width), as one pair set per part under out.
 
     Image and label are cut to the same box, where a source asks for one; then images are resized
     with an antialiasing bicubic filter, labels to the nearest pixel, and the aspect is not kept.
     The training pairs are written once more, at `detail_size`, as the set `DETAIL`: an empty one
-    where that is no finer.
+    where that is no finer. `made_by` has the fingerprint of each.
     """
-    sets = {name: [pair for pair in raw if pair.split == name] for name in splits_of(raw)}
-    finer = detail_size(sets["train"], size, detail)
-    sets[DETAIL] = sets["train"] if finer != size else []
+    finer = detail_size(parts[TRAIN], size, detail)
+    sets = {**parts, DETAIL: parts[TRAIN] if finer != size else []}
     with progress(sum(map(len, sets.values())), "writing", "pairs") as advance:
         for name, pairs in sets.items():
             shape = finer if name == DETAIL else size
@@ -46,17 +46,12 @@ def write(
                 out / name,
                 classes=source.class_table(config),
                 size=shape,
-                fingerprint=fingerprint,
+                fingerprint=made_by[name],
                 origin={"real": origin},
             ) as writer:
                 for pair in pairs:
                     writer.write(resized(source, config, pair, shape))
                     advance()
-
-
-def splits_of(raw: Sequence[RawPair]) -> list[str]:
-    """Return the splits that pairs are in, in their order."""
-    return list(dict.fromkeys(pair.split for pair in raw))
 
 
 def detail_size(train: Sequence[RawPair], size: tuple[int, int], detail: float) -> tuple[int, int]:

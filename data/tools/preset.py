@@ -30,7 +30,8 @@ def merged(params: str, overlay: str, name: str, presets: Path = PRESETS) -> str
     """Return the text of `params` with the values of `overlay`, comments kept, `preset` = `name`.
 
     Mappings merge key by key; every other value, lists included, replaces what was there, and one
-    value may stand for those that a key has for each budget, which then does not follow it. An
+    value may stand for those that a key has for each budget, which then does not follow it. Null in
+    place of a mapping takes it out (a set, a row), unless it is a whole section of the file. An
     overlay may build on others of the folder `presets`: `base: [paper]` merges those first, in
     order.
     """
@@ -168,6 +169,8 @@ def _merge(base: Any, overlay: Any, path: str) -> None:
             del base[key]
         elif by_budget(value) or (by_budget(old) and not isinstance(value, dict)):
             base[key] = value
+        elif value is None and isinstance(old, dict) and path:
+            del base[key]
         elif key in base and isinstance(old, dict) != isinstance(value, dict) and old is not None:
             raise UserError(f"preset: `{where}` must be a section in both files or in neither")
         elif isinstance(old, dict) and isinstance(value, dict):

@@ -96,7 +96,7 @@ def _head(root: Path, sizes: Sequence[tuple[int, int]], splits: Sequence[str]) -
         f"  # Working size of {_range(sizes)} images; multiples of 32 suit every method.",
         f"  height: {height}",
         f"  width: {width}",
-        "  # Objects that are put into other pairs are cut from pairs that are so many times finer.",
+        "  # Objects that move to other pairs are cut from pairs that are so many times finer.",
         "  detail: 2.0",
         f"  splits: [{', '.join(splits)}]",
     ]

@@ -26,6 +26,7 @@ def draw_all(content: Content, artifacts: Path, folder: Path) -> list[Figure]:
     """Draw the figures of a report into an empty folder, in its order."""
     return [
         *draw_gains(content, folder),
+        *draw_labels(content, folder),
         *draw_classes(content, folder),
         *draw_curves(content, folder),
         *draw_pairs(content, folder),
@@ -44,7 +45,8 @@ def draw_gains(content: Content, folder: Path) -> list[Figure]:
     drawn = []
     for split in reversed(list(content.measured)):
         measured, bars = content.measured[split], []
-        for row in by_gain(content, split, content.rows):
+        checks = (*content.roles.controls, *content.roles.oracles)
+        for row in by_gain(content, split, [*content.rows, *checks]):
             gain = content.gains.of(row, split)
             if gain is not None:
                 base = measured.values(gain.baseline)[: len(measured.seeds[row]), 0]
@@ -55,6 +57,29 @@ def draw_gains(content: Content, folder: Path) -> list[Figure]:
             plots.gains(folder / file, bars, f"{title}, points")
             drawn.append(Figure("gains", file, caption))
     return drawn
+
+
+def draw_labels(content: Content, folder: Path) -> list[Figure]:
+    """Draw the learning curve of real pairs alone, and where rows with synthetic pairs meet it."""
+    worth = content.worth.get(content.head)
+    if not worth:
+        return []
+    shade = colors(list(content.cells))
+    marks = [
+        plots.Mark(row.row, row.used, content.spread(row.row, content.head), row.labels.value)
+        for row in worth.rows
+        if row.row in content.rows
+    ]
+    curve = [(point.pairs, point.miou) for point in worth.curve]
+    title = f"mIoU on {content.head} by number of real pairs, %"
+    plots.learning_curve(folder / "labels.png", curve, marks, shade, title)
+    named = ", ".join(f"`{point.row}`" for point in worth.curve)
+    caption = (
+        f"Real pairs alone, the best row for each number of them ({named}), with the deviation "
+        "over seeds; rows with synthetic pairs stand at the number of real pairs that they used, "
+        "and a line leads to the number at which real pairs alone reach them."
+    )
+    return [Figure("labels", "labels.png", caption)]
 
 
 def draw_classes(content: Content, folder: Path) -> list[Figure]:

@@ -76,18 +76,10 @@ def reading(content: Content) -> list[Block]:
         if measured.split.named
         else f"{number} blocks of neighbouring images, because the dataset names no videos"
     )
-    both = (
-        "Two baselines: `real` sees as many real pairs as the other rows (the published reading), "
-        "`real_more` as many pairs (equal compute). *Helps* is said only against the better of the "
-        f"two on {content.head}, here `{measured.better}`."
-        if content.equal_compute
-        else "There is no row `real_more`: what rows gain over `real` may be what more pairs in a "
-        "batch would have gained too."
-    )
     return bullets(
         [
             f"The verdict rests on {content.head}{chosen}.",
-            both,
+            _baselines(content),
             f"Every row trains its segmenter ({about['arch']}) for {about['iterations']} "
             "iterations; gains are paired by seed.",
             "A 95 % interval spans both the paired t interval over seeds and a hierarchical "
@@ -99,11 +91,44 @@ def reading(content: Content) -> list[Block]:
             "number; intervals are those of single rows.",
             "All of it is conditional on one trained generator per method: deviations hold the "
             "segmenter's seed and the slice of pairs that it reads, not the generators' training.",
+            _labels(content),
             _few_seeds(n),
             "If a row does not help, look first at its pairs, then at alignment (a painter that "
             "does not show what its labels say teaches wrong ones), then at the real pairs in a "
             "batch.",
         ]
+    )
+
+
+def _baselines(content: Content) -> str:
+    """Say what rows are compared with."""
+    count, better = len(content.roles.baselines), content.measured[content.head].better
+    if not content.equal_compute:
+        return (
+            "There is no row `real_more`: what rows gain over `real` may be what more pairs in a "
+            "batch would have gained too."
+        )
+    against = f"*Helps* is said only against the better of the two on {content.head}"
+    if count > 2:
+        against = (
+            f"{count - 2} more learn from the same real pairs alone, and *helps* is said only "
+            f"against the best of all {count} on {content.head}"
+        )
+    return (
+        "Two baselines: `real` sees as many real pairs as the other rows (the published reading), "
+        f"`real_more` as many pairs (equal compute). {against}, here `{better}`."
+    )
+
+
+def _labels(content: Content) -> str:
+    if content.head not in content.worth:
+        return ""
+    return (
+        "Worth in labels: the learning curve is the best row of real pairs alone for each number "
+        "of them, linear in the logarithm of the number, and never falls; what lies beyond its "
+        "ends is bounded by them (≤, ≥). Intervals are a bootstrap over seeds and groups, of curve "
+        "and row together, the seeds' part stretched to the t interval. What a row used are the "
+        "real pairs that its generators and its segmenter saw."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from evaluate.page.style import COLORS, GRID, INK, MUTED, colors, figure
-from evaluate.statistics import Interval
+from evaluate.statistics import Interval, Spread
 
 Json = dict[str, Any]
 
@@ -39,6 +39,50 @@ def gains(path: Path, bars: Sequence[Bar], title: str) -> None:
         ax.set_axisbelow(True)
         ax.tick_params(axis="y", length=0)
         ax.set_title(title)
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A row beside the learning curve: the real pairs it used, its mIoU, those that equal it."""
+
+    name: str
+    used: int
+    miou: Spread
+    labels: float
+
+
+def learning_curve(
+    path: Path,
+    curve: Sequence[tuple[int, Spread]],
+    marks: Sequence[Mark],
+    shade: Mapping[str, str],
+    title: str,
+) -> None:
+    """Draw mIoU against the number of real pairs, and rows with lines to the number they equal."""
+    with figure(path, 6.3, 3.6) as (_, (ax,)):
+        numbers = [pairs for pairs, _ in curve]
+        _spread_at(ax, numbers, [found for _, found in curve], COLORS[0])
+        ax.plot(numbers, [found.mean for _, found in curve], "-", color=COLORS[0], lw=1.8)
+        ax.plot([], [], "o-", color=COLORS[0], label="real pairs alone")
+        for mark in marks:
+            color = shade[mark.name]
+            _spread_at(ax, [mark.used], [mark.miou], color)
+            ends = sorted((mark.used, mark.labels))
+            ax.plot(ends, [mark.miou.mean] * 2, ":", color=color, lw=1.4)
+            ax.plot([], [], "o", color=color, label=f"{mark.name} {mark.miou.mean:.1f}")
+        ax.set_xscale("log")
+        ax.set_xticks(numbers, [str(number) for number in numbers])
+        ax.minorticks_off()
+        ax.set_xlabel("real pairs")
+        ax.grid(axis="y")
+        ax.set_title(title)
+        ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+
+
+def _spread_at(ax: Any, numbers: Sequence[float], found: Sequence[Spread], color: str) -> None:
+    errors = [spread.std or 0.0 for spread in found]
+    means = [spread.mean for spread in found]
+    ax.errorbar(numbers, means, yerr=errors, fmt="o", color=color, ms=6, capsize=3, lw=1.2)
 
 
 def _side(gain: Interval) -> str:

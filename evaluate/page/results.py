@@ -17,14 +17,18 @@ from evaluate.page.blocks import (
     without_empty,
 )
 from evaluate.verdict import (
+    checks,
     class_verdict,
     headline,
+    in_labels,
     interval,
+    labels_needed,
     levels,
     mean_std,
     power,
     says,
     signed,
+    times_as_many,
 )
 
 FLAT = 0.5  # points; a smaller late rise counts as flat
@@ -37,9 +41,13 @@ def first_screen(content: Content, shown: Mapping[str, Figure]) -> Section:
         "",
         [
             *text(headline(content)),
+            *text(in_labels(content)),
             *text(levels(content), power(content)),
+            *text(*checks(content)),
             *_figure(shown, f"gains_{content.head}.png"),
             gains_table(content, content.head, MIOU),
+            *_figure(shown, "labels.png"),
+            *labels_table(content),
             *_figure(shown, "pairs.png"),
         ],
     )
@@ -85,17 +93,34 @@ def gains_table(content: Content, split: str, metric: str) -> Table:
     )
 
 
+def labels_table(content: Content) -> list[Block]:
+    """Return what every row with synthetic pairs is worth in labels; nothing without a curve."""
+    worth = content.worth.get(content.head)
+    if not worth or not worth.rows:
+        return []
+    rows = [
+        [f"`{found.row}`", str(found.used), labels_needed(found), times_as_many(found)]
+        for found in worth.rows
+    ]
+    header = ["row", "real pairs used", "real pairs alone need [95 %]", "times as many [95 %]"]
+    return [Table(header, rows)]
+
+
 def learns_from(content: Content, row: str) -> str:
     """Return what is in a batch of a row, for example `4 real + 4 palette, advent`."""
     about, made = content.about(row), content.used["rows"][row] or {}
     sets = " and ".join(f"`{name}`" for name in made.get("with", []))
-    parts = [f"{about['real']} real"] if about.get("real") else []
+    of = f" (of {content.roles.num_real[row]})" if made.get("pairs") else ""
+    parts = [f"{about['real']} real{of}"] if about.get("real") else []
     parts += [f"{about['synthetic']} {sets}"] if sets and about.get("synthetic") else []
-    further = [str(made[key]) for key in ("adapt", "augment") if key in made]
+    further = ["labels shuffled"] if made.get("control") == "shuffled_labels" else []
+    further += ["separate passes"] if made.get("mix") == "separate" else []
+    further += [made["adapt"]] if made.get("adapt", "none") != "none" else []
+    augment = made.get("augment", [])
+    further += [augment] if isinstance(augment, str) else augment
     further += ["trusted pixels"] if made.get("trust") else []
     further += [f"real alone after {made['until']:.0%}"] if made.get("until", 1) < 1 else []
-    kept = [word for word in further if word not in ("none", "standard")]
-    return ", ".join([" + ".join(parts), *kept])
+    return ", ".join([" + ".join(parts), *further])
 
 
 def other_scores(content: Content, shown: Mapping[str, Figure]) -> Fold:

@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader, Dataset
 
 from data.pairs.classes import ClassTable
 from data.stage.errors import UserError
+from segment.batches.blends import Blend, Sample
 from segment.batches.mixes import Mix
 from segment.batches.pool import Pool
 
-Sample = dict[str, Any]
+BLENDED = 2  # names the draw of what is blended in a batch
 
 
 def augmentation(
@@ -21,7 +22,7 @@ def augmentation(
     crop: tuple[float, float],
     flip: float,
     mirrored: Sequence[int],
-    augment: str = "standard",
+    photometric: bool = False,
 ) -> list[dict]:
     """Return the training transforms for crops of `size` (height, width).
 
@@ -34,7 +35,7 @@ def augmentation(
     smallest, largest = crop
     swapped = [(a, b) for a, b in enumerate(mirrored) if a < b]
     # It calls its colours BGR; a hue of RGB runs the other way round, and its shifts are symmetric.
-    distortion = [{"type": "PhotoMetricDistortion"}] if augment == "photometric" else []
+    distortion = [{"type": "PhotoMetricDistortion"}] if photometric else []
     return [
         {
             "type": "RandomResize",
@@ -52,13 +53,21 @@ def augmentation(
 class PairDataset(Dataset):
     """Pairs through MMSegmentation's transforms; an item is asked for as (index, draw).
 
-    The augmentation is a pure function of (seed, draw), whatever the number of workers.
+    The augmentation is a pure function of (seed, draw), whatever the number of workers. `blends`
+    are what becomes of the pairs of a batch; the first `num_real` of the pool are real.
     """
 
     def __init__(
-        self, pool: Pool, classes: ClassTable, transforms: Callable[[Sample], Any], seed: int
+        self,
+        pool: Pool,
+        classes: ClassTable,
+        transforms: Callable[[Sample], Any],
+        seed: int,
+        blends: Sequence[Blend] = (),
+        num_real: int = 0,
     ) -> None:
         self._pool, self._transforms, self._seed = pool, transforms, seed
+        self._blends, self._num_real = blends, num_real
         self.metainfo = {
             "classes": classes.names,
             "palette": [entry.color for entry in classes.classes],
@@ -84,6 +93,15 @@ class PairDataset(Dataset):
                 "ori_shape": shape,
             }
         )
+
+    def __getitems__(self, items: Sequence[tuple[int, int]]) -> list[Sample]:
+        """Return the samples of a batch; torch's loader asks for them together."""
+        samples = [self[item] for item in items]
+        real = [index < self._num_real for index, _ in items]
+        rng = np.random.default_rng([self._seed, BLENDED, items[0][1]])
+        for blend in self._blends:
+            samples = blend(samples, real, rng)
+        return samples
 
 
 def make_loader(

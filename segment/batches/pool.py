@@ -1,7 +1,7 @@
 """Decoded pairs for training and scoring, in memory while they fit, else on disk."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +12,23 @@ from data.pairs.pairset import PairSet
 from segment.batches.decoded import BYTES_PER_PIXEL, reserve
 from segment.batches.masks import Masks
 
+SHUFFLED = 3  # names the draw that puts labels to other images
+
 
 @dataclass(frozen=True)
 class Part:
     """Some rows of a pair set, and which of their pixels give a loss.
 
     Pixels that `masks` do not trust are ignored; so are those within `seam` pixels of the edge of
-    what was edited, on both sides, where a pair says what that is.
+    what was edited, on both sides, where a pair says what that is. `labels` are the rows that
+    labels are taken from, with what is ignored in them; None for their own.
     """
 
     pairs: PairSet
     rows: np.ndarray
     masks: Masks | None = None
     seam: int = 0
+    labels: np.ndarray | None = None
 
     @classmethod
     def whole(cls, pairs: PairSet) -> "Part":
@@ -33,7 +37,20 @@ class Part:
 
     def arrays(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """Return image uint8 `[H, W, 3]` and label uint8 `[H, W]` of the pair at an index."""
-        row = int(self.rows[index])
+        image, label = self._own(int(self.rows[index]))
+        return image, label if self.labels is None else self._own(int(self.labels[index]))[1]
+
+    def shuffled(self, seed: int) -> "Part":
+        """Return the part with every label at another image, in an order drawn by the seed.
+
+        A single pair keeps its label.
+        """
+        cycle = np.random.default_rng([seed, SHUFFLED]).permutation(len(self.rows))
+        labels = np.empty_like(self.rows)
+        labels[cycle] = self.rows[np.roll(cycle, 1)]
+        return replace(self, labels=labels)
+
+    def _own(self, row: int) -> tuple[np.ndarray, np.ndarray]:
         if not self.seam and self.masks is None:
             return self.pairs.arrays(row)
         pair = self.pairs[row]

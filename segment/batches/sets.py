@@ -1,14 +1,17 @@
 """Open what a row learns from, and refuse anything but that."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from data.pairs.pairset import PairSet
+from data.pairs.spread import spread
 from data.stage.errors import UserError
 from segment.batches.masks import MASKS, Masks, read_masks
 from segment.batches.pool import Part
-from segment.rows import Row, hash_of, manifest_of
+from segment.rows import Row, hash_of, manifest_of, real_set
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Sets:
 
 def open_sets(row: Row, *, pairs: Path, real: Path, trust: Path, seam: int) -> Sets:
     """Open the sets of a row in their folders; one that the row's file does not mean is refused."""
-    require(real / "train", row.real_pairs, row)
+    train = real_set(real, row)
+    require(train, row.real_pairs, row)
     splits = {"val": Part.whole(PairSet(real / "val"))}
     if (real / "test").is_dir():
         splits["test"] = Part.whole(PairSet(real / "test"))
@@ -50,7 +54,15 @@ def open_sets(row: Row, *, pairs: Path, real: Path, trust: Path, seam: int) -> S
         require(pairs / entry.name, entry.manifest, row)
         found = Part.whole(synthetic_set(pairs / entry.name))
         synthetic.append(Part(found.pairs, found.rows, masks.get(entry.name), seam))
-    return Sets(Part.whole(PairSet(real / "train")), tuple(synthetic), splits)
+    return Sets(chosen(PairSet(train), row), tuple(synthetic), splits)
+
+
+def chosen(pairs: PairSet, row: Row) -> Part:
+    """Return the real pairs that a row learns from: all, or as many as it says, spread evenly."""
+    part = Part.whole(pairs)
+    if not isinstance(row.pairs, int):
+        return part
+    return replace(part, rows=np.sort(spread(pairs.column("group"))[: row.pairs]))
 
 
 def synthetic_set(path: Path) -> PairSet:

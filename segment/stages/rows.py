@@ -14,6 +14,7 @@ from data.stage.params import PARAMS_FILE, read
 from segment import adapt
 from segment.batches.masks import MASKS
 from segment.rows import (
+    AugmentParams,
     Row,
     RowParams,
     UsedMasks,
@@ -22,6 +23,7 @@ from segment.rows import (
     hash_of,
     manifest_of,
     read_rows,
+    real_set,
 )
 from segment.trust import read_filters
 
@@ -31,23 +33,34 @@ def main(*, pairs: Path, real: Path, trust: Path, out: Path) -> None:
     rows = read_rows()
     filters = read_filters()
     advent = read("adapt.advent", adapt.Config)
-    real_pairs = manifest_of(real / "train")
+    augment = read("augment", AugmentParams)
     with replacing(out) as folder:
         for name, params in rows.items():
             keys = params.model_dump(exclude={"sets"})
             row = Row(
                 row=name,
                 advent=advent if params.adapt == "advent" else None,
+                **{word: value for word, value in augment if word in params.augment},
                 sets=used_sets(name, params, pairs),
                 masks=tuple(
                     UsedMasks(set=entry, sha256=hash_of(trust / entry / MASKS))
                     for entry in params.sets
                     if params.trust and entry in filters
                 ),
-                real_pairs=real_pairs,
+                real_pairs=manifest_of(enough(name, params, real_set(real, params))),
                 **keys,
             )
             write_text(folder / f"{name}.json", as_json(row))
+
+
+def enough(name: str, params: RowParams, pairs: Path) -> Path:
+    """Return the folder of a row's real pairs; fewer than it asks for are a `UserError`."""
+    if isinstance(params.pairs, int) and params.pairs > (count := len(PairSet(pairs))):
+        raise UserError(
+            f"{PARAMS_FILE}: rows.{name} has `pairs: {params.pairs}`, and there are {count} real "
+            "pairs; write so many, or `pairs: all`"
+        )
+    return pairs
 
 
 def used_sets(name: str, params: RowParams, pairs: Path) -> tuple[UsedSet, ...]:

@@ -58,7 +58,7 @@ def summary(row: Row, seed: int, config: Config, cell: "Cell") -> dict[str, Any]
     """Return the content of `cell.json`; no times and no hosts, so equal cells are equal files.
 
     `repeats` says how often a synthetic pair was shown on average, `real_ratio` what fraction of a
-    mixed batch was real.
+    mixed batch was real, `real_pairs` how many real pairs there were to learn from.
     """
     return {
         "row": row.row,
@@ -68,10 +68,13 @@ def summary(row: Row, seed: int, config: Config, cell: "Cell") -> dict[str, Any]
         "real": row.real,
         "synthetic": row.synthetic,
         "real_ratio": row.real / cell.mix.batch_size,
+        "real_pairs": len(cell.mix.real),
         "until": row.until,
         "repeats": round(cell.mix.repeats, 4),
+        "mix": row.mix,
         "adapt": row.adapt,
-        "augment": row.augment,
+        "control": row.control,
+        "augment": list(row.augment),
         "sets": [entry.name for entry in row.sets],
         "trusted": [entry.set for entry in row.masks],
         "num_params": sum(parameter.numel() for parameter in cell.model.parameters()),

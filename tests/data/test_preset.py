@@ -103,6 +103,19 @@ def test_a_section_cannot_become_a_number(clone: Path) -> None:
     assert text(clone) == PARAMS
 
 
+def test_null_takes_an_entry_out_and_no_whole_section(clone: Path) -> None:
+    wide = clone / "presets" / "wide.yaml"
+    wide.write_text("base: [more]\ntwo: {none: null}\none: {weights: null, count: null}\n")
+    (clone / "presets" / "more.yaml").write_text("two: {some: {a: 1}}\n")
+    preset.apply("wide", clone)
+    found = YAML(typ="safe").load(text(clone))
+    assert found["two"] == {"some": {"a": 1}}, "an entry that is a mapping is gone"
+    assert found["one"]["count"] is None and found["one"]["weights"] is None, "a value is null"
+    wide.write_text("two: null\n")
+    with pytest.raises(UserError, match=r"`two` must be a section in both"):
+        preset.apply("wide", clone)
+
+
 @pytest.fixture
 def tree(clone: Path) -> Path:
     """The same without git, as from an archive."""

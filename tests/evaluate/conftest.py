@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.outputs import write_json
 from evaluate import reference
+from evaluate.cells import sums_of
+from evaluate.gains import Measured
 from evaluate.metrics.judge import Judge
 from evaluate.stages import judge
 from evaluate.stages import score as score_stage
@@ -23,6 +26,7 @@ yaml = YAML(typ="safe", pure=True)
 SETS = ("semi", "palette", "partial")
 ACCURACY = {"real": 0.80, "real_more": 0.82, "semi": 0.70, "palette": 0.80, "partial": 0.95}
 SIZE = (16, 32)
+GROUPS, EVAL_IDS = 8, (0, 1, 2)  # of measurements made by hand
 PARAMS = """
 preset: default
 dataset:
@@ -180,6 +184,35 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
         return root
 
     return write
+
+
+@pytest.fixture
+def measure(classes) -> Callable[[dict[str, list[float]]], Measured]:
+    """Return a function that makes the cells of rows with given accuracies, one for each seed."""
+    split = SimpleNamespace(
+        name="val",
+        pairs=SimpleNamespace(classes=classes),
+        groups=tuple(map(str, range(GROUPS))),
+        eval_ids=EVAL_IDS,
+        named=True,
+    )
+
+    def sums(accuracy: float, rng: np.random.Generator) -> np.ndarray:
+        truth = np.array([400, 200, 100, 50])
+        groups = []
+        for _ in range(GROUPS):
+            right = rng.binomial(truth, accuracy)
+            wrong = rng.multinomial(truth - right, np.full(4, 0.25))
+            groups.append(sums_of(np.diag(right) + wrong, EVAL_IDS))
+        return np.stack(groups)
+
+    def made(rows: dict[str, list[float]]) -> Measured:
+        rng = np.random.default_rng(0)
+        cells = {row: np.stack([sums(a, rng) for a in seeds]) for row, seeds in rows.items()}
+        seeds = {row: tuple(range(len(entries))) for row, entries in rows.items()}
+        return Measured(split, cells, seeds)
+
+    return made
 
 
 @pytest.fixture(scope="session")

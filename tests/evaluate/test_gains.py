@@ -1,45 +1,16 @@
 """Gains over both baselines, from confusion matrices made by hand."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluate.cells import sums_of, values
+from evaluate.cells import values
 from evaluate.gains import BOTH, IOU, MIOU, Gains, Measured, gains_of
 from evaluate.scores import frame, of_cells
 from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE
 
 GROUPS, EVAL_IDS = 8, (0, 1, 2)
-
-
-@pytest.fixture
-def measure(classes):
-    """Return a function that makes the cells of rows with given accuracies, one for each seed."""
-    split = SimpleNamespace(
-        name="val",
-        pairs=SimpleNamespace(classes=classes),
-        groups=tuple(map(str, range(GROUPS))),
-        eval_ids=EVAL_IDS,
-        named=True,
-    )
-
-    def sums(accuracy: float, rng: np.random.Generator) -> np.ndarray:
-        truth = np.array([400, 200, 100, 50])
-        groups = []
-        for _ in range(GROUPS):
-            right = rng.binomial(truth, accuracy)
-            wrong = rng.multinomial(truth - right, np.full(4, 0.25))
-            groups.append(sums_of(np.diag(right) + wrong, EVAL_IDS))
-        return np.stack(groups)
-
-    def made(rows: dict[str, list[float]]) -> Measured:
-        rng = np.random.default_rng(0)
-        cells = {row: np.stack([sums(a, rng) for a in seeds]) for row, seeds in rows.items()}
-        seeds = {row: tuple(range(len(entries))) for row, entries in rows.items()}
-        return Measured(split, cells, seeds)
-
-    return made
 
 
 ROWS = {
@@ -69,6 +40,18 @@ def test_each_row_is_compared_with_both_baselines_and_with_the_better_one(measur
     assert classes == {"road", "sky", "car", "void"}
 
 
+def test_every_row_of_the_same_real_pairs_alone_may_be_the_best_baseline(measure):
+    rows = ROWS | {"real_photo": [0.88, 0.87, 0.88], "real_once": [0.99]}
+    baselines = ("real", "real_more", "real_photo", "real_once")
+    measured = replace(measure(rows), baselines=baselines)
+    found = Gains(gains_of(measured))
+    assert measured.better == "real_photo", "one seed is too little to be measured by"
+    gain = found.of("better", "val")
+    assert (gain.baseline, gain.says) == ("real_photo", HELPS)
+    assert all(found.of(row, "val") is None for row in baselines), "they do not compete"
+    assert found.of("real_photo", "val", "real") is not None
+
+
 def test_without_real_more_the_better_baseline_is_real(measure):
     found = Gains(gains_of(measure({k: v for k, v in ROWS.items() if k != "real_more"})))
     assert found.of("better", "val", "real_more") is None
@@ -86,7 +69,7 @@ def test_a_row_with_one_seed_is_paired_with_that_seed_and_has_no_interval(measur
 def test_rows_without_real_pairs_make_no_other_row_less_clear(measure):
     with_alone = measure(ROWS | {f"alone{i}": [0.5, 0.51, 0.5] for i in range(9)})
     names = [row for row in with_alone.sums if row.startswith("alone")]
-    apart = Gains(gains_of(with_alone, names)).of("better", "val")
+    apart = Gains(gains_of(with_alone, dict.fromkeys(names, "alone"))).of("better", "val")
     together = Gains(gains_of(with_alone)).of("better", "val")
     assert apart.interval == together.interval
     assert apart.adjusted <= together.adjusted

@@ -108,6 +108,7 @@ def test_numbers_of_the_report_by_hand(reported, monkeypatch):
     assert found["sets"]["semi"]["alignment"] == 100 and "kl" not in found["sets"]["semi"]
     assert found["sets"]["palette"]["kl_argmax"] == 0.25
     assert found["judge"]["sha256"] == "0123456789abcdef"
+    assert found["labels"] == {}, "no row learned from another number of real pairs"
 
 
 def test_every_score_is_a_row_of_one_table(reported, monkeypatch):
@@ -206,6 +207,52 @@ def test_a_row_that_is_trained_once_has_no_interval_and_one_without_real_pairs_n
     )
     assert "semi_alone" not in first
     assert re.search(rf"\| `semi_alone` \| 2 `semi` \| {number}", more.split("(GAN-train), ")[1])
+
+
+def test_rows_of_other_real_pairs_price_synthetic_ones_in_labels_and_controls_are_checked(copied):
+    """Few pairs score as `semi`, all of them above `partial`; the control as `palette`."""
+    rows = {
+        "real_few": ("semi", {"pairs": 3}, {"synthetic": 0, "real_pairs": 3}),
+        "real_all": ("partial", {"pairs": "all"}, {"synthetic": 0, "real_pairs": 48}),
+        "shuffled": (
+            "semi",
+            {"with": ["semi"], "control": "shuffled_labels"},
+            {"control": "shuffled_labels"},
+        ),
+    }
+    change(rows={row: made for row, (_, made, _) in rows.items()})
+    change(report={"rows": ["real", "real_more", "palette", "partial", *rows]})
+    for row, (source, _, about) in rows.items():
+        for seed in range(3):
+            cell = shutil.copytree(
+                ARTIFACTS / f"segment/{source}/{seed}", ARTIFACTS / f"segment/{row}/{seed}"
+            )
+            found = read_json(cell / "cell.json") | {"row": row, "real_pairs": 6} | about
+            write_json(cell / "cell.json", found)
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    found, text = read_json(OUT / "report.json"), (OUT / "report.md").read_text()
+    labels = found["labels"]["test"]
+    assert [(p["pairs"], p["row"]) for p in labels["curve"]] == [
+        (3, "real_few"),
+        (6, "real_more"),
+        (48, "real_all"),
+    ]
+    worth = {entry["row"]: entry for entry in labels["worth"]}
+    assert set(worth) == {"palette", "partial"}
+    assert worth["partial"]["labels"]["value"] == pytest.approx(48), "the very cells of real_all"
+    assert worth["partial"]["factor"]["times"]["value"] == pytest.approx(8)
+    assert 3 < worth["palette"]["labels"]["value"] < 9
+    first, _ = text.split("## More")
+    assert "**In labels:** real pairs alone need 48 [" in first
+    assert "to do what `partial` does with 6: 8.0 [" in first
+    assert "](figures/labels.png)" in first and "| `partial` | 6 | 48 [" in first
+    assert re.search(
+        r"Control `shuffled`, labels shuffled: -\d.*, hurts, as a control should", first
+    )
+    assert re.search(r"Oracle `real_all`, 48 real pairs: \+\d.*, helps, as an oracle should", first)
+    assert "| 2 real (of 48) |" in first and "| 2 real + 2 `semi`, labels shuffled |" in first
+    assert "`partial`" in first.splitlines()[2] and "shuffled" not in first.splitlines()[2]
+    assert "Worth in labels: the learning curve is" in text
 
 
 def test_sets_that_are_made_like_the_posters_stand_beside_it(reported, monkeypatch):

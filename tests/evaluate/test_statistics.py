@@ -18,6 +18,7 @@ from evaluate.statistics import (
     paired,
     spread_of,
     t_interval,
+    widened,
 )
 
 
@@ -128,3 +129,18 @@ def test_rows_are_spread_over_the_whole_set():
     assert evenly(range(100, 110), 4) == [100, 102, 105, 107]
     assert evenly(range(3), 5) == [0, 1, 2]
     assert evenly([], 5) == []
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_few_seeds_are_stretched_to_their_t_interval(seeds):
+    scores = np.random.default_rng(seeds).normal(50, 2, seeds)
+    low, high, _ = t_interval(scores)
+    found = widened(np.tile(scores, (4000, 1)), draw(8, seeds))
+    tails = np.quantile(found, [0.025, 0.975])
+    assert tails[1] - tails[0] == pytest.approx(high - low, rel=0.2)
+    assert found.mean() == pytest.approx(scores.mean(), abs=0.3)
+
+
+def test_groups_are_not_stretched():
+    groups = np.random.default_rng(0).normal(50, 2, (4000, 1)).repeat(4, axis=1)
+    np.testing.assert_allclose(widened(groups, draw(8, 4)), groups[:, 0])

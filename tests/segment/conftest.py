@@ -1,6 +1,6 @@
 """Tiny pair sets whose colours follow their labels, so that a tiny segmenter can learn them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ def scene(seed: int) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(CLASSES.colorize(label) + noise, 0, 255).astype(np.uint8), label
 
 
-def write_set(out: Path, source: str, numbers: range, **columns: Any) -> PairSet:
+def write_set(out: Path, source: str, numbers: Iterable[int], **columns: Any) -> PairSet:
     origin = {source: {"painter": "none"}}
     with ShardWriter(out, classes=CLASSES, size=SIZE, fingerprint="test", origin=origin) as writer:
         for number in numbers:
@@ -43,6 +43,12 @@ def write_set(out: Path, source: str, numbers: range, **columns: Any) -> PairSet
             more = {name: make(number) for name, make in columns.items()}
             writer.write(Pair(f"{source}-{number:04d}", image, label, source, **more))
     return PairSet(out)
+
+
+@pytest.fixture(scope="session", name="write_set")
+def _write_set() -> Callable[..., PairSet]:
+    """The writer of the sets below, for tests that want other ones."""
+    return write_set
 
 
 @pytest.fixture(scope="session")
@@ -109,7 +115,11 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
         }
         advent = {"weight": 0.01, "width": 4, "lr": 1e-3}
         compute = {"precision": precision, "channels_last": True, "threads": 1}
+        cutmix = {"probability": 0.5, "area": [0.1, 0.5]}
+        classmix = {"probability": 0.5, "below": 0.5}
+        augment = {"scale": [0.4, 1.2], "cutmix": cutmix, "classmix": classmix}
         params = {"segment": segment | changes, "rows": rows, "trust": trust or {}}
+        params |= {"augment": augment}
         params |= {"compute": compute}
         YAML().dump(params | {"adapt": {"advent": advent}}, tmp_path / "params.yaml")
         monkeypatch.chdir(tmp_path)

@@ -13,7 +13,7 @@ from torch import nn
 from data.pairs.shards import PairSet
 from segment import adapt, archs, mm
 from segment.batches.loading import augmentation
-from segment.batches.mixes import make_mix
+from segment.batches.mixes import Mix, make_mix
 
 
 def test_entropy_maps_by_hand() -> None:
@@ -71,15 +71,83 @@ def batch(artifacts: Path, num_real: int) -> list[dict[str, Any]]:
     ]
 
 
-def adapted(steps: int, until: float = 1.0) -> tuple[nn.Module, mm.OptimWrapper]:
+def segmenter() -> nn.Module:
     torch.manual_seed(0)
     config = archs.ARCHS["resnet18_mlp"].build(3, width=8, channels=16)
-    model = mm.build_model(archs.complete(config, (32, 48)))
+    return mm.build_model(archs.complete(config, (32, 48)))
+
+
+def halves(steps: int, until: float = 1.0) -> Mix:
     numbers = {"num_real": 2, "num_synthetic": 2, "num_batches": steps, "until": until, "seed": 0}
-    mix = make_mix(range(2), range(2, 4), **numbers)
+    return make_mix(range(2), range(2, 4), **numbers)
+
+
+def wrapped(model: nn.Module) -> mm.OptimWrapper:
+    return mm.OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3))
+
+
+def adapted(
+    steps: int, until: float = 1.0, separate: bool = False
+) -> tuple[nn.Module, mm.OptimWrapper]:
+    model, mix = segmenter(), halves(steps, until)
     config = adapt.Config(weight=0.01, width=8, lr=1e-3)
-    adapt.Advent(model, adapt.build_critic(3, 8, 0), mix, config).attach()
-    return model, mm.OptimWrapper(torch.optim.AdamW(model.parameters(), lr=1e-3))
+    adapt.Advent(model, adapt.build_critic(3, 8, 0), mix, config, separate).attach()
+    return model, wrapped(model)
+
+
+def test_separate_passes_are_two_batches_whose_losses_are_summed(artifacts: Path) -> None:
+    samples = batch(artifacts, num_real=2)
+    model = segmenter()
+    losses = []
+    for half in (samples[2:], samples[:2]):  # synthetic pairs, then real ones
+        data = model.data_preprocessor(mm.pseudo_collate(half), True)
+        losses.append(model(**data, mode="loss")["decode.loss_ce"])
+    sum(losses).backward()
+
+    apart = segmenter()
+    adapt.Separate(apart, halves(1)).attach()
+    still = mm.OptimWrapper(torch.optim.SGD(apart.parameters(), lr=0.0))
+    still.zero_grad = lambda: None  # as they are after the step
+    shown = apart.train_step(mm.pseudo_collate(samples), still)
+    assert shown["loss"].item() == pytest.approx(sum(losses).item(), rel=1e-6)
+    for one, other in zip(model.parameters(), apart.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad)
+    for one, other in zip(model.buffers(), apart.buffers(), strict=True):
+        torch.testing.assert_close(one, other)
+
+    together = segmenter()  # batch norm sees both: another gradient
+    data = together.data_preprocessor(mm.pseudo_collate(samples), True)
+    (2 * together(**data, mode="loss")["decode.loss_ce"]).backward()
+    pairs = list(zip(model.parameters(), together.parameters(), strict=True))
+    assert not all(torch.allclose(one.grad, other.grad, rtol=0.01) for one, other in pairs)
+
+
+def test_real_pairs_alone_at_the_end_have_one_pass(artifacts: Path) -> None:
+    samples = mm.pseudo_collate(batch(artifacts, num_real=4))
+    plain, apart = segmenter(), segmenter()
+    step = adapt.Separate(apart, halves(2, until=0.5))
+    step._steps = 1
+    step.attach()
+    losses = []
+    for model in (plain, apart):
+        torch.manual_seed(0)  # of dropout
+        losses.append(model.train_step(samples, wrapped(model))["loss"].item())
+    assert losses[0] == losses[1]
+
+
+def test_the_critic_knows_which_separate_pass_was_real(artifacts: Path) -> None:
+    samples = batch(artifacts, num_real=2)
+    model, critic = segmenter(), adapt.build_critic(3, 8, 0)
+    said = []
+    halves_of_batch = ((samples[2:], adapt.SYNTHETIC), (samples[:2], adapt.REAL))
+    for half, what in halves_of_batch:
+        data = model.data_preprocessor(mm.pseudo_collate(half), True)
+        logits = model.decode_head(model.extract_feat(data["inputs"]))
+        scores = nn.functional.interpolate(logits, (32, 48), mode="bilinear", align_corners=False)
+        said.append(adapt.says(critic(adapt.entropy_maps(scores)), what).item())
+    apart, wrapper = adapted(1, separate=True)
+    shown = apart.train_step(mm.pseudo_collate(samples), wrapper)
+    assert shown["critic"].item() == pytest.approx(sum(said) / 2, rel=1e-6)
 
 
 def test_the_critic_learns_to_tell_the_domains_apart(artifacts: Path) -> None:

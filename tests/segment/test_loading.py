@@ -18,7 +18,12 @@ NUM_BATCHES = 12  # of 6 pairs: four epochs of 18 pairs
 
 
 def batches(
-    artifacts: Path, num_workers: int, seed: int = 3, augment: str = "photometric", **keep: Any
+    artifacts: Path,
+    num_workers: int,
+    seed: int = 3,
+    photometric: bool = True,
+    blends=(),
+    **keep: Any,
 ) -> list[Any]:
     pairs = PairSet(artifacts / "pairs/more")
     list(pairs.pairs())  # read before the workers are forked, as `score` and the audit do
@@ -31,8 +36,8 @@ def batches(
         num_batches=NUM_BATCHES,
         seed=seed,
     )
-    pipeline = augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored, augment)
-    return list(mm.loader(pool, mix, pairs.classes, pipeline, num_workers))
+    pipeline = augmentation(pairs.size, (0.5, 1.0), 0.5, pairs.classes.mirrored, photometric)
+    return list(mm.loader(pool, mix, pairs.classes, pipeline, num_workers, blends))
 
 
 def assert_equal(some: list[Any], others: list[Any]) -> None:
@@ -51,7 +56,7 @@ def test_batches_do_not_depend_on_workers_or_on_where_pairs_are_kept(
     for num_workers in (0, 1, 2):
         assert_equal(reference, batches(artifacts, num_workers))
         assert_equal(reference, batches(artifacts, num_workers, scratch=tmp_path))
-    plain = batches(artifacts, 0, augment="standard")
+    plain = batches(artifacts, 0, photometric=False)
     for one, other in zip(reference[0]["data_samples"], plain[0]["data_samples"], strict=True):
         assert torch.equal(one.gt_sem_seg.data, other.gt_sem_seg.data), "colours change alone"
     assert not torch.equal(reference[0]["inputs"][0], plain[0]["inputs"][0])
@@ -87,7 +92,7 @@ def test_what_is_kept_is_not_written_into_by_the_transforms(
     pairs = PairSet(artifacts / "real/val")
     pool = Pool([Part.whole(pairs)], memory_limit_mb=0, scratch=tmp_path)
     before = [np.copy(pool[index][0]) for index in range(len(pool))]
-    pipeline = augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2), "photometric")
+    pipeline = augmentation(pairs.size, (1.0, 1.0), 1.0, (1, 0, 2), photometric=True)
     items = mm.dataset(pool, pairs.classes, pipeline, seed=0)
     for index in range(len(pool)):
         items[index, index]

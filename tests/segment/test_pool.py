@@ -135,3 +135,20 @@ def test_a_file_that_would_fill_the_disk_is_not_begun(
     assert reserve(tmp_path, 10**9, (1024, 2048)) is None
     assert "half of the free disk" in caplog.text
     assert not list(tmp_path.iterdir())
+
+
+def test_shuffled_labels_are_those_of_other_images(artifacts: Path) -> None:
+    pairs = PairSet(artifacts / "pairs/more")
+    part = Part(pairs, np.arange(3, 14), seam=2)
+    shuffled = part.shuffled(seed=1)
+    assert sorted(shuffled.labels) == list(part.rows), "every label is there once"
+    assert not (shuffled.labels == part.rows).any(), "and none at its own image"
+    for index, row in enumerate(shuffled.labels):
+        image, label = shuffled.arrays(index)
+        assert np.array_equal(image, part.arrays(index)[0])
+        whose = int(np.flatnonzero(part.rows == row)[0])
+        assert np.array_equal(label, part.arrays(whose)[1]), "with what is ignored in it"
+    assert np.array_equal(part.shuffled(seed=1).labels, shuffled.labels)
+    assert not np.array_equal(part.shuffled(seed=2).labels, shuffled.labels)
+    alone = Part(pairs, np.array([4])).shuffled(seed=0)
+    assert np.array_equal(alone.arrays(0)[1], pairs[4].label)

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
 from data.pairs.pairset import PairSet
+from data.pairs.spread import spread
 from data.stage.errors import UserError
 from segment import folds
 from segment.batches.masks import MASKS
+from segment.batches.sets import open_sets
 from segment.config import PerBatch
 from segment.rows import RowParams, completed, manifest_of, plain, read_row
 from segment.stages import filters
@@ -55,6 +58,13 @@ def test_counts_are_those_of_per_batch_unless_the_row_says_others() -> None:
         ({"until": 0.5}, "no synthetic pairs that could end there"),
         ({"with_": ["more"], "trust": True}, "has a label filter; add one .*, which has semi$"),
         ({"trust": True}, "none of its sets has a label filter"),
+        ({"pairs": 9, "with_": ["semi"]}, "has `pairs: 9` and sets, whose generators saw other"),
+        ({"pairs": "all", "real": 0}, "`real: 0`, which shows none of them"),
+        ({"augment": ["scale", "scale"]}, "names a word twice in `augment`"),
+        ({"augment": "classmix"}, "a batch has 4 real and 0 synthetic ones; both must be above 0"),
+        ({"mix": "separate"}, "has 4 real and 0 synthetic ones; batch norm needs two of each"),
+        ({"mix": "separate", "with_": ["semi"], "synthetic": 1}, "batch norm needs two of each"),
+        ({"control": "shuffled_labels"}, "no sets that it could spoil"),
     ],
 )
 def test_contradictions_are_named(keys: dict[str, Any], fault: str) -> None:
@@ -67,6 +77,11 @@ def test_contradictions_are_named(keys: dict[str, Any], fault: str) -> None:
     [
         {"adapt": "daformer"},
         {"augment": "heavy"},
+        {"augment": ["scale", "heavy"]},
+        {"pairs": 0},
+        {"pairs": "most"},
+        {"mix": "apart"},
+        {"control": "noise"},
         {"real": -1},
         {"sets": ["semi"]},
         {"share": 0.5},
@@ -94,13 +109,19 @@ def test_a_file_holds_the_numbers_of_its_row_and_the_hashes_of_its_sets(
     semi, more = artifacts / "pairs/semi", artifacts / "pairs/more"
     assert both == {
         "row": "both",
+        "pairs": None,
         "real": 2,
         "synthetic": 2,
+        "mix": "together",
         "adapt": "none",
         "advent": None,
+        "control": "none",
         "trust": False,
         "until": 1.0,
-        "augment": "standard",
+        "augment": [],
+        "scale": None,
+        "cutmix": None,
+        "classmix": None,
         "sets": [
             {"name": "semi", "manifest": manifest_of(semi), "num_pairs": 9},
             {"name": "more", "manifest": manifest_of(more), "num_pairs": 18},
@@ -153,6 +174,45 @@ def test_a_file_changes_only_if_what_its_row_uses_changes(
     assert stale("row") == {"semi"}
     workspace(rows, trust, per_batch={"real": 3, "synthetic": 2})
     assert stale("per_batch") == set(before) - {"own"}
+
+
+def test_numbers_of_an_augmentation_are_in_the_files_of_rows_that_use_it(
+    artifacts: Path, workspace: Workspace
+) -> None:
+    rows = {"real": {}, "one": {"augment": "scale"}, "two": {"augment": ["photometric", "cutmix"]}}
+    root = workspace(rows)
+    files = {name: json.loads(text) for name, text in write(artifacts, root / "rows").items()}
+    found = {name: [file[key] for key in ("scale", "cutmix")] for name, file in files.items()}
+    cutmix = {"probability": 0.5, "area": [0.1, 0.5]}
+    assert found == {"real": [None, None], "one": [[0.4, 1.2], None], "two": [None, cutmix]}
+    assert files["two"]["augment"] == ["photometric", "cutmix"]
+
+
+def test_a_row_may_learn_from_other_numbers_of_real_pairs(
+    artifacts: Path, workspace: Workspace, write_set: Callable[..., PairSet]
+) -> None:
+    rows = {"real": {}, "few": {"pairs": 4}, "more": {"pairs": 9}, "every": {"pairs": "all"}}
+    root = workspace(rows)
+    shutil.copytree(artifacts, root / "copy")
+    whole = PairSet(root / "copy/real/train")
+    limited = np.sort(spread(whole.column("group"))[:6])
+    (root / "copy/real/train").rename(root / "copy/real/pool")
+    write_set(root / "copy/real/train", "real", limited.tolist())
+    folders = {name: root / "copy" / name for name in ("pairs", "real", "trust")}
+    main(**folders, out=root / "rows")
+
+    def ids(name: str) -> list[str]:
+        file = read_row(root / f"rows/{name}.json")
+        found = open_sets(file, **folders, seam=0).real
+        return [found.pairs.ids()[row] for row in found.rows]
+
+    every = [f"real-{number:04d}" for number in range(12)]
+    assert ids("every") == every and len(ids("real")) == 6
+    assert len(ids("few")) == 4 and len(ids("more")) == 9
+    assert set(ids("few")) < set(ids("real")) < set(ids("more")) < set(every)
+    workspace(rows | {"most": {"pairs": 13}})
+    with pytest.raises(UserError, match=r"rows\.most has `pairs: 13`, and there are 12 real pairs"):
+        main(**folders, out=root / "again")
 
 
 def test_sets_that_are_not_there_are_named(artifacts: Path, workspace: Workspace) -> None:

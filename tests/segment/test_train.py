@@ -68,7 +68,7 @@ def test_equal_seeds_give_equal_bytes(workspace: Workspace, train: Train) -> Non
 
 
 def test_workers_change_nothing(artifacts: Path, workspace: Workspace, train: Train) -> None:
-    keys = {"with": ["semi", "more"], "augment": "photometric", "until": 0.5}
+    keys = {"with": ["semi", "more"], "augment": ["photometric", "cutmix"], "until": 0.5}
     alone = train(workspace({"both": keys}, seam=2) / "alone", "both")
     workers = train(workspace({"both": keys}, seam=2, num_workers=2) / "workers", "both")
     assert np.array_equal(described(alone), described(workers))
@@ -118,6 +118,11 @@ def test_each_row_sees_the_pairs_that_it_names_and_no_others(
     ("keys", "numbers"),
     [
         ({"augment": "photometric"}, {}),
+        ({"augment": "scale"}, {}),
+        ({"augment": ["cutmix"]}, {}),
+        ({"augment": ["classmix"]}, {}),
+        ({"mix": "separate"}, {}),
+        ({"control": "shuffled_labels"}, {}),
         ({"until": 0.5}, {}),
         ({"real": 3}, {}),
         ({"synthetic": 3}, {}),

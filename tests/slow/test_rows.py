@@ -20,19 +20,31 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 DVC = str(Path(sys.executable).parent / "dvc")
 PARAMS: dict[str, Any] = {
+    "budget": "minutes",
     "sets": {"semi": {"num_pairs": 3}, "palette": {"num_pairs": 3}},
     "rows": {
         "real": {},
         "semi": {"with": ["semi"]},
         "palette": {"with": ["palette"]},
         "both": {"with": ["semi", "palette"]},
+        "boxes": {"augment": ["cutmix"]},
+        "few": {"pairs": 2},
         "alone": {"with": ["palette"], "real": 0},
     },
     "compute": {"precision": "fp32", "channels_last": True, "threads": 1},
     "adapt": {"advent": {"weight": 0.01, "width": 4, "lr": 1e-3}},
+    "augment": {
+        "scale": [0.4, 1.2],
+        "cutmix": {"probability": 0.5, "area": [0.1, 0.5]},
+        "classmix": {"probability": 0.5, "below": 0.02},
+    },
     "trust": {},
     "segment": {"per_batch": {"real": 4, "synthetic": 4}},
-    "report": {"rows": ["real", "semi", "palette", "both"], "once": ["alone"], "seeds": [0]},
+    "report": {
+        "rows": ["real", "semi", "palette", "both", "boxes", "few"],
+        "once": ["alone"],
+        "seeds": [0],
+    },
 }
 TOY = """
 import sys
@@ -137,6 +149,19 @@ def test_a_changed_number_runs_what_uses_it_and_nothing_else(
     adapt = {"advent": {"weight": 0.02, "width": 4, "lr": 1e-3}}
     edit(folder, sets=PARAMS["sets"] | {"semi": {"num_pairs": 4}}, rows=rows, adapt=adapt)
     assert ran(toy("repro")) == {"rows"}, "no row adapts"
+
+
+def test_numbers_of_an_augmentation_and_of_real_pairs_run_the_rows_that_use_them(
+    toy: Callable[..., str], folder: Path
+) -> None:
+    scale = PARAMS["augment"] | {"scale": [0.5, 1.0]}
+    edit(folder, augment=scale)
+    assert ran(toy("repro")) == {"rows"}, "no row scales"
+    boxes = scale | {"cutmix": {"probability": 0.25, "area": [0.1, 0.5]}}
+    edit(folder, augment=boxes)
+    assert ran(toy("repro")) == {"rows", "report", *cells("boxes")}
+    edit(folder, augment=boxes, rows=PARAMS["rows"] | {"few": {"pairs": 1}})
+    assert ran(toy("repro")) == {"filters", "rows", "report", *cells("few")}
 
 
 def test_an_experiment_on_a_row_runs_its_cells_alone(toy: Callable[..., str]) -> None:
