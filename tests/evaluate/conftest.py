@@ -16,12 +16,9 @@ from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.outputs import write_json
 from evaluate import reference
-<<<<<<< HEAD
 from evaluate.cells import sums_of
 from evaluate.gains import Measured
-=======
 from evaluate.metrics.features import Eyes
->>>>>>> aefe17f (Compare images in pretrained features: Frechet distance, diversity, copies)
 from evaluate.metrics.judge import Judge
 from evaluate.stages import judge
 from evaluate.stages import score as score_stage
