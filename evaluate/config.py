@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from data.stage.params import Params, check_name
+from data.stage.params import Params, Pretrained, check_name
 
 BASELINE = "real"  # real pairs alone, as many in a batch as other rows have beside synthetic ones
 MORE = "real_more"  # real pairs alone, as many in a batch as other rows have pairs of both kinds
@@ -19,6 +19,7 @@ class ReportParams(Params):
     seeds: tuple[int, ...]  # of segmenters; the first one's `real` cell is the judge
     num_scored: int = Field(ge=1)  # synthetic pairs the judge sees, the same for every set
     batch_size: int = Field(ge=1)  # images the judge is given at once
+    pretrained: Pretrained | None  # whose features images are compared in
     fid_weights: Path | None = None  # of the Inception network that FID is defined by
     sheet_rows: int = Field(ge=1)  # rows of a contact sheet
     palette_classes: int = Field(ge=2)  # classes in the palette figure

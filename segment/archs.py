@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 
 from pydantic import Field
 
-from data.pretrained import CHANNELS, Pretrained, weights_file
+from data.pretrained import CHANNELS, weights_file
 from data.stage.errors import UserError
-from data.stage.params import Params, choose
+from data.stage.params import Params, Pretrained, choose
 
 SHIPPED = "mmseg::"
 """Prefix of an arch that names a config file of the installed MMSegmentation."""

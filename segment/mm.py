@@ -257,19 +257,6 @@ def posteriors(model: EncoderDecoder, images: np.ndarray, labels: np.ndarray) ->
     return (found * known)[:, 0].cpu().numpy()
 
 
-@torch.no_grad()
-def describe_images(model: EncoderDecoder, images: np.ndarray) -> np.ndarray:
-    """Describe images uint8 `[B, H, W, 3]` by the last map of the backbone, float32 `[B, D]`.
-
-    The map is averaged over the image, so D is its number of channels.
-    """
-    training = model.training
-    model.eval()
-    features = model.backbone(_inputs(model, images))[-1].mean(dim=(2, 3))
-    model.train(training)
-    return features.float().cpu().numpy()
-
-
 def _logits(model: EncoderDecoder, images: np.ndarray) -> torch.Tensor:
     training = model.training
     model.eval()

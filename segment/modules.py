@@ -7,6 +7,7 @@ from torch.nn import functional
 
 from data import pretrained
 from data.pairs.classes import IGNORE
+from data.stage.params import Pretrained
 
 BACKBONE_MOMENTUM = 0.1  # of its batch norms, as PyTorch's own
 
@@ -45,9 +46,9 @@ class PretrainedBackbone(pretrained.EfficientNetLite0):
     the 0.01 that it was published with is meant for hundreds of thousands of iterations.
     """
 
-    def __init__(self, weights: pretrained.Pretrained | None) -> None:
+    def __init__(self, weights: Pretrained | None) -> None:
         super().__init__()
-        self.weights: pretrained.Pretrained | None = weights
+        self.weights: Pretrained | None = weights
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = BACKBONE_MOMENTUM

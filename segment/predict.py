@@ -26,14 +26,6 @@ def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: mm.label_images(model, images)
 
 
-def load_features(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """Return the backbone of a cell: uint8 images `[B, H, W, 3]` -> float32 features `[B, D]`."""
-    model = _model(cell)
-    from segment import mm
-
-    return lambda images: mm.describe_images(model, images)
-
-
 def _model(cell: Path) -> Any:
     file = cell / WEIGHTS
     if not file.is_file():

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -12,6 +12,7 @@ from data.stage.errors import UserError
 PARAMS_FILE = Path("params.yaml")
 BUDGETS = ("minutes", "hours")  # words of the key `budget`
 NAME = re.compile(r"[a-z0-9_]+")
+Pretrained = Literal["efficientnet_lite0"]  # what `pretrained` may be: see data/pretrained.py
 
 P = TypeVar("P", bound="Params")
 

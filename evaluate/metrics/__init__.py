@@ -8,10 +8,10 @@ from evaluate.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
     "alignment": alignment.METRIC,
-    "frechet": frechet.METRIC,
+    "feature_frechet": frechet.METRIC,
     "fid": fid.METRIC,
-    "diversity": diversity.METRIC,
-    "copies": copies.METRIC,
+    "feature_diversity": diversity.METRIC,
+    "feature_copies": copies.METRIC,
     "fsd": fsd.METRIC,
     "kl": kl.METRIC,
 }

@@ -1,73 +1,92 @@
-"""Are synthetic images copies? Distances to the nearest real training image, in feature space."""
+"""Are synthetic images copies? Distances to the nearest real training image of another scene."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from evaluate.metrics.metric import Found, Metric, Scored
+from evaluate.metrics.features import in_deviations
+from evaluate.metrics.metric import Found, Metric, RealPairs, Scored
 
 PERCENTILE = 1  # of the nearest distances of held-out real images; what is closer is suspect
 NUM_CLOSEST = 4  # suspects that are named, and shown
 
 
 def nearest(
-    features: np.ndarray, others: np.ndarray, left_out: Sequence[int | None] | None = None
+    features: np.ndarray, others: np.ndarray, left_out: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest of `others` [M, D] for each row of `features` [N, D]: index, distance.
 
-    Euclidean; `left_out[i]` is an index that does not count for row i, or None. Both are [N].
+    Euclidean; where `left_out` [N, M] is true, the other does not count. Both are [N]; the distance
+    is infinite where none counts.
     """
     from scipy.spatial.distance import cdist
 
     distances = cdist(np.asarray(features, np.float64), np.asarray(others, np.float64))
-    for row, other in enumerate(left_out or ()):
-        if other is not None:
-            distances[row, other] = np.inf
+    distances[left_out] = np.inf
     index = distances.argmin(axis=1)
     return index, distances[np.arange(len(distances)), index]
 
 
-def copies(
-    synthetic: np.ndarray, train: np.ndarray, held_out: np.ndarray, own: Sequence[int | None]
-) -> tuple[float, np.ndarray, np.ndarray]:
-    """Compare how near synthetic and held-out real images come to the real training images.
+def percent_nearer(distances: np.ndarray, held_out: np.ndarray) -> float:
+    """Return the percentage of distances below the first percentile of those of held-out images.
 
-    Features are [N, D], [T, D] and [V, D]; `own[i]` is the training row that pair i starts from,
-    which does not count: it is meant to be alike. Returns the percentage of synthetic images nearer
-    to a training image than the first percentile of the held-out ones, whose own percentage is 1 by
-    definition (they come from other videos or scenes, so the yardstick is never two frames of one
-    video), and index and distance of the nearest, [N]. There must be two training images or more.
+    Their own percentage is 1 by construction.
     """
-    _, real = nearest(held_out, train)
-    index, distance = nearest(synthetic, train, own)
-    limit = float(np.percentile(real, PERCENTILE))
-    return float((distance < limit).mean() * 100), index, distance
+    return float((distances < np.percentile(held_out, PERCENTILE)).mean() * 100)
+
+
+def alike(train: RealPairs, ids: Sequence[str | None], groups: Sequence[str | None]) -> np.ndarray:
+    """Return which training images are meant to be like each of N images, bool [N, T].
+
+    `ids` and `groups` [N] are the training image that each starts from and its group (video,
+    scene), or None: the image itself and all of its group, unless there is no other group.
+    """
+    named = [row for row, group in enumerate(groups) if group is not None]
+    result = np.asarray(ids, object)[:, None] == np.asarray(train.ids, object)
+    for row in named:
+        grouped = np.asarray(train.groups, object) == groups[row]
+        if not grouped.all():
+            result[row] |= grouped
+    return result
 
 
 def of_set(scored: Scored) -> Found | None:
     """Return the percentage of copies; facts name the nearest few pairs, nearest first."""
-    train, val = scored.reference.train, scored.reference.val
+    seen, train, val = scored.seen, scored.reference.train, scored.reference.val
+    if seen is None or train.seen is None or val.seen is None:
+        return None
     if min(len(train.ids), len(val.ids)) < 2:
         return None
-    rows = {name: row for row, name in enumerate(train.ids)}
-    ids, parents = scored.pairs.column("id"), scored.pairs.column("parent")
-    own = [rows.get(parents[row]) for row in scored.rows]
-    percent, index, distance = copies(scored.features, train.features, val.features, own)
+    group_of = dict(zip(train.ids, train.groups, strict=True))
+    all_ids, all_parents = scored.pairs.column("id"), scored.pairs.column("parent")
+    parents = [all_parents[row] for row in scored.rows]
+    own = alike(train, parents, [group_of.get(parent) for parent in parents])
+    others = alike(train, [None] * len(val.ids), val.groups)
+    known = in_deviations(train.seen.pooled, train.seen.pooled)
+    _, held_out = nearest(in_deviations(val.seen.pooled, train.seen.pooled), known, others)
+    index, distance = nearest(in_deviations(seen.pooled, train.seen.pooled), known, own)
     first = np.argsort(distance, kind="stable")[:NUM_CLOSEST]
     closest = [
-        {"id": ids[scored.rows[i]], "real": train.ids[index[i]], "distance": float(distance[i])}
+        {
+            "id": all_ids[scored.rows[i]],
+            "real": train.ids[index[i]],
+            "distance": float(distance[i]),
+        }
         for i in first
+        if np.isfinite(distance[i])
     ]
-    return Found(percent, facts={"closest": closest})
+    return Found(percent_nearer(distance, held_out), facts={"closest": closest})
 
 
 METRIC = Metric(
-    "copies",
+    "feature_copies",
     header="copies, %",
     digits=1,
     better="lower",
-    in_words="Percentage of images nearer to a real training image (their own parent left out) "
-    "than 99 of 100 real val images are, in the judge's features. About 1 is no sign of copying; "
-    "sets that start from real layouts may have more where training images resemble each other.",
+    in_words="Percentage of images nearer to a real training image than 99 of 100 real val images "
+    "are, in pretrained features. Images of one video or scene are alike without being copies: "
+    "where the dataset names such groups, an image is compared with other groups than its own (a "
+    "synthetic one: than its parent's), else with all but its parent. About 1 is no sign of "
+    "copying.",
     compute=of_set,
 )

@@ -1,57 +1,58 @@
-"""How much the images of one layout differ, in feature space."""
+"""How much the images of one layout differ, for a pretrained network."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from evaluate.metrics.metric import Found, Metric, Scored
-from evaluate.statistics import evenly
+from data.pairs.pairset import PairSet
+from evaluate.metrics.features import see
+from evaluate.metrics.metric import Found, Metric, Reference, Scored
 
 
-def diversity(
-    features: np.ndarray, layouts: Sequence[Hashable], real: np.ndarray
-) -> tuple[float, float] | None:
-    """Compare images of one layout with each other; None when no layout was painted twice.
-
-    `layouts[i]` says which layout row i of `features` [N, D] was painted from. Returns the mean
-    Euclidean distance of two images of a layout, averaged over layouts, and that of two images of
-    `real` [T, D], which differ in their layouts too. A painter without noise has 0.
-    """
-    groups: dict[Hashable, list[int]] = {}
-    for row, layout in enumerate(layouts):
-        groups.setdefault(layout, []).append(row)
-    repeated = [rows for rows in groups.values() if len(rows) > 1]
-    if not repeated or len(real) < 2:
-        return None
-    own = float(np.mean([_mean_distance(features[rows]) for rows in repeated]))
-    return own, _mean_distance(real)
+def painted_again(pairs: PairSet) -> list[list[int]]:
+    """Return the rows of each layout of a set that was painted more than once."""
+    groups: dict[bytes, list[int]] = {}
+    for row, label in enumerate(pairs.labels(range(len(pairs)))):
+        groups.setdefault(label.tobytes(), []).append(row)
+    return [rows for rows in groups.values() if len(rows) > 1]
 
 
 def of_set(scored: Scored) -> Found | None:
     """Return the distance of two images of a layout in percent of that of two real images."""
-    again, train = scored.repainted, scored.reference.train.features
-    if again is None or not len(again):
+    eyes, again, train = scored.eyes, scored.repainted, scored.reference.train.seen
+    if eyes is None or again is None or train is None or not train.apart:
         return None
-    images = scored.described(again, range(len(again)))
-    layouts = [again.arrays(row)[1].tobytes() for row in range(len(again))]
-    found = diversity(images, layouts, train[evenly(range(len(train)), len(scored.rows))])
-    if found is None or found[1] == 0:
+    own = [
+        found.apart
+        for rows in painted_again(again)
+        if (found := see(again, rows, eyes, batch_size=scored.batch_size)).apart is not None
+    ]
+    if not own:
         return None
-    return Found(100 * found[0] / found[1], parts={"distance": found[0], "real": found[1]})
+    return found_of(own, train.apart)
+
+
+def found_of(own: Sequence[float], real: float) -> Found:
+    """Return the mean distance of two images of a layout beside that of two real images."""
+    mean = float(np.mean(own))
+    return Found(100 * mean / real, parts={"distance": mean, "real": real})
+
+
+def yardstick(reference: Reference, count: int) -> float | None:
+    """Return 100 where there are real images that differ: they are the measure."""
+    train = reference.train.seen
+    return 100.0 if train is not None and train.apart else None
 
 
 METRIC = Metric(
-    "diversity",
+    "feature_diversity",
     header="diversity, %",
     digits=1,
     better="higher",
-    in_words="Mean distance of two images painted from one layout with other noise, in percent of "
-    "that of two real images; 0 is a painter without noise.",
+    in_words="Mean distance of two images painted from one layout, in percent of that of two real "
+    "training images, whose layouts differ too; 0 is a painter without noise. The distance is the "
+    "squared difference of unit vectors of pretrained features, averaged over positions and "
+    "strides: that of LPIPS without its learnt weights.",
     compute=of_set,
+    yardstick=yardstick,
 )
-
-
-def _mean_distance(features: np.ndarray) -> float:
-    from scipy.spatial.distance import pdist
-
-    return float(pdist(np.asarray(features, np.float64)).mean())

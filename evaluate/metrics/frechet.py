@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from evaluate.metrics.features import in_deviations
 from evaluate.metrics.metric import Found, Metric, Reference, Scored
 from evaluate.statistics import evenly
 
@@ -46,29 +47,39 @@ def _factor(sample: np.ndarray) -> np.ndarray:
 
 
 def of_set(scored: Scored) -> Found | None:
-    """Return the distance of the judge's features to those of the real val images."""
-    val = scored.reference.val.features
-    if min(len(scored.rows), len(val)) < 2:
-        return None  # no covariance
-    return Found(frechet(scored.features, val))
+    """Return the distance of the pretrained features to those of the real val images."""
+    seen, train, val = scored.seen, scored.reference.train.seen, scored.reference.val.seen
+    if seen is None or train is None or val is None:
+        return None
+    return _found(seen.pooled, train.pooled, val.pooled)
 
 
 def yardstick(reference: Reference, count: int) -> float | None:
     """Return the distance of as many real training images to the val images."""
-    train, val = reference.train.features, reference.val.features
-    chosen = train[evenly(range(len(train)), count)]
-    return frechet(chosen, val) if min(len(chosen), len(val)) >= 2 else None
+    train, val = reference.train.seen, reference.val.seen
+    if train is None or val is None:
+        return None
+    chosen = train.pooled[evenly(range(len(train.pooled)), count)]
+    found = _found(chosen, train.pooled, val.pooled)
+    return None if found is None else found.value
+
+
+def _found(sample: np.ndarray, train: np.ndarray, val: np.ndarray) -> Found | None:
+    if min(len(sample), len(val)) < 2:
+        return None  # no covariance
+    return Found(frechet(in_deviations(sample, train), in_deviations(val, train)))
 
 
 METRIC = Metric(
-    "frechet",
+    "feature_frechet",
     header="Frechet",
     digits=2,
     better="lower",
-    in_words="Distance between the judge's features of these images and of the real val images. It "
-    "is not FID (`report.fid_weights` brings that), and no number of another report compares with "
-    "it. The yardstick is what as many real training images score: above 0, because the images are "
-    "few.",
+    in_words="Distance between the pretrained features of these images and of the real val images, "
+    "averaged over the image, in deviations of the real training images. It is not FID "
+    "(`report.fid_weights` brings that) and compares with no distance on another network. The "
+    "yardstick is what as many real training images score: above 0, because images are few and val "
+    "shows other scenes.",
     compute=of_set,
     yardstick=yardstick,
 )

@@ -1,4 +1,4 @@
-"""The judge, a segmenter trained on real pairs: what it sees in images, labels and features."""
+"""The judge, a segmenter trained on real pairs, which labels images; and looking in batches."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,9 +11,7 @@ from data.pairs.confusion import confusion
 from data.pairs.pair import Pair
 from data.pairs.pairset import PairSet, Rows
 from data.stage.errors import UserError
-from data.stage.outputs import read_json
 from data.stage.progress import progress
-from evaluate.cells import CELL
 from evaluate.statistics import evenly
 
 Predict = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> uint8 [B, H, W]
@@ -22,14 +20,9 @@ Describe = Callable[[np.ndarray], np.ndarray]  # uint8 [B, H, W, 3] -> float [B,
 
 @dataclass(frozen=True)
 class Judge:
-    """A trained segmenter: it labels images, and describes each by a vector of features.
-
-    `features` names them in words; `sha256` is that of the weights.
-    """
+    """A trained segmenter: it labels images. `sha256` is that of its weights."""
 
     predict: Predict
-    describe: Describe
-    features: str
     sha256: str
 
 
@@ -42,8 +35,6 @@ def load_judge(cell: Path) -> Judge:
     begin("segmenters", "judge")
     return Judge(
         predict.load(cell),
-        predict.load_features(cell),
-        f"{read_json(cell / CELL)['arch']} backbone, last stage, averaged over the image",
         sha256((cell / predict.WEIGHTS).read_bytes()).hexdigest(),
     )
 
@@ -62,7 +53,7 @@ def scored_rows(rows: Rows, num_scored: int) -> list[int]:
 def labelled(pairs: PairSet, rows: Rows, predict: Predict, *, batch_size: int) -> np.ndarray:
     """Return the judge's int64 [C, C] confusion matrix; the layouts are the ground truth."""
     total = np.zeros((pairs.classes.num_classes,) * 2, dtype=np.int64)
-    for batch in _batches(pairs, rows, batch_size, "judge"):
+    for batch in batches(pairs, rows, batch_size, "judge"):
         predicted = predict(np.stack([pair.image for pair in batch]))
         labels = np.stack([pair.label for pair in batch])
         total += confusion(labels, predicted, pairs.classes.num_classes)
@@ -70,15 +61,16 @@ def labelled(pairs: PairSet, rows: Rows, predict: Predict, *, batch_size: int) -
 
 
 def features(pairs: PairSet, rows: Rows, describe: Describe, *, batch_size: int) -> np.ndarray:
-    """Return the features of the images of some rows, float64 [N, D]."""
+    """Return what a network says of the images of some rows, float64 [N, D]."""
     found = [
         describe(np.stack([pair.image for pair in batch]))
-        for batch in _batches(pairs, rows, batch_size, "features")
+        for batch in batches(pairs, rows, batch_size, "features")
     ]
     return np.concatenate(found).astype(np.float64)
 
 
-def _batches(pairs: PairSet, rows: Rows, batch_size: int, label: str) -> Iterator[list[Pair]]:
+def batches(pairs: PairSet, rows: Rows, batch_size: int, label: str) -> Iterator[list[Pair]]:
+    """Yield some pairs of a set in batches, with a progress bar of that label."""
     with progress(len(rows), label, "images") as advance:
         for start in range(0, len(rows), batch_size):
             batch = list(pairs.pairs(rows[start : start + batch_size]))

@@ -8,22 +8,25 @@ from typing import Any, Literal
 import numpy as np
 
 from data.pairs.pairset import PairSet, Rows
+from evaluate.metrics.features import Eyes, Seen, see
 from evaluate.metrics.inception import Inception
-from evaluate.metrics.judge import Judge, features
+from evaluate.metrics.judge import Judge
 
 Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class RealPairs:
-    """The real pairs of a split as the judge sees them, computed once.
+    """The real pairs of a split as networks see them, computed once.
 
-    `palettes` is `[N, C]`, `features` the judge's `[N, D]`, `inception` `[N, 2048]` or None.
+    `groups` are their videos or scenes, None where the dataset names none; `palettes` is `[N, C]`,
+    `seen` what the pretrained network sees, `inception` `[N, 2048]`; both None without network.
     """
 
     ids: tuple[str, ...]
+    groups: tuple[str | None, ...]
     palettes: np.ndarray
-    features: np.ndarray
+    seen: Seen | None = None
     inception: np.ndarray | None = None
 
 
@@ -40,8 +43,8 @@ class Reference:
 class Scored:
     """A set of synthetic pairs: all of them, the `rows` that are looked at, and who looks.
 
-    `repainted` holds images of few layouts, each painted several times; without `inception` there
-    is no FID.
+    `repainted` holds images of few layouts, each painted several times; without `eyes` there is
+    no metric on pretrained features, without `inception` no FID.
     """
 
     pairs: PairSet
@@ -51,16 +54,15 @@ class Scored:
     reference: Reference
     batch_size: int
     repainted: PairSet | None = None
+    eyes: Eyes | None = None
     inception: Inception | None = None
 
     @cached_property
-    def features(self) -> np.ndarray:
-        """The judge's features of the images, float64 `[N, D]`."""
-        return self.described(self.pairs, self.rows)
-
-    def described(self, pairs: PairSet, rows: Rows) -> np.ndarray:
-        """Return the judge's features of some images, float64 `[N, D]`."""
-        return features(pairs, rows, self.judge.describe, batch_size=self.batch_size)
+    def seen(self) -> Seen | None:
+        """What the pretrained network sees in the images, all metrics together in one look."""
+        if self.eyes is None:
+            return None
+        return see(self.pairs, self.rows, self.eyes, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)

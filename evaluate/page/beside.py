@@ -39,7 +39,7 @@ def beside(content: Content) -> list[Block]:
         "that nothing here is made like are left out. Scores of segmenters are mIoU / mIoU\\*; "
         f"gains are over `{BASELINE}` (the poster's reading). Metrics are of one trained "
         "generator each. KL is that of the argmax of the layouts; ours is a Frechet distance on "
-        "the judge's features, the poster's an FID. PCGAN is read as SB-GAN's layouts with another "
+        "pretrained features, the poster's an FID. PCGAN is read as SB-GAN's layouts with another "
         "painter. (?): the poster repeats its baseline's score there."
     )
     return [Fold("Beside the Semantic Palette poster", [Text(said), *tables])]
@@ -50,7 +50,7 @@ def conditional(content: Content, lines: Sequence[tuple[Row, str]]) -> tuple[Tab
     alone, split = poster.alone_of(content.used), content.head
     rows = []
     for row, name in lines:
-        values = [pick(content.means, name, key) for key in (KL_ARGMAX, "frechet")]
+        values = [pick(content.means, name, key) for key in (KL_ARGMAX, "feature_frechet")]
         trained = alone.get(name, "")
         rows.append(
             [
@@ -63,7 +63,7 @@ def conditional(content: Content, lines: Sequence[tuple[Row, str]]) -> tuple[Tab
                 _gain(content, name),
             ]
         )
-    oracle, real = poster.CONDITIONAL[-1], pick(content.means, REAL_PAIRS, "frechet")
+    oracle, real = poster.CONDITIONAL[-1], pick(content.means, REAL_PAIRS, "feature_frechet")
     scored = [_number(real, 2), _number(oracle.fid), "", ""]
     trained = [_means(content, BASELINE, split), _pair(oracle.gan_train), ""]
     rows.append([oracle.name, REAL_PAIRS, "", "", "", *scored, *trained])
@@ -71,7 +71,10 @@ def conditional(content: Content, lines: Sequence[tuple[Row, str]]) -> tuple[Tab
     header += [f"GAN-train, {split}", "poster: GAN-train", f"{split} gain [95 %]"]
     notes = [
         order([(n, _of(content, n, KL_ARGMAX), row.kl) for row, n in lines], "KL"),
-        order([(n, _of(content, n, "frechet"), row.fid) for row, n in lines], "Frechet distance"),
+        order(
+            [(n, _of(content, n, "feature_frechet"), row.fid) for row, n in lines],
+            "Frechet distance",
+        ),
     ]
     return without_empty(Table([*_HEAD, *header], rows, 3)), notes
 
@@ -82,7 +85,7 @@ def unconditional(content: Content, lines: Sequence[tuple[Row, str]]) -> tuple[T
         [
             *_named(content, row, name),
             *(_number(_of(content, name, "fsd")), _number(row.fsd)),
-            *(_number(_of(content, name, "frechet"), 2), _number(row.fid)),
+            *(_number(_of(content, name, "feature_frechet"), 2), _number(row.fid)),
             _gain(content, name),
         ]
         for row, name in lines
@@ -91,7 +94,10 @@ def unconditional(content: Content, lines: Sequence[tuple[Row, str]]) -> tuple[T
     notes = [
         "" if real is None else f"As many real layouts score an FSD of {real:.1f}.",
         order([(n, _of(content, n, "fsd"), row.fsd) for row, n in lines], "FSD"),
-        order([(n, _of(content, n, "frechet"), row.fid) for row, n in lines], "Frechet distance"),
+        order(
+            [(n, _of(content, n, "feature_frechet"), row.fid) for row, n in lines],
+            "Frechet distance",
+        ),
     ]
     header = ["FSD", "poster: FSD", "Frechet", "poster: FID", f"{content.head} gain [95 %]"]
     return without_empty(Table([*_HEAD, *header], rows, 3)), notes

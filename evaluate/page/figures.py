@@ -153,9 +153,9 @@ def draw_closest(content: Content, folder: Path) -> list[Figure]:
     """Draw the synthetic images that come nearest to a real training image, beside it."""
     drawn = []
     for name, scored in content.scored.items():
-        if "copies" not in scored["facts"]:
+        if "feature_copies" not in scored["facts"]:
             continue
-        file, closest = f"closest_{name}.png", scored["facts"]["copies"]["closest"]
+        file, closest = f"closest_{name}.png", scored["facts"]["feature_copies"]["closest"]
         gallery.closest_sheet(folder / file, content.sources[name], content.train, closest)
         caption = f"Images of `{name}` nearest to a real training image, which stands beside them."
         drawn.append(Figure("quality", file, caption, pixels=True))

@@ -154,6 +154,7 @@ def _provenance(content: Content, timings: Sequence[Json], computed: Sequence[st
         ),
         Text(f"```sh\n{checkout}{rerun(name)}\n```"),
         *text(f"Computed with: {'; '.join(computed)}." if computed else ""),
+        Text(_pretrained(content)),
     ]
     if timings:
         note = (
@@ -167,6 +168,20 @@ def _provenance(content: Content, timings: Sequence[Json], computed: Sequence[st
         Fold("Versions", [Text(listed)]),
         Fold("Parameters that this report depends on", [Text(yaml)]),
     ]
+
+
+def _pretrained(content: Content) -> str:
+    """Say what had ImageNet weights: segmenters, painters, and distances between images."""
+    used = content.used
+    segment, report = used["segment"], used["report"]
+    options = segment["archs"].get(segment["arch"]) or {}
+    places = ["segmenters"] if options.get("pretrained") or segment.get("weights") else []
+    for name, numbers in used.get("painters", {}).items():
+        if numbers.get("pretrained") or numbers.get("vgg"):
+            places.append(f"losses of `{name}`")
+    if report.get("pretrained") or report.get("fid_weights"):
+        places.append("distances between images")
+    return f"Pretrained weights are in: {', '.join(places) or 'nothing'}."
 
 
 def wall_time(timings: Sequence[Json]) -> Table:

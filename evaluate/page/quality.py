@@ -67,14 +67,26 @@ def number(value: float | None, digits: int) -> str:
 
 def _judge_in_words(content: Content) -> str:
     judge, (height, width) = content.judge, content.train.size
-    rank = judge["effective_rank"]
-    vary = "" if rank is None else f" vary in about {max(rank, 1):.1f} directions and"
     return (
         f"The judge is the segmenter of `{BASELINE}`, seed {judge['seed']} (weights "
-        f"`{judge['sha256'][:12]}`). Its {judge['num_features']} features ({judge['features']}) of "
-        f"the {judge['num_val']} real val images{vary} are what distances compare with. Of every "
-        f"set {content.params.num_scored} images of {height}x{width} are looked at, evenly spaced. "
+        f"`{judge['sha256'][:12]}`). {_features_in_words(judge)} Of every set "
+        f"{content.params.num_scored} images of {height}x{width} are looked at, evenly spaced. "
         f"*{REAL_PAIRS}* is the yardstick: what as many real training pairs score."
+    )
+
+
+def _features_in_words(judge: Json) -> str:
+    features = judge["features"]
+    if features is None:
+        return (
+            "There are no pretrained features (`report.pretrained`), so no Frechet distance, "
+            "diversity or copies."
+        )
+    rank = features["effective_rank"]
+    vary = "" if rank is None else f", which vary in about {max(rank, 1):.1f} directions,"
+    return (
+        f"Images are compared in the {features['number']} features of a pretrained network "
+        f"({features['named']}){vary} with the {judge['num_val']} real val images."
     )
 
 
@@ -129,14 +141,14 @@ def _joints(content: Content) -> list[Block]:
     for name in content.joints:
         made = content.used["joints"][name]
         cells = [f"`{name}`", f"{made['layouts']} → {made['painter']}"]
-        for key in ("frechet", "alignment"):
+        for key in ("feature_frechet", "alignment"):
             for when in ("before", "after"):
                 value = pick(content.means, f"{name}, {when}", key)
                 cells.append(number(value, METRICS[key].digits))
         rows.append(cells)
     headers = [
         f"{METRICS[key].header} {when}"
-        for key in ("frechet", "alignment")
+        for key in ("feature_frechet", "alignment")
         for when in ("before", "after")
     ]
     return [

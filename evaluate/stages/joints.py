@@ -10,10 +10,11 @@ from data.stage.timings import timed
 from evaluate import reference
 from evaluate.config import ReportParams
 from evaluate.metrics import METRICS
+from evaluate.metrics.features import load_eyes
 from evaluate.metrics.metric import Scored, compute_all
 
 BEFORE, AFTER = "before", "after"  # sources of the painted set
-OF_PAINTERS = ("alignment", "frechet")
+OF_PAINTERS = ("alignment", "feature_frechet")
 
 
 def main(*, name: str, painted: Path, judge: Path, out: Path) -> None:
@@ -23,12 +24,13 @@ def main(*, name: str, painted: Path, judge: Path, out: Path) -> None:
     """
     params, images = read("report", ReportParams), PairSet(painted)
     metrics = {key: METRICS[key] for key in OF_PAINTERS}
+    eyes = None if params.pretrained is None else load_eyes(params.pretrained)
     with timed(f"joint_score@{check_name(name)}") as timing:
         seen_by, real = reference.load(judge, params)
         found = {}
         for source in (BEFORE, AFTER):
             rows = images.select(source).tolist()
-            scored = Scored(images, rows, rows, seen_by, real, params.batch_size)
+            scored = Scored(images, rows, rows, seen_by, real, params.batch_size, eyes=eyes)
             found[source] = {"values": compute_all(metrics, scored)[0]}
         timing.images = len(images)
         write_json(out, {"joint": name} | found)

@@ -10,6 +10,7 @@ from data.stage.timings import timed
 from evaluate import reference
 from evaluate.config import ReportParams
 from evaluate.metrics import METRICS
+from evaluate.metrics.features import load_eyes
 from evaluate.metrics.inception import load_inception
 from evaluate.metrics.judge import scored_rows
 from evaluate.metrics.metric import Scored, compute_all
@@ -21,6 +22,7 @@ def main(*, set: str, pairs: Path, repainted: Path, judge: Path, out: Path) -> N
     name, whole = check_name(set), PairSet(pairs)
     every = whole.select(name).tolist()
     rows = scored_rows(every, params.num_scored)
+    eyes = None if params.pretrained is None else load_eyes(params.pretrained)
     inception = None if params.fid_weights is None else load_inception(params.fid_weights)
     with timed(f"score@{name}") as timing:
         seen_by, real = reference.load(judge, params)
@@ -32,6 +34,7 @@ def main(*, set: str, pairs: Path, repainted: Path, judge: Path, out: Path) -> N
             real,
             params.batch_size,
             repainted=PairSet(repainted),
+            eyes=eyes,
             inception=inception,
         )
         values, facts = compute_all(METRICS, scored)

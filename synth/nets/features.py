@@ -1,42 +1,9 @@
-"""What a pretrained network sees in images: frozen features, and distances between them."""
+"""How far apart images are for a pretrained network."""
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
-
-from data import pretrained
-from data.pretrained import ConvNorm, Pretrained
+from torch import Tensor
 
 TINY = 1e-3
-
-
-class Features(nn.Module):
-    """Frozen ImageNet features of images at strides 2, 4, 8, 16 and 32; gradients reach the images.
-
-    Its batch norms are those of ImageNet and are folded into the convolutions; it stays in eval
-    mode whatever happens around it.
-    """
-
-    channels = pretrained.CHANNELS
-    strides = pretrained.STRIDES
-
-    def __init__(self, name: Pretrained) -> None:
-        super().__init__()
-        self.net = pretrained.load(name).eval()
-        for module in self.net.modules():
-            if isinstance(module, ConvNorm):
-                _fold(module)
-        self.requires_grad_(False)
-
-    def train(self, mode: bool = True) -> "Features":
-        """Stay in eval mode."""
-        return super().train(False)
-
-    def forward(self, images: Tensor, deepest: int = 5) -> list[Tensor]:
-        """Return features of images `[B, 3, H, W]` in [-1, 1] at the first `deepest` strides."""
-        # depthwise convolutions in bfloat16 take a CPU half as long again as in float32
-        with torch.autocast("cpu", enabled=False):
-            return self.net(images, deepest)
 
 
 def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
@@ -51,11 +18,3 @@ def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
         for one, other in zip(fake, real, strict=True)
     ]
     return torch.stack(terms).mean()
-
-
-def _fold(block: ConvNorm) -> None:
-    at, conv = next((i, m) for i, m in enumerate(block) if isinstance(m, nn.Conv2d))
-    norm = block[at + 1]
-    assert isinstance(norm, nn.BatchNorm2d), "a norm follows the convolution"
-    block[at] = fuse_conv_bn_eval(conv, norm)
-    block[at + 1] = nn.Identity()

@@ -18,9 +18,10 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch, Stream
-from data.pretrained import Pretrained
+from data.pretrained import Features, depth
+from data.stage.params import Pretrained
 from synth.nets.critics import FeatureCritic
-from synth.nets.features import Features, perceptual
+from synth.nets.features import perceptual
 from synth.nets.layers import activate
 from synth.nets.losses import fake_cross_entropy, real_cross_entropy
 from synth.nets.modulation import modulate
@@ -245,11 +246,6 @@ def build(config: Config, given: Given) -> Regions:
         }
     )
     return Regions(config, given, nets, (Span(config.num_images, config.batch_size),))
-
-
-def depth(size: tuple[int, int]) -> int:
-    """Return how many strides of the features an image (H, W) has room for."""
-    return sum(min(size) >= stride for stride in Features.strides)
 
 
 def begin(method: Regions, stream: Stream) -> None:

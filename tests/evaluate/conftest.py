@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from ruamel.yaml import YAML
 
 from data.pairs.classes import ClassInfo, ClassTable
@@ -17,6 +18,7 @@ from data.stage.outputs import write_json
 from evaluate import reference
 from evaluate.cells import sums_of
 from evaluate.gains import Measured
+from evaluate.metrics.features import Eyes
 from evaluate.metrics.judge import Judge
 from evaluate.stages import judge
 from evaluate.stages import score as score_stage
@@ -57,6 +59,7 @@ report:
   once: []
   seeds: SEEDS
   num_scored: 8
+  pretrained: efficientnet_lite0
   batch_size: 3
   sheet_rows: 2
   palette_classes: 3
@@ -224,14 +227,22 @@ def colour_judge(classes) -> Judge:
         distance = np.abs(images[..., None, :].astype(int) - colors).sum(axis=-1)
         return distance.argmin(axis=-1).astype(np.uint8)
 
-    def describe(images: np.ndarray) -> np.ndarray:
-        return images.mean(axis=(1, 2))
-
-    return Judge(predict, describe, "mean colour", "0123456789abcdef")
+    return Judge(predict, "0123456789abcdef")
 
 
 @pytest.fixture(scope="session")
-def score_project(colour_judge) -> Callable[[], None]:
+def colour_eyes() -> Eyes:
+    """Eyes that see two strides: the colours, and the red of every second pixel beside its blue."""
+
+    def look(images: np.ndarray) -> list[torch.Tensor]:
+        colours = torch.from_numpy(images.transpose(0, 3, 1, 2).astype(np.float32))
+        return [colours, colours[:, ::2, ::2, ::2]]
+
+    return Eyes(look, "colours")
+
+
+@pytest.fixture(scope="session")
+def score_project(colour_judge, colour_eyes) -> Callable[[], None]:
     """Return a function that runs judge and score stages in the working directory.
 
     The judge is another one than a trained segmenter, whose weights are a few bytes.
@@ -245,6 +256,8 @@ def score_project(colour_judge) -> Callable[[], None]:
         with pytest.MonkeyPatch.context() as patch:
             for module in (judge, reference):
                 patch.setattr(module, "load_judge", lambda path: colour_judge)
+            for module in (judge, score_stage):
+                patch.setattr(module, "load_eyes", lambda name: colour_eyes)
             judge.main(cell=cell, real=artifacts / "real", out=artifacts / "judge")
             for name in SETS:
                 score_stage.main(

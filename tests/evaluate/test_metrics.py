@@ -1,5 +1,8 @@
 """What is said of a set of pairs, by a judge that reads colours."""
 
+import itertools
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from data.pairs.pair import palette_of
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from evaluate.metrics import METRICS
+from evaluate.metrics.features import in_deviations, see
 from evaluate.metrics.frechet import frechet
 from evaluate.metrics.fsd import fsd
 from evaluate.metrics.inception import Inception
@@ -26,7 +30,20 @@ DARKEST = Inception(lambda images: images.min(axis=(1, 2)).astype(np.float32), "
 
 
 def colours(pairs, rows=None):
-    return np.stack([pair.image.mean(axis=(0, 1)) for pair in pairs.pairs(rows)])
+    """Mean colours, then those of the second stride: red and blue of every second pixel."""
+    images = [pair.image for pair in pairs.pairs(rows)]
+    both = [(image, image[::2, ::2, ::2]) for image in images]
+    return np.stack([np.concatenate([one.mean(axis=(0, 1)) for one in two]) for two in both])
+
+
+def apart(one, other):
+    """How far two images are apart: the mean over strides and positions, written out."""
+    means = []
+    for step in (1, 2):
+        a, b = (image[::step, ::step, ::step].astype(float) for image in (one, other))
+        a, b = (x / (np.linalg.norm(x, axis=2, keepdims=True) + 1e-6) for x in (a, b))
+        means.append(((a - b) ** 2).sum(axis=2).mean())
+    return np.mean(means)
 
 
 def darkest(pairs, rows=None):
@@ -39,11 +56,12 @@ def artifacts(make_project, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def reference(artifacts):
+def reference(artifacts, colour_eyes):
     def of(split: str) -> RealPairs:
         pairs = PairSet(artifacts / "real" / split)
-        ids, palettes = tuple(pairs.ids()), pairs.column("palette")
-        return RealPairs(ids, palettes, colours(pairs), darkest(pairs))
+        seen = see(pairs, range(len(pairs)), colour_eyes, batch_size=4)
+        groups, palettes = (None,) * len(pairs), pairs.column("palette")
+        return RealPairs(tuple(pairs.ids()), groups, palettes, seen, darkest(pairs))
 
     return Reference(of("train"), of("val"), val_miou=61.5)
 
@@ -64,15 +82,17 @@ def test_every_metric_says_what_it_is():
     assert len({metric.header for metric in METRICS.values()}) == len(METRICS)
 
 
-def test_synthetic_pairs_by_hand(artifacts, reference, score):
+def test_synthetic_pairs_by_hand(artifacts, reference, score, colour_eyes):
     rows = [0, 2, 7]  # layouts of training pairs 0, 2 and 1, in the same colours
     again = PairSet(artifacts / "repainted/semi")
-    values, facts = compute_all(METRICS, score("semi", rows, repainted=again, inception=DARKEST))
+    scored = score("semi", rows, repainted=again, eyes=colour_eyes, inception=DARKEST)
+    values, facts = compute_all(METRICS, scored)
     found = {v["metric"]: v["value"] for v in values if "class" not in v}
     pairs = PairSet(artifacts / "pairs/semi")
-    own, train, val = colours(pairs, rows), reference.train.features, reference.val.features
+    train, val = (colours(PairSet(artifacts / "real" / name)) for name in ("train", "val"))
+    own, train, val = (x / train.std(axis=0) / 5**0.5 for x in (colours(pairs, rows), train, val))
     assert found["alignment"] == 100
-    assert found["frechet"] == pytest.approx(frechet(own, val))
+    assert found["feature_frechet"] == pytest.approx(frechet(own, val), rel=1e-4)
     assert found["fid"] == pytest.approx(
         frechet(darkest(pairs, rows), reference.val.inception), rel=1e-5
     )
@@ -81,26 +101,63 @@ def test_synthetic_pairs_by_hand(artifacts, reference, score):
 
     distance = np.linalg.norm(own[:, None] - train, axis=2)
     distance[[0, 1, 2], [0, 2, 1]] = np.inf  # their parents, whose colours they share
-    closest = facts["copies"]["closest"]
-    assert closest[0]["distance"] == pytest.approx(distance.min())
+    closest = facts["feature_copies"]["closest"]
+    assert closest[0]["distance"] == pytest.approx(distance.min(), rel=1e-4)
     nearest = np.unravel_index(distance.argmin(), distance.shape)
     assert closest[0]["id"] == f"semi-{rows[nearest[0]]}"
     assert closest[0]["real"] == reference.train.ids[nearest[1]]
 
-    scale = [np.linalg.norm(train[i] - train[j]) for i, j in ((0, 2), (0, 4), (2, 4))]
-    brighter = 10 * np.sqrt(3)
-    assert found["diversity_distance"] == pytest.approx(brighter)
-    assert found["diversity"] == pytest.approx(100 * brighter / np.mean(scale))
+    images = [pair.image for pair in again.pairs()]  # layouts 0, 1, 2, then 0, 1, 2 again
+    brighter = np.mean([apart(images[i], images[i + 3]) for i in range(3)])
+    real = [pair.image for pair in PairSet(artifacts / "real/train").pairs()]
+    scale = np.mean([apart(*two) for two in itertools.combinations(real, 2)])
+    assert found["feature_diversity_distance"] == pytest.approx(brighter, rel=1e-3)
+    assert found["feature_diversity_real"] == pytest.approx(scale, rel=1e-4)
+    assert found["feature_diversity"] == pytest.approx(100 * brighter / scale, rel=1e-3)
 
 
-def test_one_image_has_no_distribution_and_no_inception_no_fid(score):
-    found = {v["metric"] for v in compute_all(METRICS, score("palette", [7]))[0]}
-    assert {"alignment", "copies", "kl"} <= found
-    assert not found & {"fsd", "frechet", "fid", "diversity"}
+def test_one_image_has_no_distribution_and_no_inception_no_fid(score, colour_eyes):
+    scored = score("palette", [7], eyes=colour_eyes)
+    found = {v["metric"] for v in compute_all(METRICS, scored)[0]}
+    assert {"alignment", "feature_copies", "kl"} <= found
+    assert not found & {"fsd", "feature_frechet", "fid", "feature_diversity"}
+
+
+def test_without_pretrained_features_their_metrics_are_left_out(score, artifacts, reference):
+    again = PairSet(artifacts / "repainted/semi")
+    found = {
+        v["metric"] for v in compute_all(METRICS, score("semi", [0, 2, 7], repainted=again))[0]
+    }
+    assert found == {"alignment", "alignment_star", "fsd"}
+    blind = replace(
+        reference,
+        train=replace(reference.train, seen=None),
+        val=replace(reference.val, seen=None),
+    )
+    known = {entry["metric"] for entry in yardsticks(METRICS, blind, 3)}
+    assert known == {"alignment", "fid", "fsd", "kl"}
+
+
+def test_a_channel_that_hardly_varies_is_not_blown_up():
+    train = np.array([[0.0, 5.0], [2.0, 5.0], [4.0, 5.0]])
+    found = in_deviations(np.array([[4.0, 5.1]]), train) - in_deviations(train[:1], train)
+    deviation = np.sqrt(8 / 3)
+    floor = 0.01 * deviation / 2
+    np.testing.assert_allclose(found[0], np.array([4 / deviation, 0.1 / floor]) / np.sqrt(2))
+
+
+def test_one_look_sees_what_many_see(artifacts, colour_eyes):
+    pairs = PairSet(artifacts / "pairs/semi")
+    one, many = (see(pairs, [7, 2, 11, 0], colour_eyes, batch_size=n) for n in (4, 1))
+    np.testing.assert_allclose(one.pooled, many.pooled)
+    np.testing.assert_allclose(one.pooled, colours(pairs, [7, 2, 11, 0]), rtol=1e-5)
+    assert one.apart == pytest.approx(many.apart)
+    assert see(pairs, [3, 3], colour_eyes, batch_size=2).apart == pytest.approx(0, abs=1e-9)
+    assert see(pairs, [3], colour_eyes, batch_size=2).apart is None
 
 
 def test_alignment_by_class_and_the_absent_ones(score, artifacts):
-    one_class = Judge(lambda images: np.zeros(images.shape[:3], np.uint8), None, "", "")
+    one_class = Judge(lambda images: np.zeros(images.shape[:3], np.uint8), "")
     scored = score("semi", [0, 3, 5], judge=one_class)
     found = METRICS["alignment"].compute(scored)
     labels = np.stack([pair.label for pair in scored.pairs.pairs(scored.rows)])
@@ -115,12 +172,15 @@ def test_yardsticks_are_what_as_many_real_pairs_score(reference):
     found = {entry["metric"]: entry["value"] for entry in yardsticks(METRICS, reference, 3)}
     train, val = reference.train, reference.val
     assert found["alignment"] == 61.5
-    assert found["frechet"] == pytest.approx(frechet(train.features[[0, 2, 4]], val.features))
+    scaled = [in_deviations(it.seen.pooled, train.seen.pooled) for it in (train, val)]
+    assert found["feature_frechet"] == pytest.approx(frechet(scaled[0][[0, 2, 4]], scaled[1]))
+    assert found["feature_diversity"] == 100
     assert found["fid"] == pytest.approx(frechet(train.inception[[0, 2, 4]], val.inception))
     assert found["fsd"] == pytest.approx(fsd(train.palettes[[0, 2, 4]], val.palettes))
     others = train.palettes[[4, 0, 2]]
     assert found["kl"] == pytest.approx(kl(others, train.palettes[[0, 2, 4]]).mean())
-    assert set(found) == {"alignment", "frechet", "fid", "fsd", "kl"}
+    wanted = {"alignment", "feature_frechet", "feature_diversity", "fid", "fsd", "kl"}
+    assert set(found) == wanted
 
 
 def test_a_metric_of_ones_own_is_a_record(score):
@@ -146,7 +206,7 @@ def test_too_few_pairs_are_refused():
 def test_features_stand_in_the_order_of_the_rows(artifacts):
     pairs, rows = PairSet(artifacts / "pairs/semi"), [7, 2, 11, 0]
     found = features(pairs, rows, lambda images: images.mean(axis=(1, 2)), batch_size=3)
-    np.testing.assert_allclose(found, colours(pairs, rows))
+    np.testing.assert_allclose(found, colours(pairs, rows)[:, :3])
     assert found.dtype == np.float64
 
 

@@ -153,9 +153,11 @@ def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatc
     assert "Synthetic pairs were shown more than once in `semi`, `palette`, `partial`" in more
     assert "| `semi` | 80 | 2 | 2 | 50 | 40 |" in more
     assert "Computed with: segmenters: fp32, channels last, 2 threads; `oasis`: bf16, 1 thr" in more
+    assert "Pretrained weights are in: distances between images." in more
     assert "The verdict rests on test, which nothing was chosen on;" in more
     assert "blocks of neighbouring images, because the dataset names no videos" in more
-    assert "(weights `0123456789ab`). Its 3 features (mean colour) of the 6 real val" in more
+    assert "(weights `0123456789ab`). Images are compared in the 5 features of a pre" in more
+    assert "network (colours), which vary in about" in more
     assert "| FID |" not in text and "– |" not in text  # noqa: RUF001
     assert "/home/someone" not in text
     assert "spade" not in text
@@ -265,7 +267,7 @@ def test_sets_that_are_made_like_the_posters_stand_beside_it(reported, monkeypat
     scores = [f"{semi[key]['mean']:.1f} ± {semi[key]['std']:.1f}" for key in ("miou", "miou_star")]
     assert f"| CauGAN | `semi` | semi | {' / '.join(scores)} | -" in beside
     assert "| 49.4 (+1.3) / 38.0 (+1.1) | 43.8 (?) / 33.8 (?) |" in beside
-    frechet, fsd = f"{means['frechet']:.2f}", f"{means['fsd']:.1f}"
+    frechet, fsd = f"{means['feature_frechet']:.2f}", f"{means['fsd']:.1f}"
     made = "| Sem. Palette | `palette` | semantic_palette → oasis |"
     assert f"{made} 0.25 | 0.07 | {frechet} | 60.7 | 100.0 / 100.0 | 45.7 / 34.6 |" in beside
     assert f"{made} {fsd} | 25.3 | {frechet} | 60.7 |" in beside
@@ -282,6 +284,35 @@ def test_a_set_that_keeps_real_pixels_is_said_to_be_flattered(copied):
     assert "Part. Sem. Palette" not in text, "the poster's set keeps none"
 
 
+def test_the_report_names_what_was_pretrained(copied):
+    found = YAML_FILE.load(Path("params.yaml"))
+    resnet = found["segment"]["archs"]["resnet18_mlp"] | {"pretrained": "efficientnet_lite0"}
+    change(segment={"archs": {"resnet18_mlp": resnet}}, report={"pretrained": None})
+    change(painters={"oasis": {"width": 8, "pretrained": "efficientnet_lite0"}})
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    said = "Pretrained weights are in: segmenters, losses of `oasis`."
+    assert said in (OUT / "report.md").read_text()
+
+
+def test_without_pretrained_features_the_report_says_what_is_missing(
+    make_project, score_project, tmp_path, monkeypatch
+):
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    change(report={"pretrained": None})
+    score_project()
+    report.main(artifacts=ARTIFACTS, out=OUT)
+    text = (OUT / "report.md").read_text()
+    assert "There are no pretrained features (`report.pretrained`), so no Frechet" in text
+    assert "Pretrained weights are in: nothing." in text
+    assert "| Frechet |" not in text and "diversity, %" not in text and "closest_" not in text
+    assert set(read_json(OUT / "report.json")["sets"]["semi"]) == {
+        "alignment",
+        "alignment_star",
+        "fsd",
+    }
+
+
 def test_a_joint_shows_its_painter_before_and_after(copied):
     assert "tuned end to end" not in (OUT / "report.md").read_text()
     change(
@@ -295,7 +326,7 @@ def test_a_joint_shows_its_painter_before_and_after(copied):
     joint = {
         when: {
             "values": [
-                {"metric": "frechet", "value": value},
+                {"metric": "feature_frechet", "value": value},
                 {"metric": "alignment", "value": 10 * value},
             ]
         }

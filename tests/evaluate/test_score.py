@@ -6,16 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from data import pretrained
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
 from evaluate import reference
 from evaluate.cells import group_sums, read_cell, read_splits, values
+from evaluate.metrics import features
 from evaluate.metrics import judge as judges
 from evaluate.metrics.frechet import frechet
 from evaluate.stages import joints, judge, score
-from segment import predict
 
 ARTIFACTS = Path("artifacts")
 CELL, JUDGE = ARTIFACTS / "segment/real/0", ARTIFACTS / "judge"
@@ -57,40 +59,59 @@ def judged(make_project, classes, tmp_path_factory):
 
 
 def described(pairs: PairSet, rows) -> np.ndarray:
-    images = np.stack([pair.image for pair in pairs.pairs(rows)])
-    return predict.load_features(CELL)(images)
+    """The pretrained features, pooled, in deviations of the real training images."""
+
+    def pooled(pairs: PairSet, rows) -> np.ndarray:
+        images = np.stack([pair.image for pair in pairs.pairs(rows)]).transpose(0, 3, 1, 2)
+        with torch.no_grad():
+            scaled = torch.from_numpy(images / np.float32(127.5) - 1)
+            maps = pretrained.load().eval()(scaled, 4)  # 16 pixels have no stride of 32
+        return torch.cat([one.mean((2, 3)) for one in maps], 1).double().numpy()
+
+    deviations = pooled(PairSet(ARTIFACTS / "real/train"), range(6)).std(axis=0)
+    deviations = np.maximum(deviations, 0.01 * deviations.mean())
+    return pooled(pairs, rows) / deviations / np.sqrt(len(deviations))
 
 
 def test_the_judge_describes_real_pairs_once(judged):
     about, real = read_json(JUDGE / "judge.json"), ARTIFACTS / "real"
     weights = (CELL / "model.safetensors").read_bytes()
     assert about["sha256"] == hashlib.sha256(weights).hexdigest()
-    assert about["features"] == "resnet18_mlp backbone, last stage, averaged over the image"
-    assert (about["seed"], about["num_features"], about["num_val"]) == (0, 64, 6)
+    assert about["features"]["named"] == "efficientnet_lite0, ImageNet"
+    assert about["features"]["number"] == sum(pretrained.CHANNELS[:4])
+    assert 1 <= about["features"]["effective_rank"] <= 5, "of six images"
+    assert (about["seed"], about["num_val"]) == (0, 6)
     val = read_splits(real)[0]
     miou = values(group_sums(read_cell(CELL, "real", 0), val).sum(axis=0), val.eval_ids)[0]
     assert about["val_miou"] == pytest.approx(miou)
     train, held_out = PairSet(real / "train"), PairSet(real / "val")
     yardstick = {entry["metric"]: entry["value"] for entry in about["values"]}
     expected = frechet(described(train, range(6)), described(held_out, range(6)))
-    assert yardstick["frechet"] == pytest.approx(expected, rel=1e-4)
+    assert yardstick["feature_frechet"] == pytest.approx(expected, rel=1e-3)
     assert yardstick["alignment"] == pytest.approx(miou)
 
 
 def test_a_set_is_scored_without_another_look_at_real_pairs(judged, monkeypatch):
     looked = []
-    monkeypatch.setattr(judges, "_batches", _noting(judges._batches, looked))
+    noting = _noting(judges.batches, looked)
+    for module in (judges, features):
+        monkeypatch.setattr(module, "batches", noting)
     found = scored("palette")
+    rows = [path.name for path in looked]
+    assert rows.count("palette") == 2 + 3, "the judge, one look, and three repainted layouts"
     assert looked and not [path for path in looked if "real" in path.parts]
     values_of = {v["metric"]: v["value"] for v in found["values"] if "class" not in v}
     pairs, val = PairSet(ARTIFACTS / "pairs/palette"), PairSet(ARTIFACTS / "real/val")
     rows = [0, 1, 3, 4, 6, 7, 9, 10]
     expected = frechet(described(pairs, rows), described(val, range(6)))
-    assert values_of["frechet"] == pytest.approx(expected, rel=1e-4)
+    assert values_of["feature_frechet"] == pytest.approx(expected, rel=1e-3)
     assert values_of["kl"] == pytest.approx(0, abs=1e-4)
-    assert set(values_of) >= {"alignment", "alignment_star", "diversity", "copies", "fsd"}
+    assert set(values_of) >= {
+        *("alignment", "alignment_star", "fsd"),
+        *("feature_diversity", "feature_copies"),
+    }
     assert (found["set"], found["num_pairs"], found["num_scored"]) == ("palette", 12, 8)
-    assert len(found["facts"]["copies"]["closest"]) == 4
+    assert len(found["facts"]["feature_copies"]["closest"]) == 4
     before = (ARTIFACTS / "scores/palette.json").read_bytes()
     scored("palette")
     assert (ARTIFACTS / "scores/palette.json").read_bytes() == before, "same seeds, same numbers"
@@ -119,8 +140,9 @@ def test_a_painter_is_scored_before_and_after_a_joint(judged):
         {v["metric"]: v["value"] for v in read_json(out)[when]["values"] if "class" not in v}
         for when in ("before", "after")
     )
-    assert before["frechet"] == pytest.approx(0, abs=1e-6) and after["frechet"] > 0.001
-    assert set(before) == {"alignment", "alignment_star", "frechet"}
+    assert before["feature_frechet"] == pytest.approx(0, abs=1e-6)
+    assert after["feature_frechet"] > 0.1
+    assert set(before) == {"alignment", "alignment_star", "feature_frechet"}
 
 
 def test_what_is_missing_is_named_before_work_starts(make_project, tmp_path, monkeypatch):
@@ -133,12 +155,14 @@ def test_what_is_missing_is_named_before_work_starts(make_project, tmp_path, mon
     assert not JUDGE.exists()
 
 
-def test_a_reference_is_read_as_it_was_written(judged, colour_judge, monkeypatch, tmp_path):
+@pytest.mark.parametrize("sees", [True, False])
+def test_a_reference_is_read_as_it_was_written(judged, colour_eyes, monkeypatch, tmp_path, sees):
     from data.stage.params import read
     from evaluate.config import ReportParams
 
     params, cell = read("report", ReportParams), read_cell(CELL, "real", 0)
-    written = reference.describe(ARTIFACTS / "real", cell, colour_judge, params, None)
+    eyes = colour_eyes if sees else None
+    written = reference.describe(ARTIFACTS / "real", cell, params, eyes, None)
     reference.write(tmp_path, written, cell, {})
     monkeypatch.setattr(reference, "load_judge", lambda path: path)
     path, found = reference.load(tmp_path, params)
@@ -147,5 +171,8 @@ def test_a_reference_is_read_as_it_was_written(judged, colour_judge, monkeypatch
     for split in ("train", "val"):
         own, other = getattr(found, split), getattr(written, split)
         assert own.ids == other.ids and own.inception is None
-        np.testing.assert_array_equal(own.features, other.features)
+        assert own.groups == other.groups and (own.seen is not None) == sees
+        if sees:
+            np.testing.assert_array_equal(own.seen.pooled, other.seen.pooled)
+            assert own.seen.apart == other.seen.apart
         np.testing.assert_array_equal(own.palettes, other.palettes)

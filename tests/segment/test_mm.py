@@ -93,21 +93,6 @@ def test_the_label_of_an_image_does_not_depend_on_its_batch(artifacts: Path) -> 
     assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
 
 
-def test_features_are_the_last_map_averaged_over_the_image(artifacts: Path) -> None:
-    model = tiny_model().train()
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    images = np.stack([pair.image for pair in PairSet(artifacts / "real/val").pairs()])
-    found = mm.describe_images(model, images)
-    assert (found.shape, found.dtype) == ((6, 64), np.float32)
-    mean, std = (np.asarray(values, np.float32) for values in (archs.MEAN, archs.STD))
-    inputs = torch.from_numpy(((images - mean) / std).transpose(0, 3, 1, 2))
-    with torch.no_grad():
-        maps = model.eval().backbone(inputs)[-1].numpy()
-    expected = np.stack([[channel.mean() for channel in one] for one in maps])
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
-    assert all(torch.equal(before[name], t) for name, t in model.state_dict().items())
-
-
 def test_posteriors_are_those_of_each_pixels_own_class(artifacts: Path) -> None:
     model = tiny_model().train()
     found = list(PairSet(artifacts / "real/val").pairs(range(2)))

@@ -5,7 +5,8 @@ import torch
 
 from data.pairs.batches import Stream
 from data.pairs.classes import ClassInfo, ClassTable
-from synth.nets.features import Features, perceptual
+from data.pretrained import Features
+from synth.nets.features import perceptual
 from synth.painters import PAINTERS
 from synth.painters.common import styles
 from synth.painters.common.styles import MOMENTS, SCALE_MOMENTS, StyleBank

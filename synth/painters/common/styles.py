@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.pairs.batches import Stream, onehot
-from synth.nets.features import Features
+from data.pretrained import Features
 
 MOMENTS = 6  # mean and deviation of red, green, blue
 LAYERS = slice(1, 3)  # strides 4 and 8: texture, before objects
