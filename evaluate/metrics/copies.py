@@ -7,7 +7,7 @@ import numpy as np
 from evaluate.metrics.features import in_deviations
 from evaluate.metrics.metric import Found, Metric, RealPairs, Scored
 
-PERCENTILE = 1  # of the nearest distances of held-out real images; what is closer is suspect
+PERCENTILE = 1  # of the nearest distances of real images; what is closer is suspect
 NUM_CLOSEST = 4  # suspects that are named, and shown
 
 
@@ -27,12 +27,12 @@ def nearest(
     return index, distances[np.arange(len(distances)), index]
 
 
-def percent_nearer(distances: np.ndarray, held_out: np.ndarray) -> float:
-    """Return the percentage of distances below the first percentile of those of held-out images.
+def percent_nearer(distances: np.ndarray, real: np.ndarray) -> float:
+    """Return the percentage of distances below the first percentile of those of real images.
 
     Their own percentage is 1 by construction.
     """
-    return float((distances < np.percentile(held_out, PERCENTILE)).mean() * 100)
+    return float((distances < np.percentile(real, PERCENTILE)).mean() * 100)
 
 
 def alike(train: RealPairs, ids: Sequence[str | None], groups: Sequence[str | None]) -> np.ndarray:
@@ -61,9 +61,12 @@ def of_set(scored: Scored) -> Found | None:
     all_ids, all_parents = scored.pairs.column("id"), scored.pairs.column("parent")
     parents = [all_parents[row] for row in scored.rows]
     own = alike(train, parents, [group_of.get(parent) for parent in parents])
-    others = alike(train, [None] * len(val.ids), val.groups)
     known = in_deviations(train.seen.pooled, train.seen.pooled)
-    _, held_out = nearest(in_deviations(val.seen.pooled, train.seen.pooled), known, others)
+    # Of train too: the images of a single held-out video are all equally far from the others.
+    real = np.concatenate([known, in_deviations(val.seen.pooled, train.seen.pooled)])
+    nobody = [None] * len(val.ids)
+    others = alike(train, (*train.ids, *nobody), (*train.groups, *val.groups))
+    _, usual = nearest(real, known, others)
     index, distance = nearest(in_deviations(seen.pooled, train.seen.pooled), known, own)
     first = np.argsort(distance, kind="stable")[:NUM_CLOSEST]
     closest = [
@@ -75,7 +78,7 @@ def of_set(scored: Scored) -> Found | None:
         for i in first
         if np.isfinite(distance[i])
     ]
-    return Found(percent_nearer(distance, held_out), facts={"closest": closest})
+    return Found(percent_nearer(distance, usual), facts={"closest": closest})
 
 
 METRIC = Metric(
@@ -83,10 +86,10 @@ METRIC = Metric(
     header="copies, %",
     digits=1,
     better="lower",
-    in_words="Percentage of images nearer to a real training image than 99 of 100 real val images "
-    "are, in pretrained features. Images of one video or scene are alike without being copies: "
-    "where the dataset names such groups, an image is compared with other groups than its own (a "
-    "synthetic one: than its parent's), else with all but its parent. About 1 is no sign of "
+    in_words="Percentage of images nearer to a real training image than 99 of 100 real images are "
+    "to another one, in pretrained features. Images of one video or scene are alike without being "
+    "copies: where the dataset names such groups, an image is compared with other groups than its "
+    "own (a synthetic one: than its parent's), else with all but its parent. About 1 is no sign of "
     "copying.",
     compute=of_set,
 )
