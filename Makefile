@@ -13,11 +13,11 @@ export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-compute bench-data bench-produce bench-train repro poster endurance publish
+.PHONY: help venv check fix test test-slow bench-compute bench-data bench-painters bench-produce bench-train repro poster endurance publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "make %-14s %s\n", $$1, $$2}' Makefile
 
 venv: .venv/installed  ## create .venv and install what the pipeline needs
 
@@ -50,6 +50,9 @@ bench-compute: .venv/installed  ## time precision and memory layout on this mach
 
 bench-produce: .venv/installed  ## compare production with a plain loop, into docs/benchmarks.md
 	$(BIN)/python -m bench.produce
+
+bench-painters: .venv/installed  ## train painters alike, score them on val layouts, into docs/painters.md (ARGS="--images 3600")
+	$(BIN)/python -m bench.painters $(ARGS)
 
 repro: .venv/installed  ## run what is not up to date, print where the report is (PRESET=name, WORKERS=n)
 	$(BIN)/python -m flows.clone.workspace

@@ -53,10 +53,13 @@ def processor() -> str:
     return found[1] if found else platform.machine()
 
 
-def write_section(out: Path, name: str, section: str) -> None:
-    """Replace what is between the marks of `name` in a page; without them, append both."""
+def write_section(out: Path, name: str, section: str, *, heading: str = "Benchmarks") -> None:
+    """Replace what is between the marks of `name` in a page; without them, append both.
+
+    A page that is not there yet begins with the heading.
+    """
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    text = out.read_text(encoding="utf-8") if out.is_file() else "# Benchmarks\n"
+    text = out.read_text(encoding="utf-8") if out.is_file() else f"# {heading}\n"
     if begin not in text:
         text += f"\n{begin}\n{end}\n"
     before, _, rest = text.partition(begin)

@@ -14,13 +14,14 @@ from evaluate.metrics.features import load_eyes
 from evaluate.metrics.metric import Scored, compute_all
 
 BEFORE, AFTER = "before", "after"  # sources of the painted set
-OF_PAINTERS = ("alignment", "feature_frechet")
+OF_PAINTERS = ("alignment", "feature_frechet", "feature_diversity")
 
 
 def main(*, name: str, painted: Path, judge: Path, out: Path) -> None:
     """Score both painters on the layouts of the real val pairs (SB-GAN, Table 2).
 
-    Writes {before, after}: the tidy values of alignment and Frechet distance of each.
+    Writes {before, after}: the tidy values of alignment and Frechet distance of each; for diversity
+    layouts would have to be painted again.
     """
     params, images = read("report", ReportParams), PairSet(painted)
     metrics = {key: METRICS[key] for key in OF_PAINTERS}

@@ -1,7 +1,10 @@
 """How far apart images are for a pretrained network."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from data.pretrained import Features, depth
+from data.stage.params import Pretrained
 
 TINY = 1e-3
 
@@ -18,3 +21,18 @@ def perceptual(fake: list[Tensor], real: list[Tensor]) -> Tensor:
         for one, other in zip(fake, real, strict=True)
     ]
     return torch.stack(terms).mean()
+
+
+class FeatureLoss(nn.Module):
+    """The perceptual loss on pretrained features, in the place of that on VGG-19."""
+
+    def __init__(self, name: Pretrained) -> None:
+        super().__init__()
+        self.features = Features(name)
+
+    def forward(self, fake: Tensor, real: Tensor) -> Tensor:
+        """Compare fake with real, both [B,3,H,W] in [-1,1]; gradient reaches fake only."""
+        deepest = depth((fake.shape[2], fake.shape[3]))
+        with torch.no_grad():
+            wanted = self.features(real, deepest)
+        return perceptual(self.features(fake, deepest), wanted)

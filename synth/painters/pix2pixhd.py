@@ -14,7 +14,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch
-from synth.nets.losses import Perceptual
 from synth.painters.common.adversarial import (
     PatchParams,
     adam,
@@ -122,7 +121,7 @@ class Pix2PixHD:
     given: Given
     nets: nn.ModuleDict
     spans: tuple[Span, ...]
-    perceptual: Perceptual | None
+    perceptual: nn.Module | None
 
     generators, critics = ("G",), ("D",)
     optimizers, kept = computed(adam), computed(average)
@@ -142,7 +141,7 @@ class Pix2PixHD:
         return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Draw scores of images [B,3,H,W] to 1, match critic features, and VGG's where given."""
+        """Draw scores of images [B,3,H,W] to 1, match features of critic and pretrained net."""
         D, shown = self.nets["D"], {"real": real, "fake": fake, "layout": layout}
         scores, matching = match(self.config, D, self.perceptual, **shown)
         return {"least_squares": least_squares(scores, 1.0)} | matching
@@ -156,8 +155,9 @@ class Pix2PixHD:
 def build(config: Config, given: Given) -> Pix2PixHD:
     """Build pix2pixHD.
 
-    Raises `UserError` for a size that cannot be painted and for missing VGG weights. As released,
-    with 36 channels (35 classes and the edges that are left out here): G 182,546,755 parameters.
+    Raises `UserError` for a size that cannot be painted and for missing weights of the perceptual
+    loss. As released, with 36 channels (35 classes and the edges that are left out here): G
+    182,546,755 parameters.
     """
     depth, classes = config.num_doublings, given.num_classes
     check_size(given.size, depth, smallest=2)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data.pairs.batches import Batch
 from synth.nets.layers import set_gain
-from synth.nets.losses import Perceptual, hinge_critic, hinge_generator
+from synth.nets.losses import hinge_critic, hinge_generator
 from synth.painters.common.adversarial import (
     PatchParams,
     adam,
@@ -53,7 +53,7 @@ class Spade:
     given: Given
     nets: nn.ModuleDict
     spans: tuple[Span, ...]
-    perceptual: Perceptual | None
+    perceptual: nn.Module | None
 
     generators, critics = ("G",), ("D",)
     optimizers, kept = computed(adam), computed(average)
@@ -74,7 +74,7 @@ class Spade:
         return Losses(generator, critic, made)
 
     def generator_loss(self, real: Tensor, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
-        """Raise scores of images [B,3,H,W], match the critic's features, and VGG's where given."""
+        """Raise scores of images [B,3,H,W], match features of critic and pretrained net."""
         D, shown = self.nets["D"], {"real": real, "fake": fake, "layout": layout}
         scores, matching = match(self.config, D, self.perceptual, **shown)
         return {"hinge": hinge_generator(scores)} | matching
@@ -93,8 +93,8 @@ def build(config: Config, given: Given) -> Spade:
     """Build SPADE.
 
     `critic_layers` 4 is the paper's critic, 3 Semantic Palette's. Raises `UserError` for a size
-    that cannot be painted and for missing VGG weights. As published, with 35 classes at 128x256:
-    G 93,018,051 parameters.
+    that cannot be painted and for missing weights of the perceptual loss. As published, with 35
+    classes at 128x256: G 93,018,051 parameters.
     """
     check_size(given.size, config.num_doublings)
     perceptual = config.perceptual()

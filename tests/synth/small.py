@@ -40,6 +40,7 @@ PATCHES = {
     "feature_matching_weight": 10.0,
     "perceptual_weight": 10.0,
     "vgg": None,
+    "pretrained": None,
 }
 PUBLISHED: dict[str, dict[str, Any]] = {
     "none": {},

@@ -14,8 +14,10 @@ from data.pairs.batches import Stream, onehot
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import ShardWriter
+from data.pretrained import Features
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
+from synth.nets.features import perceptual
 from synth.painters import PAINTERS
 from synth.painters.common.pyramid import oasis_stages, spade_stages
 from synth.painters.oasis import draw_noise
@@ -273,3 +275,26 @@ def test_stage_leaves_an_artifact_that_paints(name, tmp_path, monkeypatch):
     after = method.nets.state_dict()
     changed = {key.partition(".")[0] for key in before if not torch.equal(before[key], after[key])}
     assert changed == set(method.critics), "critics go on as they were trained"
+
+
+@pytest.mark.parametrize("name", ["spade", "pix2pixhd"])
+def test_the_perceptual_loss_may_look_through_pretrained_features(name):
+    """It is that of `regions`: zero on the real image, and it reaches the generator alone."""
+    layout = onehot(torch.randint(0, 3, (2, 32, 32), generator=torch.Generator().manual_seed(0)), 3)
+    real = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    method = _build(name, num_classes=3, size=(32, 32), pretrained="efficientnet_lite0")
+    assert method.generator_loss(real, real, layout)["perceptual"].item() == 0
+    painted = method.nets["G"](layout)
+    loss = method.generator_loss(real, painted, layout)["perceptual"]
+    seen = [Features("efficientnet_lite0")(image) for image in (painted, real)]
+    assert loss.item() == pytest.approx(method.config.perceptual_weight * perceptual(*seen).item())
+    loss.backward()
+    assert sum(p.grad.abs().sum() for p in method.nets["G"].parameters() if p.grad is not None) > 0
+    assert not [p for p in method.perceptual.parameters() if p.requires_grad]
+    assert "perceptual" not in _build(name, num_classes=3).generator_loss(real, real, layout)
+
+
+def test_two_networks_for_one_loss_are_refused():
+    both = {"vgg": Path("vgg19.safetensors"), "pretrained": "efficientnet_lite0"}
+    with pytest.raises(ValidationError, match="two networks for one loss"):
+        small.config("spade", **both)

@@ -5,13 +5,14 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch, onehot
-from data.stage.params import Params
+from data.stage.params import Params, Pretrained
 from synth.nets.critics import MultiScalePatchCritic
-from synth.nets.losses import Perceptual, feature_matching, load_perceptual
+from synth.nets.features import FeatureLoss
+from synth.nets.losses import feature_matching, load_perceptual
 from synth.training.method import AdamConfig, Painter, PaintRequest, Phase, Progress
 
 
@@ -41,6 +42,15 @@ class PatchParams(DoubledParams):
     feature_matching_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
     vgg: Path | None
+    pretrained: Pretrained | None
+
+    @model_validator(mode="after")
+    def _one_network(self) -> "PatchParams":
+        if self.vgg is not None and self.pretrained is not None:
+            raise ValueError(
+                "`vgg` and `pretrained` are two networks for one loss; set one to null"
+            )
+        return self
 
     def critic(self, num_classes: int, *, spectral: bool) -> MultiScalePatchCritic:
         """Build the critic of an image beside its layout."""
@@ -52,8 +62,10 @@ class PatchParams(DoubledParams):
             spectral=spectral,
         )
 
-    def perceptual(self) -> Perceptual | None:
-        """Load the perceptual loss where weights were given; `UserError` where they are missing."""
+    def perceptual(self) -> nn.Module | None:
+        """Load the perceptual loss if there is one; `UserError` where its weights are missing."""
+        if self.pretrained is not None:
+            return FeatureLoss(self.pretrained)
         return None if self.vgg is None else load_perceptual(self.vgg)
 
 
@@ -108,7 +120,7 @@ def sample_one(
 def match(
     config: PatchParams,
     critic: nn.Module,
-    perceptual: Perceptual | None,
+    perceptual: nn.Module | None,
     *,
     real: Tensor,
     fake: Tensor,
