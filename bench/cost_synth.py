@@ -29,6 +29,7 @@ from synth.joints import joint
 from synth.layouts import LAYOUTS
 from synth.making.parts import ProduceParams
 from synth.making.sets import SetParams
+from synth.nets.features import FeatureLoss
 from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
 from synth.painters.common.adversarial import PatchParams
@@ -99,19 +100,22 @@ def main(*, tflops: float = TFLOPS, utilisation: float = UTILISATION) -> None:
 def build(registry: Mapping[str, Any], section: str, num_classes: int, size: Size) -> Method | None:
     """Build a method of params.yaml from tensors without content; None for what is not trained.
 
-    Weights of a perceptual loss are not read: their file need not be there.
+    VGG's weights are not read: their file need not be there.
     """
     entry = choose(section.split(".")[1], registry, "method")
     config: Params = read(section, entry.Config)
     if entry.build is None:
         return None
     given = Given(num_classes, size, even_palettes(num_classes))
-    perceptual = isinstance(config, PatchParams) and config.vgg is not None
-    if perceptual:
-        config = config.model_copy(update={"vgg": None})
+    if not isinstance(config, PatchParams):
+        with WITHOUT_CONTENT:
+            return entry.build(config, given)
+    # pretrained features are loaded with their content, as no tensor without it can be
+    seen = None if config.pretrained is None else FeatureLoss(config.pretrained)
     with WITHOUT_CONTENT:
-        method = entry.build(config, given)
-        return dataclasses.replace(method, perceptual=Perceptual()) if perceptual else method
+        blind = config.model_copy(update={"vgg": None, "pretrained": None})
+        loss = seen if config.vgg is None else Perceptual()
+        return dataclasses.replace(entry.build(blind, given), perceptual=loss)
 
 
 def join(name: str, parts: Mapping[str, str], methods: Methods) -> Method:
