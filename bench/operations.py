@@ -4,10 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from data.pairs.classes import ClassTable
-from data.sources import SOURCES
 from data.sources.ingest import DatasetParams
 from data.stage.errors import UserError
-from data.stage.params import choose, read
+from data.stage.params import read
 
 TFLOPS, UTILISATION = 156.0, 0.3
 """An A100's dense TF32 peak, which PyTorch takes for float32 convolutions, and an assumed share."""
@@ -28,10 +27,7 @@ class Work:
 def dataset() -> tuple[ClassTable, tuple[int, int]]:
     """Return classes and size (height, width) that params.yaml asks for; no dataset is read."""
     params = read("dataset", DatasetParams)
-    source = choose(params.source, SOURCES, "dataset source")
-    config = getattr(params, params.source)
-    if config is None:
-        raise UserError(f"params.yaml has no section dataset.{params.source}; it names the classes")
+    source, config = params.chosen()
     return source.class_table(config), (params.height, params.width)
 
 

@@ -6,23 +6,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
-from pydantic import Field
+from pydantic import Field, ValidationError, create_model
 
 from data.pairs.shards import MANIFEST
 from data.pairs.spread import POOL, TRAIN
 from data.sources import SOURCES, duplicates
-from data.sources.ade20k import Config as Ade20k
-from data.sources.camvid import Config as CamVid
-from data.sources.celebamask import Config as CelebAMask
-from data.sources.cityscapes import Config as Cityscapes
-from data.sources.cityscapes_25k import Config as Cityscapes25k
 from data.sources.files import RawPair, read_alpha, read_image
 from data.sources.folder import Config as Folder
-from data.sources.idd import Config as Idd
 from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
 from data.sources.reading.disjoint import in_one_split, not_empty, scorable, unique
@@ -30,7 +24,6 @@ from data.sources.reading.faults import Noted
 from data.sources.reading.sizes import Misfit
 from data.sources.reading.walk import Tally, permitted, tallied
 from data.sources.splits import HeldOut, held_out, parts_of
-from data.sources.streets.source import Config as Streets
 from data.sources.writing import DETAIL, kept, write
 from data.stage.cli import run
 from data.stage.errors import UserError
@@ -43,7 +36,7 @@ from data.stage.timings import timed
 Split = Literal["train", "val", "test"]
 
 
-class DatasetParams(Params):
+class Dataset(Params):
     """Section `dataset`: where real pairs come from, which of them, and at which size."""
 
     source: str
@@ -54,26 +47,28 @@ class DatasetParams(Params):
     detail: float = Field(default=1.0, ge=1)
     limit: int | None = Field(default=None, ge=1)
     hold_out: dict[HeldOut, tuple[str, ...]] = Field(default={})
-    streets: Streets = Streets()
-    cityscapes: Cityscapes = Cityscapes()
-    cityscapes_25k: Cityscapes25k = Cityscapes25k()
-    camvid: CamVid = CamVid()
-    idd: Idd = Idd()
-    celebamask: CelebAMask = CelebAMask()
-    ade20k: Ade20k = Ade20k()
-    folder: Folder | None = None
+
+    def chosen(self) -> tuple[ModuleType, Any]:
+        """Return the source and its numbers; `UserError` where they are needed and missing."""
+        source = choose(self.source, SOURCES, "dataset source")
+        try:
+            return source, getattr(self, self.source) or source.Config()
+        except ValidationError:
+            raise UserError(
+                f"the source {self.source!r} needs a section dataset.{self.source}: images, masks "
+                "and classes"
+            ) from None
+
+
+# every source has a section of its own, which it may do without if its numbers have defaults
+_OWN: dict[str, Any] = {name: (source.Config | None, None) for name, source in SOURCES.items()}
+DatasetParams = create_model("DatasetParams", __base__=Dataset, **_OWN)
 
 
 def main(*, out: Path) -> None:
     """Read the dataset of params.yaml, check all of it, and write its splits as pair sets."""
     dataset = read("dataset", DatasetParams)
-    source = choose(dataset.source, SOURCES, "dataset source")
-    config = getattr(dataset, dataset.source)
-    if config is None:
-        raise UserError(
-            f"the source {dataset.source!r} needs a section dataset.{dataset.source}: "
-            "images, masks and classes"
-        )
+    source, config = dataset.chosen()
     missing = {"train", "val"}.difference(dataset.splits)
     if missing or len(set(dataset.splits)) < len(dataset.splits):
         raise UserError("dataset.splits must be train, val and, if there is one, test, each once")
@@ -111,7 +106,7 @@ def main(*, out: Path) -> None:
 
 
 def fingerprints(
-    dataset: DatasetParams, config: Params, content: Sequence[str], parts: Mapping[str, object]
+    dataset: Dataset, config: Params, content: Sequence[str], parts: Mapping[str, object]
 ) -> dict[str, str]:
     """Return the fingerprint of every part; the limit made none of them but a limited train."""
     asked = {

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from data.pairs.shards import PairSet
+from data.sources import SOURCES
 from data.sources.ingest import DatasetParams
 from data.stage.errors import UserError
 from data.tools import verify
@@ -137,8 +138,12 @@ def test_wrong_keys_are_all_listed(camvid, run_ingest) -> None:
 
 
 def test_defaults_suit_every_source_but_folder() -> None:
-    params = DatasetParams(source="streets", root="x", height=64, width=128)
-    assert params.streets.num_train == 200 and params.folder is None
+    shared = {"root": "x", "height": 64, "width": 128}
+    for name in set(SOURCES) - {"folder"}:
+        _, config = DatasetParams(source=name, **shared).chosen()
+        assert config == SOURCES[name].Config()
+    with pytest.raises(UserError, match=r"'folder' needs a section dataset\.folder"):
+        DatasetParams(source="folder", **shared).chosen()
 
 
 def test_labels_stay_crisp_and_images_are_averaged(camvid, files, run_ingest) -> None:

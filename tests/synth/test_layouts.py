@@ -19,7 +19,7 @@ from synth.training.loop import Options, train
 from synth.training.method import Given, Progress, generator
 from tests.synth import small
 from tests.synth.scenes import SIZE, law_of, skies, stream_of
-from tests.synth.small import LAYOUTS_FITTED, LAYOUTS_TRAINED, known
+from tests.synth.small import LAYOUTS_TRAINED, known
 
 C = 4
 LEVELS = ((0, 16, 8), (8, 8, 4), (8, 8, 4))
@@ -308,9 +308,9 @@ def workspace(labels, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
     levels = [[0, 8, 4], [4, 8, 4]]
-    methods = {name: small.numbers(name, levels=levels) for name in LAYOUTS_TRAINED}
-    methods |= {name: small.numbers(name, largest=0.5) for name in LAYOUTS_FITTED}
-    small.write_params(tmp_path, layouts={"real": {}} | methods)
+    settings = {"levels": levels, "largest": 0.5}
+    methods = {name: small.numbers(name, **known(name, **settings)) for name in LAYOUTS}
+    small.write_params(tmp_path, layouts=methods)
     fit_palette.main(train=tmp_path / "train", out=tmp_path / "palette")
     return tmp_path
 

@@ -16,8 +16,9 @@ def main(*, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out} holds something already; name a new folder or empty it")
     with replacing(out) as folder:
+        config = read("dataset.streets", source.Config)
         size = (dataset.height, dataset.width)
-        source.prepare(dataset.root, dataset.splits, dataset.streets, size, folder)
+        source.prepare(dataset.root, dataset.splits, config, size, folder)
 
 
 if __name__ == "__main__":
