@@ -95,7 +95,7 @@ def test_every_source_verifies_and_exports(source, request, files, run_ingest, t
     if source != "streets":
         root = request.getfixturevalue(source)
     sets = run_ingest(source=source, root=root, **{source: config.get(source, {})})
-    assert [list(verify.faults(path)) for path in sets.iterdir()] == [[], []]
+    assert [list(verify.faults(path)) for path in sets.iterdir()] == [[], [], []]
     export.main([sets], tmp_path / "mmseg", to="mmseg")
     export.main([sets], tmp_path / "hf", to="hf")
     names = {pair: row["name"] for pair, row in table_of(tmp_path / "mmseg").items()}
