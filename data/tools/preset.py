@@ -165,18 +165,24 @@ def _merge(base: Any, overlay: Any, path: str) -> None:
     for key, value in overlay.items():
         where = f"{path}{key}"
         old = base.get(key)
-        if value is None and isinstance(old, dict) and path:
-            del base[key]
-        elif by_budget(value) or (by_budget(old) and not isinstance(value, dict)):
+        if by_budget(value) or (by_budget(old) and not isinstance(value, dict)):
             base[key] = value
-        elif value is None and isinstance(old, dict) and path:
-            del base[key]
+        elif value is None and path and (isinstance(old, dict) or _lacks_entry(base, key)):
+            base.pop(key, None)
         elif key in base and isinstance(old, dict) != isinstance(value, dict) and old is not None:
             raise UserError(f"preset: `{where}` must be a section in both files or in neither")
         elif isinstance(old, dict) and isinstance(value, dict):
             _merge(old, value, path=f"{where}.")
+            if not old and value:  # written in a line: a comment may not stand before `{}`
+                base[key] = {}
+                base.ca.items.pop(key, None)
         else:
             base[key] = value
+
+
+def _lacks_entry(section: Any, key: str) -> bool:
+    """Whether a section of mappings alone, such as sets or rows, has no such entry to take out."""
+    return key not in section and all(isinstance(value, dict) for value in section.values())
 
 
 def _yaml() -> Any:

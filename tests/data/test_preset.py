@@ -29,6 +29,10 @@ two:
 """
 
 
+def loaded(content: str) -> dict:
+    return YAML(typ="safe", pure=True).load(content)
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A repository with a committed params.yaml and two overlays."""
@@ -101,6 +105,19 @@ def test_a_section_cannot_become_a_number(clone: Path) -> None:
     with pytest.raises(UserError, match=r"`two` must be a section in both"):
         preset.apply("wide", clone)
     assert text(clone) == PARAMS
+
+
+def test_null_leaves_nothing_where_there_is_no_entry(clone: Path) -> None:
+    """A preset that was merged and committed may be merged once more."""
+    both = "two: {none: null, never: null}\none: {count: {minutes: 1, hours: 2}}\n"
+    once = preset.merged(PARAMS, both, "both")
+    assert loaded(once)["two"] == {}
+    assert loaded(preset.merged(once, both, "both")) == loaded(once)
+    assert loaded(preset.merged(once, "one: {count: null, other: null}", "x"))["one"] == {
+        **loaded(once)["one"],
+        "count": None,
+        "other": None,
+    }
 
 
 def test_null_takes_an_entry_out_and_no_whole_section(clone: Path) -> None:
