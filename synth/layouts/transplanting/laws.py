@@ -152,8 +152,11 @@ def _sizes(
     if not doubtless.any():
         return size, np.zeros(len(objects), bool)
     for kind in np.flatnonzero(follows):
-        size[kind] = _line(ends[chosen[kind]], log_area[chosen[kind]])
-    return size, follows & (size[:, 1] > 0)
+        line = _line(ends[chosen[kind]], log_area[chosen[kind]])
+        follows[kind] = line[1] > 0  # without its fragments a class may show no perspective
+        if follows[kind]:
+            size[kind] = line
+    return size, follows
 
 
 def _explained(rows: np.ndarray, log_area: np.ndarray) -> float:
