@@ -25,7 +25,7 @@ from data.stage.params import read, read_raw
 from data.stage.progress import progress
 from segment.batches.pool import Part
 from segment.batches.sets import Sets
-from segment.config import Config, build_config
+from segment.config import Config, Setup, build_config
 from segment.rows import plain
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
@@ -115,7 +115,8 @@ def segmented(pairs: PairSet) -> Callable[[Compute], float]:
         with tempfile.TemporaryDirectory() as folder:
             began = time.process_time()
             place = Path(folder) / "work"
-            train_cell(sets, row, config, model, compute, seed=0, label="bench", work_dir=place)
+            setup = Setup(config, model, compute)
+            train_cell(sets, row, setup, seed=0, label="bench", work_dir=place)
         return time.process_time() - began
 
     return work

@@ -28,10 +28,9 @@ from data.stage.params import choose as entry_of
 from data.stage.params import read, read_raw
 from data.stage.progress import log
 from flows.graph import read_graph
-from segment import opencv
 from segment.batches.pool import Part
 from segment.batches.sets import Sets
-from segment.config import Config, build_config
+from segment.config import Config, set_up
 from segment.rows import plain, read_rows
 from synth.making.parts import ProduceParams
 from synth.making.sets import SetParams
@@ -192,12 +191,10 @@ def iterations(stale: list[str], pairs: PairSet) -> Callable[[str], float]:
     """Return what says how many seconds a segmenter of a row trains."""
     if not any(stage.startswith(("segment", "once", "fold", "trust")) for stage in stale):
         return lambda row: 0.0
-    opencv.check()
+    config = read("segment", Config)
+    setup = set_up(config, pairs, "estimate", says=False)
     from segment.cell import train_cell
 
-    config = read("segment", Config)
-    model = build_config(config, pairs.classes, pairs.size)
-    compute = begin("segmenters", "estimate", says=False)
     part = Part(pairs, np.arange(len(pairs)))
     rows, paces = read_rows(), dict[int, float]()
 
@@ -206,9 +203,8 @@ def iterations(stale: list[str], pairs: PairSet) -> Callable[[str], float]:
         short = config.model_copy(update={"iterations": length, "val_every": length})
         alone = plain(config.per_batch, pairs.path).model_copy(update={"real": count})
         sets = Sets(part, (), {"val": part})
-        train_cell(
-            *(sets, alone, short, model, compute), seed=0, label="estimate", work_dir=folder / "w"
-        )
+        told = {"seed": 0, "label": "estimate", "work_dir": folder / "w"}
+        train_cell(sets, alone, replace(setup, config=short), **told)
         return time.perf_counter() - began
 
     with tempfile.TemporaryDirectory() as folder:

@@ -162,7 +162,7 @@ def to_json(content: Content, figures: Sequence[Json]) -> Json:
         "preset": provenance.preset(),
         "size": list(content.train.size),
         "seeds": list(content.params.seeds),
-        "budget": {key: content.about(BASELINE)[key] for key in EQUAL},
+        "segmenter": {key: content.about(BASELINE)[key] for key in EQUAL},
         "groups": {"number": len(measured.split.groups), "named": measured.split.named},
         "verdicts": [_verdict(gain) for gain in content.gains.all(MIOU)],
         "labels": {split: found.to_json() for split, found in content.worth.items()},

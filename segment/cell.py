@@ -11,7 +11,6 @@ import numpy as np
 from safetensors.torch import save_file
 
 from data.pairs.pairset import PairSet
-from data.stage.compute import Compute
 from data.stage.errors import UserError
 from data.stage.progress import progress
 from segment import adapt, mm
@@ -21,7 +20,7 @@ from segment.batches.loading import augmentation
 from segment.batches.mixes import Mix, make_mix, slice_of
 from segment.batches.pool import Part, Pool
 from segment.batches.sets import Sets
-from segment.config import Config
+from segment.config import Config, Setup
 from segment.predict import METADATA, WEIGHTS
 from segment.rows import Row, plain
 from segment.scoring import Curves, confusions
@@ -41,9 +40,7 @@ class Cell:
 def train_cell(
     sets: Sets,
     row: Row,
-    config: Config,
-    model_config: ModelConfig,
-    compute: Compute,
+    setup: Setup,
     *,
     seed: int,
     label: str,
@@ -54,14 +51,14 @@ def train_cell(
     `label` names the progress bar; `work_dir` is removed. On a CPU, equal arguments give equal
     weights.
     """
-    classes = sets.real.pairs.classes
+    classes, config = sets.real.pairs.classes, setup.config
     pool, mix = training_pool(sets, row, config, seed=seed, scratch=work_dir.parent)
     pool_of = partial(Pool, memory_limit_mb=config.memory_limit_mb, scratch=work_dir.parent)
     splits = {name: pool_of([part]) for name, part in sets.splits.items()}
     curves = Curves(splits["val"], classes, config.iterations, config.val_every)
     palettes = sets.real.pairs.column("palette")[sets.real.rows]
     weights = class_weights(palettes, config.class_weight_power, config.class_weight_max)
-    model = mm.start(model_config, weights, seed)
+    model = mm.start(setup.model, weights, seed)
     if row.advent is not None:
         adapt.attach(model, mix, classes.num_classes, row.advent, separate=row.mix == "separate")
     elif row.mix == "separate":
@@ -76,7 +73,8 @@ def train_cell(
         def watch(iteration: int, loss: float, net: mm.EncoderDecoder) -> None:
             advance(note=curves.add(iteration, loss, lambda batch: mm.label_images(net, batch)))
 
-        model = mm.fit(model, loader, config, compute, seed=seed, work_dir=work_dir, watch=watch)
+        where = {"seed": seed, "work_dir": work_dir}
+        model = mm.fit(model, loader, config, setup.compute, **where, watch=watch)
     shutil.rmtree(work_dir)
     matrices = {
         name: confusions(lambda batch: mm.label_images(model, batch), split, classes.num_classes)
@@ -89,9 +87,7 @@ def train_cell(
 def train_without(
     real: PairSet,
     held_out: np.ndarray,
-    config: Config,
-    model_config: ModelConfig,
-    compute: Compute,
+    setup: Setup,
     *,
     seed: int,
     label: str,
@@ -103,11 +99,10 @@ def train_without(
     """
     rest = np.setdiff1d(np.arange(len(real)), held_out)
     sets = Sets(Part(real, rest), (), {"val": Part(real, held_out)})
-    row = plain(config.per_batch, real.path)
-    config = config.model_copy(update={"val_every": config.iterations})
-    return train_cell(
-        sets, row, config, model_config, compute, seed=seed, label=label, work_dir=work_dir
-    )
+    row = plain(setup.config.per_batch, real.path)
+    once = setup.config.model_copy(update={"val_every": setup.config.iterations})
+    setup = replace(setup, config=once)
+    return train_cell(sets, row, setup, seed=seed, label=label, work_dir=work_dir)
 
 
 def training_pool(

@@ -1,11 +1,16 @@
-"""Section `segment` of params.yaml, and the model config that follows from it."""
+"""Section `segment` of params.yaml, and what a segmenter is trained with that follows from it."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from data.pairs.classes import ClassTable
+from data.pairs.pairset import PairSet
+from data.stage.compute import Compute, begin
+from data.stage.fingerprint import fingerprint
 from data.stage.params import Params, read
 from segment import archs, opencv
 
@@ -57,3 +62,29 @@ def build_config(config: Config, classes: ClassTable, size: tuple[int, int]) -> 
         options = read(f"segment.archs.{config.arch}", arch.Config)
         model = arch.build(classes.num_classes, **options.model_dump())
     return archs.complete(model, size)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a segmenter is trained with: its numbers, its model, what it computes with."""
+
+    config: Config
+    model: archs.ModelConfig
+    compute: Compute
+
+    def made_of(self, about: Mapping[str, Any], inputs: Sequence[Path]) -> str:
+        """Return the fingerprint of a training, which `about` tells from others."""
+        params = {**about, "model": self.model, "compute": self.compute.to_json()}
+        params |= self.config.model_dump(mode="json", exclude={"archs"})
+        weights = [] if self.config.weights is None else [self.config.weights]
+        return fingerprint(params, [*inputs, *weights])
+
+
+def set_up(config: Config, pairs: PairSet, label: str, *, says: bool = True) -> Setup:
+    """Set a training up for the classes and the size of some pairs; `label` names it in the log.
+
+    Wrong parameters are refused here, before the seconds that importing MMSegmentation takes.
+    """
+    model = build_config(config, pairs.classes, pairs.size)
+    opencv.check()
+    return Setup(config, model, begin("segmenters", label, says=says))

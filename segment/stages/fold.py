@@ -8,14 +8,11 @@ from pathlib import Path
 
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
-from data.stage.compute import begin
 from data.stage.errors import UserError
-from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, write_json
 from data.stage.params import read, read_raw
 from data.stage.timings import timed
-from segment import opencv
-from segment.config import Config, build_config
+from segment.config import Config, set_up
 from segment.folds import divide
 
 
@@ -30,33 +27,25 @@ def main(*, fold: int, train: Path, out: Path) -> None:
     config = read("segment", Config)
     real = PairSet(train)
     held_out = divide(real, len(folds), "the number of train.folds")[fold]
-    model_config = build_config(config, real.classes, real.size)
-    opencv.check()
-    # here, so that wrong parameters are refused before seconds of imports
+    setup = set_up(config, real, f"fold {fold}")
     from segment.cell import train_without
 
-    compute = begin("segmenters", f"fold {fold}")
     with timed(f"fold@{fold}") as timing, replacing(out) as folder:
         cell = train_without(
             real,
             held_out,
-            config,
-            model_config,
-            compute,
+            setup,
             seed=fold,
             label=f"segment fold {fold}",
             work_dir=folder / "work",
         )
-        params = {"fold": fold, "num_folds": len(folds), "model": model_config}
-        params |= config.model_dump(mode="json", exclude={"archs"}) | {"compute": compute.to_json()}
-        weights = [] if config.weights is None else [config.weights]
+        about = {"fold": fold, "num_folds": len(folds)}
         content = {
-            "fold": fold,
-            "num_folds": len(folds),
+            **about,
             "held_out": cell.ids["val"],
             "classes": list(real.classes.names),
             "confusion": cell.matrices["val"].sum(axis=0).tolist(),
-            "fingerprint": fingerprint(params, [train, *weights]),
+            "fingerprint": setup.made_of(about, [train]),
         }
         write_json(folder / "fold.json", content)
         timing.images = config.iterations * cell.mix.batch_size

@@ -4,14 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.stage.cli import run
-from data.stage.compute import begin
-from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, write_json
 from data.stage.params import read
 from data.stage.timings import timed
-from segment import opencv
 from segment.batches.sets import open_sets
-from segment.config import Config, build_config
+from segment.config import Config, set_up
 from segment.rows import Row, read_row
 
 if TYPE_CHECKING:
@@ -26,30 +23,23 @@ def main(*, row: Path, seed: int, pairs: Path, real: Path, trust: Path, out: Pat
     plan = read_row(row)
     config = read("segment", Config)
     sets = open_sets(plan, pairs=pairs, real=real, trust=trust, seam=config.seam)
-    model_config = build_config(config, sets.real.pairs.classes, sets.real.pairs.size)
-    opencv.check()
-    # here, so that wrong parameters are refused before seconds of imports
+    setup = set_up(config, sets.real.pairs, f"segment {plan.row} seed {seed}")
     from segment.cell import save_confusions, save_model, train_cell
 
-    compute = begin("segmenters", f"segment {plan.row} seed {seed}")
     with timed(f"segment@{plan.row}-{seed}") as timing, replacing(out) as folder:
         cell = train_cell(
             sets,
             plan,
-            config,
-            model_config,
-            compute,
+            setup,
             seed=seed,
             label=f"segment {plan.row} seed {seed}",
             work_dir=folder / "work",
         )
-        params = {"row": plan.model_dump(mode="json"), "seed": seed, "model": model_config}
-        params |= config.model_dump(mode="json", exclude={"archs"}) | {"compute": compute.to_json()}
-        weights = [] if config.weights is None else [config.weights]
-        made_of = fingerprint(params, [*sets.paths(), *weights])
-        save_model(folder, cell.model, model_config, made_of)
+        told = {"row": plan.model_dump(mode="json"), "seed": seed}
+        made_of = setup.made_of(told, sets.paths())
+        save_model(folder, cell.model, setup.model, made_of)
         save_confusions(folder, cell)
-        about = summary(plan, seed, config, cell) | {"compute": compute.to_json()}
+        about = summary(plan, seed, config, cell) | {"compute": setup.compute.to_json()}
         write_json(folder / "cell.json", about | {"fingerprint": made_of})
         timing.images = config.iterations * cell.mix.batch_size
 

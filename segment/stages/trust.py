@@ -6,16 +6,13 @@ import numpy as np
 
 from data.pairs.pairset import PairSet
 from data.stage.cli import run
-from data.stage.compute import begin
 from data.stage.errors import UserError
-from data.stage.fingerprint import fingerprint
 from data.stage.outputs import replacing, write_json
 from data.stage.params import check_name, read, read_raw
 from data.stage.timings import timed
-from segment import opencv
 from segment.batches.masks import write_masks
 from segment.batches.sets import synthetic_set
-from segment.config import Config, build_config
+from segment.config import Config, set_up
 from segment.rows import manifest_of
 from segment.trust import TRUST, read_filter
 from segment.trust.judging import Judging, Posteriors
@@ -29,22 +26,17 @@ def main(*, set: str, pairs: Path, train: Path, out: Path) -> None:
     synthetic, real = synthetic_set(pairs), PairSet(train)
     if (synthetic.classes, synthetic.size) != (real.classes, real.size):
         raise UserError(f"{pairs} has other classes or another size than {train}; make it again")
-    model_config = build_config(config, real.classes, real.size)
-    opencv.check()
-    # here, so that wrong parameters are refused before seconds of imports
+    setup = set_up(config, real, f"trust {set}")
     from segment import mm
     from segment.cell import train_without
 
-    compute = begin("segmenters", f"trust {set}")
     with timed(f"trust@{set}"), replacing(out) as folder:
 
         def fit(held_out: np.ndarray, number: int) -> Posteriors:
             cell = train_without(
                 real,
                 held_out,
-                config,
-                model_config,
-                compute,
+                setup,
                 seed=number,
                 label=f"trust {set} fold {number}",
                 work_dir=folder / "work",
@@ -53,16 +45,13 @@ def main(*, set: str, pairs: Path, train: Path, out: Path) -> None:
 
         found = TRUST[numbers.method].trusted(Judging(synthetic, real, fit), numbers)
         write_masks(folder, synthetic.ids(), found.bits, synthetic.size)
-        params = {"numbers": numbers.model_dump(), "model": model_config}
-        params |= config.model_dump(mode="json", exclude={"archs"}) | {"compute": compute.to_json()}
-        weights = [] if config.weights is None else [config.weights]
         content = {
             "set": set,
             "manifest": manifest_of(pairs),
             "real_pairs": manifest_of(train),
             **numbers.model_dump(),
             **found.facts,
-            "fingerprint": fingerprint(params, [pairs, train, *weights]),
+            "fingerprint": setup.made_of({"numbers": numbers.model_dump()}, [pairs, train]),
         }
         write_json(folder / "trust.json", content)
 

@@ -1,6 +1,7 @@
 """A small finished project: pair sets, cells made of hand-made confusions, parameters."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,8 +21,9 @@ from evaluate.cells import sums_of
 from evaluate.gains import Measured
 from evaluate.metrics.features import Eyes
 from evaluate.metrics.judge import Judge
-from evaluate.stages import judge
+from evaluate.stages import judge, report
 from evaluate.stages import score as score_stage
+from tests.evaluate.projects import ARTIFACTS, OUT
 
 yaml = YAML(typ="safe", pure=True)
 
@@ -269,3 +271,29 @@ def score_project(colour_judge, colour_eyes) -> Callable[[], None]:
                 )
 
     return score
+
+
+@pytest.fixture
+def project(make_project, score_project, tmp_path, monkeypatch):
+    """A scored project in the working directory, to be spoiled."""
+    make_project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    score_project()
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def reported(make_project, score_project, tmp_path_factory):
+    """A project with its report, to look at and to copy."""
+    root = make_project(tmp_path_factory.mktemp("reported"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        score_project()
+        report.main(artifacts=ARTIFACTS, out=OUT)
+    return root
+
+
+@pytest.fixture
+def copied(reported, tmp_path, monkeypatch):
+    """A copy of that project in the working directory."""
+    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))

@@ -1,70 +1,24 @@
-"""The report stage over a small finished project, and publishing."""
+"""The report stage over a small finished project: its numbers, its page, its verdicts."""
 
 import itertools
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
 
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_json
-from evaluate import collect, provenance
-from evaluate.content import _check_slices
+from evaluate import collect
 from evaluate.stages import report
-from evaluate.stages.publish import publish
-
-ARTIFACTS, OUT = Path("artifacts"), Path("evaluate")
-YAML_FILE = YAML(typ="safe", pure=True)
-
-
-def change(**sections) -> None:
-    """Change keys of sections of params.yaml."""
-    params = YAML_FILE.load(Path("params.yaml"))
-    for name, keys in sections.items():
-        params.setdefault(name, {}).update(keys)
-    YAML_FILE.dump(params, Path("params.yaml"))
+from tests.evaluate.projects import ARTIFACTS, OUT, YAML_FILE, change
 
 
 def test_palettes_that_never_vary_have_no_aic_curve(tmp_path):
     write_json(tmp_path / "palette.json", {"aic": [], "components": 0})
     assert collect.read_aic(tmp_path) is None
-
-
-def test_seeds_that_read_the_same_synthetic_pairs_are_refused():
-    _check_slices([0, 1, 2], 3)
-    with pytest.raises(UserError, match=r"share slices.*num_slices is 3"):
-        _check_slices([0, 1, 2, 3], 3)
-
-
-@pytest.fixture
-def project(make_project, score_project, tmp_path, monkeypatch):
-    """A scored project in the working directory, to be spoiled."""
-    make_project(tmp_path)
-    monkeypatch.chdir(tmp_path)
-    score_project()
-    return tmp_path
-
-
-@pytest.fixture(scope="module")
-def reported(make_project, score_project, tmp_path_factory):
-    """A project with its report, to look at and to copy."""
-    root = make_project(tmp_path_factory.mktemp("reported"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        score_project()
-        report.main(artifacts=ARTIFACTS, out=OUT)
-    return root
-
-
-@pytest.fixture
-def copied(reported, tmp_path, monkeypatch):
-    """A copy of that project in the working directory."""
-    monkeypatch.chdir(shutil.copytree(reported, tmp_path / "copy"))
 
 
 def miou_by_hand(row: str, seed: int, split: str) -> float:
@@ -348,41 +302,6 @@ def test_a_rerun_gives_the_same_bytes_and_ignores_stale_seeds(copied):
     assert after == before
 
 
-@pytest.mark.parametrize(
-    "missing",
-    ["segment/palette/1/cell.json", "scores/palette.json", "layouts/semantic_palette/method.json"],
-)
-def test_what_is_missing_is_named_and_nothing_is_written(project, missing):
-    (ARTIFACTS / missing).unlink()
-    with pytest.raises(UserError, match="palette"):
-        report.main(artifacts=ARTIFACTS, out=OUT)
-    assert not OUT.exists()
-
-
-def test_cells_with_unequal_training_are_not_compared(project):
-    file = ARTIFACTS / "segment" / "partial" / "2" / "cell.json"
-    write_json(file, read_json(file) | {"iterations": 160})
-    with pytest.raises(UserError, match=r"row partial, seed 2 with arch .*, iterations 160"):
-        report.main(artifacts=ARTIFACTS, out=OUT)
-
-
-@pytest.mark.parametrize(
-    ("keys", "said"),
-    [
-        ({"rows": ["semi"]}, "`real` is missing"),
-        ({"once": ["semi"]}, "name 'semi' twice"),
-        ({"rows": ["real"], "once": ["real_more"]}, "`real_more` is a baseline"),
-        ({"seeds": [1, 1]}, "seeds must be distinct"),
-        ({"rows": ["real", "a b"]}, "name 'a b' is not allowed"),
-    ],
-)
-def test_rows_that_make_no_sense_are_refused(make_project, tmp_path, monkeypatch, keys, said):
-    monkeypatch.chdir(make_project(tmp_path))
-    change(report=keys)
-    with pytest.raises(UserError, match=said):
-        report.main(artifacts=ARTIFACTS, out=OUT)
-
-
 def test_one_seed_without_test_split(make_project, score_project, tmp_path, monkeypatch):
     make_project(tmp_path, test=False, seeds="[1]")
     monkeypatch.chdir(tmp_path)
@@ -402,75 +321,3 @@ def test_a_report_of_the_baseline_alone(copied):
     text = (OUT / "report.md").read_text()
     assert "**No row has synthetic pairs**, so nothing is compared." in text
     assert "Which classes gain?" not in text and "gains_test.png" not in text
-
-
-@pytest.mark.parametrize(("dataset", "shown"), [("streets", True), ("camvid", False)])
-def test_publishing_leaves_out_pixels(copied, dataset, shown):
-    if dataset != "streets":
-        change(dataset={"source": dataset})
-        report.main(artifacts=ARTIFACTS, out=OUT)
-    (OUT / "figures" / "unlisted.png").write_bytes(b"who knows what this shows")
-    left_out = publish(OUT, OUT / "results", "camvid-cpu")
-    target = OUT / "results" / "camvid-cpu"
-    files = {path.name for path in (target / "figures").iterdir()}
-    pixels = {f"pairs_{name}.png" for name in ("real", "semi", "palette", "partial")}
-    pixels |= {f"closest_{name}.png" for name in ("semi", "palette", "partial")} | {"pairs.png"}
-    assert (pixels <= files) == shown
-    assert set(left_out) == (set() if shown else pixels)
-    assert bool(files & pixels) == shown
-    assert {"gains_test.png", "val_curves.png", "palettes.png"} <= files
-    assert "unlisted.png" not in files
-    names = {path.name for path in target.iterdir()}
-    assert names == {"figures", "report.md", "report.json", "scores.parquet", "metrics.json"}
-    text = (target / "report.md").read_text()
-    assert set(re.findall(r"\]\(figures/([\w.]+)\)", text)) == files
-    assert ("may not be redistributed" in text) == (not shown)
-    listed = {entry["file"] for entry in read_json(target / "report.json")["figures"]}
-    assert listed == files
-
-
-def test_publishing_refuses_other_names(project):
-    with pytest.raises(UserError, match="not allowed"):
-        publish(OUT, OUT / "results", "../elsewhere")
-    with pytest.raises(UserError, match="run the report stage first"):
-        publish(OUT, OUT / "results", "fine")
-
-
-def test_revision_knows_edited_code_from_the_traces_of_a_run(tmp_path, monkeypatch):
-    def git(*arguments: str) -> str:
-        names = ["-c", "user.name=n", "-c", "user.email=e@x"]
-        command = ["git", *names, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert provenance.revision() == "unknown"
-    for name in ("code.py", "dvc.lock", "params.yaml"):
-        Path(name).write_text("1")
-    git("init", "-q")
-    git("add", ".")
-    git("commit", "-q", "-m", "a")
-    commit = git("rev-parse", "HEAD")
-    assert provenance.revision() == commit
-    Path("dvc.lock").write_text("2")
-    Path("params.yaml").write_text("2")
-    Path("untracked").write_text("2")
-    assert provenance.revision() == commit
-    Path("code.py").write_text("2")
-    assert provenance.revision() == f"{commit}-dirty"
-
-
-def test_wall_times_are_those_of_the_last_run(tmp_path):
-    path = tmp_path / "timings.jsonl"
-    lines = [
-        '{"stage": "ingest", "seconds": 9.0, "images": 4, "finished": "a"}',
-        '{"stage": "report", "seconds": 1.0, "images": null, "finished": "b"}',
-        '{"stage": "palette", "seconds": 2.0, "images": null, "finished": "c"}',
-        '{"stage": "ingest", "seconds": 3.0, "images": 4, "finished": "d"}',
-    ]
-    path.write_text("\n".join(lines) + "\n")
-    assert [(t["stage"], t["seconds"]) for t in provenance.timings(path)] == [
-        ("ingest", 3.0),
-        ("palette", 2.0),
-    ]
-    assert provenance.timings(tmp_path / "none") == []
