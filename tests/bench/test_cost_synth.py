@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from bench import cost_synth as synth_cost
 from bench import operations as cost
 from bench.cost_synth import Counter, batch_of, drawing, step, training
+from data.pretrained import Features, depth
 from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
@@ -102,6 +103,23 @@ def test_frozen_networks_and_a_perceptual_loss_are_seen(folder):
         plain = small.build("pix2pixhd", Given(classes.num_classes, size), **PAINTED)
     cheap = step(plain, batch_of(2, SIZE), NOW)
     assert step(plain, batch_of(4, SIZE), NOW) == 2 * cheap < dear
+
+
+def test_a_perceptual_loss_in_pretrained_features_is_counted(folder):
+    """Forward for real and painted images, and back to the painted ones: not to frozen weights."""
+    classes, size = cost.dataset()
+
+    def counted(**changes) -> float:
+        numbers = small.numbers("pix2pixhd", **PAINTED, **changes)
+        small.write_params(folder, **SECTIONS | {"painters": {"pix2pixhd": numbers}})
+        method = synth_cost.build(PAINTERS, "painters.pix2pixhd", classes.num_classes, size)
+        return step(method, batch_of(4, size), NOW)
+
+    features = Features("efficientnet_lite0")
+    with Counter() as forward:
+        features(torch.zeros(4, 3, *size), depth(size))
+    extra = counted(pretrained="efficientnet_lite0") - counted()
+    assert extra == pytest.approx(3 * forward.multiply_adds, rel=0.01)
 
 
 def test_a_training_is_its_spans_in_whole_batches(folder):
