@@ -188,7 +188,7 @@ def test_a_cell_follows_every_set_and_filter_but_depends_on_the_file_of_its_row_
     def asked(address: str) -> set[str]:
         return {dep.def_path for dep in STAGES[address].deps if "artifacts" in dep.def_path}
 
-    assert asked("segment@semi-0") == {"artifacts/real", "artifacts/rows/semi.json"}
+    assert asked("segment@transplant-0") == {"artifacts/real", "artifacts/rows/transplant.json"}
     assert asked("once@alone") == {"artifacts/real", "artifacts/rows/alone.json"}
     assert asked("rows") == {"artifacts/pairs", "artifacts/real", "artifacts/trust"}
     assert asked("trust@semi") == {"artifacts/pairs/semi", "artifacts/real/train"}
