@@ -33,6 +33,7 @@ from synth.nets.features import FeatureLoss
 from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
 from synth.painters.common.adversarial import PatchParams
+from synth.palettes.margins import NO_MARGINS
 from synth.palettes.palette import PaletteModel
 from synth.training.method import Given, Method, Progress, Span, generator
 from synth.training.plan import Plan
@@ -203,7 +204,15 @@ def even_palettes(num_classes: int) -> PaletteModel:
     even = np.full(num_classes, 1 / num_classes)
     nothing = np.zeros((1, 0))
     return PaletteModel(
-        even, np.zeros(0, int), None, np.ones(1), nothing, nothing[:, :, None], "simplex", 0.0
+        constant=even,
+        varying=np.zeros(0, int),
+        rest=None,
+        weights=np.ones(1),
+        means=nothing,
+        factors=nothing[:, :, None],
+        margins=NO_MARGINS,
+        projection="simplex",
+        min_share=0.0,
     )
 
 

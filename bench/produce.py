@@ -32,8 +32,7 @@ from synth.making.engines.worker import make_parts
 from synth.making.parts import Batch, Job, Part, ProduceParams, RepaintParams
 from synth.making.sets import Artifacts, ReadySet, SetParams, load_painter
 from synth.painters import spade
-from synth.palettes.palette import fit
-from synth.stages.fit_palette import PaletteParams
+from synth.palettes.palette import PaletteParams, fit
 from synth.training import artifact
 from synth.training.method import Given
 
@@ -83,8 +82,8 @@ def main(*, out: Path = Path("docs/benchmarks.md"), rounds: int = ROUNDS) -> Non
 def prepare_job(root: Path, advance: Advance) -> Job:
     """Render layouts and write a full-width SPADE whose images use the range of colours."""
     real = streets_set(root / "train", SIZE, BATCH_SIZE, advance)
-    law = read("palette", PaletteParams).model_dump() | {"max_components": 1, "min_share": 0.0}
-    model, _ = fit(real.column("palette"), **law)
+    law = read("palette", PaletteParams).model_copy(update={"max_components": 1})
+    model, _ = fit(real.column("palette"), law, min_share=0.0)
     model.save(root / "palette", {})
     config = read("painters.spade", spade.Config).model_copy(update=FULL_WIDTH)
     torch.manual_seed(0)

@@ -27,8 +27,7 @@ from data.stage.params import read, read_raw
 from data.stage.progress import progress
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
-from synth.palettes.palette import fit
-from synth.stages.fit_palette import PaletteParams
+from synth.palettes.palette import PaletteParams, fit
 from synth.training import ema, loop
 from synth.training.method import Given, Method, Phase, Progress, generator
 from synth.training.plan import Plan
@@ -109,8 +108,8 @@ def main(*, out: Path = Path("docs/benchmarks.md"), threads: int = 1) -> None:
 def methods(real: PairSet) -> dict[str, Method]:
     """Build both methods with the numbers of params.yaml and schedules that are `SHORTER`."""
     shares = real.column("palette")
-    options = read("palette", PaletteParams).model_dump()
-    palettes, _ = fit(shares, **options, min_share=0.5 / (real.size[0] * real.size[1]))
+    params = read("palette", PaletteParams)
+    palettes, _ = fit(shares, params, min_share=0.5 / (real.size[0] * real.size[1]))
     given = Given(real.classes.num_classes, real.size, palettes)
     layout, painter = LAYOUTS[LAYOUT], PAINTERS[PAINTER]
     torch.manual_seed(0)

@@ -62,8 +62,9 @@ def late_rise(iterations: np.ndarray, values: np.ndarray) -> float | None:
     return float(values[:, last].mean() - values[:, before].mean())
 
 
-def read_aic(palette: Path) -> tuple[list[tuple[int, float]], int] | None:
-    """Return ((components, AIC) of every fitted mixture, components of the one in use).
+def read_choice(palette: Path) -> tuple[str, list[tuple[int, float]], int] | None:
+    """Return what the number of components was chosen by, (components, score) of every fitted
+    mixture, the lowest score is best, and the components of the one in use.
 
     None without a palette, and for palettes that never vary: no mixture is fitted to those.
     """
@@ -71,8 +72,8 @@ def read_aic(palette: Path) -> tuple[list[tuple[int, float]], int] | None:
     if not path.is_file():
         return None
     content = read_json(path)
-    curve = [(int(entry["components"]), float(entry["aic"])) for entry in content["aic"]]
-    return (curve, int(content["components"])) if curve else None
+    curve = [(int(entry["components"]), float(entry["score"])) for entry in content["curve"]]
+    return (content["chosen_by"], curve, int(content["components"])) if curve else None
 
 
 def read_curves(artifacts: Path, sets: Mapping[str, Json]) -> dict[tuple[str, str], list[Json]]:

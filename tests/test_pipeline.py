@@ -29,8 +29,7 @@ from synth.joints import joint
 from synth.layouts import LAYOUTS
 from synth.making import parts, sets
 from synth.painters import PAINTERS
-from synth.palettes import adaptive
-from synth.stages import fit_palette
+from synth.palettes import adaptive, palette
 from synth.training import session as training
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -227,7 +226,7 @@ def test_a_stage_says_what_it_does(address: str) -> None:
 
 SECTIONS: dict[str, type[Params]] = {
     "dataset": ingest.DatasetParams,
-    "palette": fit_palette.PaletteParams,
+    "palette": palette.PaletteParams,
     "compute": compute.ComputeParams,
     "training": training.TrainingParams,
     "produce": parts.ProduceParams,

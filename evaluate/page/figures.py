@@ -31,7 +31,7 @@ def draw_all(content: Content, artifacts: Path, folder: Path) -> list[Figure]:
         *draw_curves(content, folder),
         *draw_pairs(content, folder),
         *draw_closest(content, folder),
-        *draw_palettes(content, folder, collect.read_aic(artifacts / "palette")),
+        *draw_palettes(content, folder, collect.read_choice(artifacts / "palette")),
         *draw_training(folder, collect.read_curves(artifacts, content.sets)),
     ]
 
@@ -163,14 +163,14 @@ def draw_closest(content: Content, folder: Path) -> list[Figure]:
 
 
 def draw_palettes(
-    content: Content, folder: Path, aic: tuple[Sequence[tuple[int, float]], int] | None
+    content: Content, folder: Path, choice: tuple[str, Sequence[tuple[int, float]], int] | None
 ) -> list[Figure]:
-    """Draw the AIC curve, and real palettes against those asked for and those obtained."""
+    """Draw the choice of components, and real palettes beside those asked for and obtained."""
     drawn = []
-    if aic:
-        plots.aic(folder / "aic.png", *aic)
-        caption = "AIC of the palette mixture by number of components, and the model that is used."
-        drawn.append(Figure("palettes", "aic.png", caption))
+    if choice:
+        plots.components(folder / "components.png", *choice)
+        caption = "The palette mixture by number of components, and the one that is used."
+        drawn.append(Figure("palettes", "components.png", caption))
     for name, pairs in content.sources.items():
         found = _targets(pairs, name)
         if found is None:

@@ -155,8 +155,14 @@ def _highest_first(curves: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return sorted(curves.items(), key=lambda entry: -entry[1][1][:, -1].mean())
 
 
-def aic(path: Path, curve: Sequence[tuple[int, float]], chosen: int) -> None:
-    """Draw AIC against the number of mixture components; the chosen model is marked."""
+SCORES = {
+    "aic": "AIC, lower is better",
+    "held_out": "negative log density of held-out palettes, lower is better",
+}
+
+
+def components(path: Path, by: str, curve: Sequence[tuple[int, float]], chosen: int) -> None:
+    """Draw a score against the number of mixture components; the chosen model is marked."""
     counts, values = zip(*curve, strict=True)
     with figure(path, 5.2, 3.2) as (_, (ax,)):
         ax.plot(counts, values, "o-", color=COLORS[1], ms=4, lw=1.4)
@@ -172,7 +178,7 @@ def aic(path: Path, curve: Sequence[tuple[int, float]], chosen: int) -> None:
         )
         ax.margins(y=0.2)
         ax.set_xlabel("components of the palette mixture")
-        ax.set_title("AIC, lower is better")
+        ax.set_title(SCORES[by])
         ax.locator_params(axis="x", integer=True)
         ax.grid(axis="y")
 

@@ -9,31 +9,45 @@ The covariance of shares is singular three times over, each handled on purpose:
   and `covariance_floor` is added to the variances in these units, so the floor is relative to the
   scale of each class; a share of 0.1 % is not drowned by one that suits the road.
 
-The number of components minimises AIC over a range that is cut where there would be less than
-`VALUES_PER_PARAMETER` observed numbers per free parameter (35 varying classes: 629 parameters per
-component, N * 34 numbers). The model with the smallest AIC is the one that is kept, no refit.
+The number of components is chosen in `synth/palettes/components.py`; the model that was chosen is
+kept as it is, no refit.
 
-A draw is projected onto the simplex: by default the nearest point of it, which sets the smallest
-shares to exactly 0; `clip` clips and renormalises, as released. Shares below `min_share` become 0.
-Everything inside is float64.
+A draw becomes a palette in one of two ways. `calibrated`: each class takes its own place in the
+law of its real shares (`synth/palettes/margins.py`), so that it is absent as often as in real
+palettes; the class that was left out gets the rest. `simplex` and `clip`: the draw itself, at the
+nearest point of the simplex, which sets the smallest shares to exactly 0, or clipped and
+renormalised, as released. Shares below `min_share` become 0. Everything inside is float64.
 """
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_json
+from data.stage.params import Params
+from synth.palettes.components import Choice, ChosenBy, choose
+from synth.palettes.margins import NO_MARGINS, Margins, place
 
-VALUES_PER_PARAMETER = 2
 CONSTANT_BELOW = 1e-6  # largest minus smallest share of a constant class: rounding, no pixel
 MODEL_FILE, REPORT_FILE = "palette.npz", "palette.json"
 
-Projection = Literal["simplex", "clip"]
+Projection = Literal["calibrated", "simplex", "clip"]
+
+
+class PaletteParams(Params):
+    """Section `palette` of `params.yaml`."""
+
+    min_components: int = Field(ge=1)
+    max_components: int = Field(ge=1)
+    chosen_by: ChosenBy
+    covariance_floor: float = Field(gt=0)
+    projection: Projection
+    seed: int = Field(ge=0)
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,8 @@ class PaletteModel:
     `constant` `[C]` holds the shares outside the mixture (0 for the classes inside). `varying`
     are the d ids inside, `rest` the id recovered as what remains; none and None when every class
     is constant. `weights` `[K]`, `means` `[K, d]`, `factors` `[K, d, d]` (lower triangular, its
-    product with its transpose is the covariance).
+    product with its transpose is the covariance). `margins` are those of the classes inside and of
+    `rest`, nothing unless draws are calibrated.
     """
 
     constant: np.ndarray
@@ -52,6 +67,7 @@ class PaletteModel:
     weights: np.ndarray
     means: np.ndarray
     factors: np.ndarray
+    margins: Margins
     projection: Projection
     min_share: float
 
@@ -78,17 +94,24 @@ class PaletteModel:
                 mine = component == number
                 drawn[mine] = mean + np.einsum("ij,nj->ni", factor, drawn[mine])
             free = np.append(self.varying, self.rest)
-            total = 1 - self.constant.sum()
-            drawn = np.column_stack([drawn, total - drawn.sum(1)])
-            shares[:, free] = total * project(drawn / total, self.projection)
+            shares[:, free] = self._projected(drawn, 1 - self.constant.sum())
         shares[shares < self.min_share] = 0
         return (shares / shares.sum(1, keepdims=True)).astype(np.float32)
+
+    def _projected(self, drawn: np.ndarray, total: float) -> np.ndarray:
+        """Turn draws `[n, d]` into shares `[n, d + 1]`, the rest last, that sum to `total`."""
+        if self.projection == "calibrated":
+            deviations = np.sqrt((self.factors**2).sum(2))
+            return place(drawn, self.margins, total, self.weights, self.means, deviations)
+        drawn = np.column_stack([drawn, total - drawn.sum(1)])
+        return total * project(drawn / total, self.projection)
 
     def log_density(self, shares: np.ndarray) -> np.ndarray:
         """Return the log density of palettes `[n, C]` under the mixture, float64 `[n]`.
 
         Only the varying classes count; 0 for all when every class is constant. Densities of
-        palettes are comparable with each other, not across models.
+        palettes are comparable with each other, not across models. It is that of shares as the
+        mixture was fitted to them, however draws become palettes.
         """
         if self.rest is None:
             return np.zeros(len(shares))
@@ -109,6 +132,8 @@ class PaletteModel:
             weights=self.weights,
             means=self.means,
             factors=self.factors,
+            absent=self.margins.absent,
+            quantiles=self.margins.quantiles,
         )
         settings = {
             "components": len(self.weights),
@@ -124,9 +149,14 @@ class PaletteModel:
         if not (folder / REPORT_FILE).is_file():
             raise UserError(f"{folder} has no {REPORT_FILE}; run `synth.stages.fit_palette` again")
         settings = read_json(folder / REPORT_FILE)
-        with np.load(folder / MODEL_FILE, allow_pickle=False) as arrays:
+        with np.load(folder / MODEL_FILE, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+            if "absent" not in arrays:
+                raise UserError(f"{folder} is of before; run `synth.stages.fit_palette` again")
+            margins = Margins(arrays.pop("absent"), arrays.pop("quantiles"))
             return PaletteModel(
-                **{name: arrays[name] for name in arrays.files},
+                **arrays,
+                margins=margins,
                 rest=settings["rest"],
                 projection=settings["projection"],
                 min_share=settings["min_share"],
@@ -135,33 +165,35 @@ class PaletteModel:
 
 def fit(
     shares: np.ndarray,
+    params: PaletteParams,
     *,
-    min_components: int,
-    max_components: int,
-    covariance_floor: float,
-    projection: Projection,
     min_share: float,
-    seed: int,
-) -> tuple[PaletteModel, list[tuple[int, float]]]:
-    """Fit a mixture to shares `[N, C]` and return it with the AIC curve (components, AIC).
+    groups: Sequence[str | None] | None = None,
+) -> tuple[PaletteModel, Choice]:
+    """Fit a mixture to shares `[N, C]` and return it with how its components were chosen.
 
-    AIC is that of the shares in units of their standard deviations: it differs from that of the
-    shares by a constant. The curve is empty when every class is constant.
+    `groups` are the videos, cities or scenes of the pairs. The choice has an empty curve when every
+    class is constant.
     """
     shares = _checked(shares)
     moving = np.ptp(shares, axis=0) > CONSTANT_BELOW
     constant = np.where(moving, 0.0, shares[0])
     free = np.flatnonzero(moving)
     if len(free) < 2:  # one class alone cannot vary while the sum is 1
-        return _constant(shares.mean(0), projection, min_share), []
+        return _constant(shares.mean(0), params.projection, min_share), Choice(params.chosen_by, [])
     rest = int(free[shares[:, free].mean(0).argmax()])
     varying = free[free != rest]
     scale = shares[:, varying].std(0)
-    most = most_components(len(shares), len(varying))
-    numbers = range(min(min_components, most), min(max_components, most) + 1)
-    mixtures = [_fit_one(shares[:, varying] / scale, k, covariance_floor, seed) for k in numbers]
-    curve = [(k, aic) for k, (_, aic) in zip(numbers, mixtures, strict=True)]
-    best, _ = min(mixtures, key=lambda mixture: mixture[1])
+    numbers = range(params.min_components, params.max_components + 1)
+    best, choice = choose(
+        shares[:, varying] / scale,
+        numbers,
+        by=params.chosen_by,
+        groups=groups,
+        floor=params.covariance_floor,
+        seed=params.seed,
+    )
+    calibrated = params.projection == "calibrated"
     model = PaletteModel(
         constant=constant,
         varying=varying,
@@ -169,22 +201,14 @@ def fit(
         weights=best.weights_.astype(np.float64),
         means=best.means_ * scale,
         factors=np.linalg.cholesky(best.covariances_) * scale[:, None],
-        projection=projection,
+        margins=Margins.of(shares[:, [*varying, rest]]) if calibrated else NO_MARGINS,
+        projection=params.projection,
         min_share=min_share,
     )
-    return model, curve
+    return model, choice
 
 
-def most_components(num_pairs: int, num_varying: int) -> int:
-    """Return how many full-covariance components the data can carry, at least 1.
-
-    A component over d classes has 1 + d + d (d + 1) / 2 free parameters.
-    """
-    parameters = 1 + num_varying + num_varying * (num_varying + 1) // 2
-    return max(1, num_pairs * num_varying // (VALUES_PER_PARAMETER * parameters))
-
-
-def project(shares: np.ndarray, projection: Projection) -> np.ndarray:
+def project(shares: np.ndarray, projection: Literal["simplex", "clip"]) -> np.ndarray:
     """Put rows `[n, C]` onto the simplex.
 
     `simplex` is the nearest point (Euclidean; Held, Wolfe and Crowder 1974), `clip` clips to
@@ -210,6 +234,7 @@ def _constant(shares: np.ndarray, projection: Projection, min_share: float) -> P
         weights=nothing,
         means=nothing.reshape(0, 0),
         factors=nothing.reshape(0, 0, 0),
+        margins=NO_MARGINS,
         projection=projection,
         min_share=min_share,
     )
@@ -222,17 +247,3 @@ def _checked(shares: np.ndarray) -> np.ndarray:
     if (shares < 0).any() or not np.allclose(shares.sum(1), 1, atol=1e-4):
         raise UserError("palettes must be shares of 0 or more that sum to 1; ingest the data again")
     return shares / shares.sum(1, keepdims=True)
-
-
-def _fit_one(values: np.ndarray, components: int, floor: float, seed: int) -> tuple[Any, float]:
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.mixture import GaussianMixture
-
-    mixture = GaussianMixture(
-        components, covariance_type="full", reg_covar=floor, random_state=seed
-    )
-    with warnings.catch_warnings():
-        # Few distinct palettes or slow EM still give a valid mixture; AIC judges it.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture.fit(values)
-    return mixture, float(mixture.aic(values))

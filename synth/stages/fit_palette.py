@@ -2,24 +2,12 @@
 
 from pathlib import Path
 
-from pydantic import Field
-
 from data.pairs.shards import PairSet
 from data.stage.cli import run
 from data.stage.outputs import replacing
-from data.stage.params import Params, read
+from data.stage.params import read
 from data.stage.timings import timed
-from synth.palettes.palette import Projection, fit
-
-
-class PaletteParams(Params):
-    """Section `palette` of `params.yaml`."""
-
-    min_components: int = Field(ge=1)
-    max_components: int = Field(ge=1)
-    covariance_floor: float = Field(gt=0)
-    projection: Projection
-    seed: int = Field(ge=0)
+from synth.palettes.palette import PaletteParams, fit
 
 
 def main(*, train: Path, out: Path) -> None:
@@ -27,11 +15,18 @@ def main(*, train: Path, out: Path) -> None:
     params = read("palette", PaletteParams)
     with timed("palette") as timing:
         pairs = PairSet(train)
-        shares = pairs.column("palette")[pairs.select("real")]
+        rows, groups = pairs.select("real"), pairs.column("group")
+        shares = pairs.column("palette")[rows]
         height, width = pairs.size
-        model, curve = fit(shares, **params.model_dump(), min_share=0.5 / (height * width))
+        model, choice = fit(
+            shares,
+            params,
+            min_share=0.5 / (height * width),
+            groups=[groups[row] for row in rows],
+        )
         report = {
-            "aic": [{"components": k, "aic": aic} for k, aic in curve],
+            "chosen_by": choice.by,
+            "curve": [{"components": k, "score": score} for k, score in choice.curve],
             "classes": list(pairs.classes.names),
             "num_pairs": len(shares),
             "params": params.model_dump(mode="json"),

@@ -173,8 +173,9 @@ def make_project(classes, draw_label) -> Callable[..., Path]:
         for row in ACCURACY:
             for seed in range(3):
                 cell(artifacts / "segment" / row / str(seed), row, seed, scored)
-        aic = [{"components": count, "aic": (count - 2.0) ** 2} for count in (1, 2, 3)]
-        write_json(artifacts / "palette" / "palette.json", {"aic": aic, "components": 2})
+        curve = [{"components": count, "score": (count - 2.0) ** 2} for count in (1, 2, 3)]
+        about = {"chosen_by": "aic", "curve": curve, "components": 2}
+        write_json(artifacts / "palette" / "palette.json", about)
         for method in ("real", "semantic_palette", "partial_palette"):
             measures = {"kl_argmax": 0.25} if method == "semantic_palette" else {}
             write_json(artifacts / "layouts" / method / "method.json", {"measures": measures})

@@ -16,9 +16,9 @@ from evaluate.stages import report
 from tests.evaluate.projects import ARTIFACTS, OUT, YAML_FILE, change
 
 
-def test_palettes_that_never_vary_have_no_aic_curve(tmp_path):
-    write_json(tmp_path / "palette.json", {"aic": [], "components": 0})
-    assert collect.read_aic(tmp_path) is None
+def test_palettes_that_never_vary_have_no_curve(tmp_path):
+    write_json(tmp_path / "palette.json", {"chosen_by": "aic", "curve": [], "components": 0})
+    assert collect.read_choice(tmp_path) is None
 
 
 def miou_by_hand(row: str, seed: int, split: str) -> float:
@@ -264,6 +264,10 @@ def test_without_pretrained_features_the_report_says_what_is_missing(
         "alignment",
         "alignment_star",
         "fsd",
+        "presence",
+        "presence_kl",
+        "components",
+        "components_edges",
     }
 
 

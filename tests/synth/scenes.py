@@ -5,7 +5,8 @@ import torch
 
 from data.pairs.batches import Stream
 from data.pairs.pair import Pair
-from synth.palettes.palette import PaletteModel, fit
+from synth.palettes.palette import PaletteModel, PaletteParams, fit
+from tests.synth import small
 
 SIZE, STREET = (16, 32), (32, 64)
 
@@ -34,15 +35,8 @@ def scene(index: int) -> Pair:
 
 def law_of(shares: np.ndarray, most: int = 1, min_share: float = 0.0) -> PaletteModel:
     """Fit the law of palettes `[N, C]`, a mixture of `most` Gaussians at most."""
-    return fit(
-        shares,
-        min_components=1,
-        max_components=most,
-        covariance_floor=1e-3,
-        projection="simplex",
-        min_share=min_share,
-        seed=0,
-    )[0]
+    params = PaletteParams(**small.PALETTE | {"max_components": most})
+    return fit(shares, params, min_share=min_share)[0]
 
 
 def stream_of(labels: np.ndarray, images: np.ndarray | None = None, flip: bool = True) -> Stream:

@@ -197,6 +197,7 @@ PAPER_LEVELS = (
 PALETTE = {
     "min_components": 1,
     "max_components": 1,
+    "chosen_by": "aic",
     "covariance_floor": 1e-3,
     "projection": "simplex",
     "seed": 0,

@@ -19,12 +19,12 @@ from synth.palettes.controls import Controls, control
 from synth.stages import train_adaptive
 from synth.training import artifact
 from tests.synth import small
+from tests.synth.scenes import law_of
 
 NAMES = ("road", "sky", "car", "rider", "bicycle", "void")
 EVAL = range(5)
 RIDER, BICYCLE = 3, 4
 IOU = np.array([0.9, 0.9, 0.8, 0.1, 0.85, np.nan])
-FIT = {"covariance_floor": 1e-3, "projection": "simplex", "min_share": 1e-4, "seed": 0}
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,8 @@ def real() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def fitted(real):
-    return palette.fit(real, min_components=2, max_components=4, **FIT)[0]
+    params = palette.PaletteParams(**small.PALETTE | {"min_components": 2, "max_components": 4})
+    return palette.fit(real, params, min_share=1e-4)[0]
 
 
 def leaning(fitted, real, **changes):
@@ -171,7 +172,7 @@ def folder(tmp_path, monkeypatch):
             image = rng.integers(0, 256, (*SIZE, 3), dtype=np.uint8)
             writer.write(Pair(f"scene-{number}", image, label, "real"))
     shares = PairSet(tmp_path / "train").column("palette")
-    law, _ = palette.fit(shares, min_components=1, max_components=2, **FIT)
+    law = law_of(shares, most=2, min_share=1e-4)
     law.save(tmp_path / "palette", {})
     torch.manual_seed(0)
     for name in ("semantic_palette", "sbgan", "oasis"):

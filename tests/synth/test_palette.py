@@ -9,21 +9,17 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import ShardWriter
 from data.stage.errors import UserError
-from synth.palettes.palette import MODEL_FILE, PaletteModel, fit, most_components, project
+from synth.palettes.components import most_components
+from synth.palettes.palette import MODEL_FILE, PaletteModel, PaletteParams, fit, project
 from synth.stages import fit_palette
 from tests.synth import small
 
 
-def fitted(shares, projection="simplex", max_components=4, min_share=1e-4, seed=0):
-    return fit(
-        np.asarray(shares, np.float32),
-        min_components=1,
-        max_components=max_components,
-        covariance_floor=1e-3,
-        projection=projection,
-        min_share=min_share,
-        seed=seed,
-    )
+def fitted(shares, projection="simplex", max_components=4, min_share=1e-4, seed=0, **changes):
+    groups = changes.pop("groups", None)
+    changes |= {"projection": projection, "max_components": max_components, "seed": seed}
+    params = PaletteParams(**small.PALETTE | changes)
+    return fit(np.asarray(shares, np.float32), params, min_share=min_share, groups=groups)
 
 
 @pytest.fixture(scope="module")
@@ -70,14 +66,14 @@ def test_the_floor_is_relative_to_each_class():
 @pytest.mark.parametrize("num_pairs", [1, 20])
 def test_identical_palettes_are_returned_as_they_are(num_pairs):
     palette = np.array([0.0, 0.25, 0.0, 0.75])
-    model, curve = fitted(np.tile(palette, (num_pairs, 1)))
-    assert curve == []
+    model, choice = fitted(np.tile(palette, (num_pairs, 1)))
+    assert choice.curve == []
     np.testing.assert_allclose(model.sample(5, seed=0), np.tile(palette, (5, 1)))
 
 
 def test_two_pairs_of_many_classes_do_not_break_the_fit(street_shares):
-    model, curve = fitted(street_shares[:2])
-    assert [components for components, _ in curve] == [1]
+    model, choice = fitted(street_shares[:2])
+    assert [components for components, _ in choice.curve] == [1]
     drawn = model.sample(50, seed=0)
     assert np.isfinite(drawn).all()
     np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-6)
@@ -87,9 +83,9 @@ def test_the_saved_model_is_the_one_that_aic_chose():
     rng = np.random.default_rng(4)
     centres = np.array([[0.1, 0.2, 0.7], [0.6, 0.3, 0.1], [0.3, 0.6, 0.1]])
     shares = np.abs(centres[rng.integers(3, size=300)] + rng.normal(0, 0.01, (300, 3)))
-    model, curve = fitted(shares / shares.sum(1, keepdims=True), max_components=6)
-    assert [components for components, _ in curve] == [1, 2, 3, 4, 5, 6]
-    assert len(model.weights) == min(curve, key=lambda point: point[1])[0] >= 3
+    model, choice = fitted(shares / shares.sum(1, keepdims=True), max_components=6)
+    assert [components for components, _ in choice.curve] == [1, 2, 3, 4, 5, 6]
+    assert len(model.weights) == min(choice.curve, key=lambda point: point[1])[0] >= 3
     kind = np.abs(model.sample(300, seed=0)[:, None] - centres).sum(2).argmin(1)
     assert (np.diff(kind) != 0).sum() > 100  # shuffled, not grouped by component
 
@@ -99,8 +95,8 @@ def test_the_range_of_components_follows_the_data():
     assert most_components(200, 24) == 7
     assert most_components(3, 34) == 1
     shares = np.random.default_rng(5).dirichlet(np.ones(20), 60)
-    _, curve = fitted(shares, max_components=30)
-    assert len(curve) == most_components(60, 19) == 2
+    _, choice = fitted(shares, max_components=30)
+    assert len(choice.curve) == most_components(60, 19) == 2
 
 
 def test_same_seed_same_bytes_and_a_longer_draw_begins_alike(street_shares):
@@ -140,6 +136,84 @@ def test_what_is_no_palette_is_refused(shares):
         fitted(shares)
 
 
+# -- the number of components, and how often classes are there ------------------------------------
+
+
+def videos(rng, centres, frames=40):
+    """Palettes of one video each around a centre, and far from each other."""
+    found = [np.abs(centre + rng.normal(0, 0.004, (frames, 3))) for centre in centres]
+    shares = np.concatenate(found)
+    names = [f"video {number}" for number in range(len(centres)) for _ in range(frames)]
+    return shares / shares.sum(1, keepdims=True), names
+
+
+def test_aic_learns_videos_by_heart_and_held_out_videos_do_not():
+    rng = np.random.default_rng(0)
+    shares, names = videos(rng, rng.dirichlet((6, 6, 6), 6))
+    by_aic, _ = fitted(shares, max_components=10)
+    by_video, choice = fitted(shares, max_components=10, chosen_by="held_out", groups=names)
+    assert len(by_aic.weights) >= 6 > len(by_video.weights)
+    assert choice.by == "held_out" and len(choice.curve) < 10, "it stops when it gets no better"
+    assert min(choice.curve, key=lambda point: point[1])[0] == len(by_video.weights)
+
+
+def test_pairs_are_held_out_where_there_are_no_groups():
+    rng = np.random.default_rng(0)
+    shares, _ = videos(rng, rng.dirichlet((6, 6, 6), 6))
+    order = rng.permutation(len(shares))
+    for groups in (None, [None] * len(shares), ["all"] * len(shares)):
+        model, choice = fitted(
+            shares[order], max_components=10, chosen_by="held_out", groups=groups
+        )
+        assert choice.by == "held_out" and len(model.weights) >= 5, (
+            "videos are told by their frames"
+        )
+    few, choice = fitted(shares[order][:6], chosen_by="held_out")
+    assert choice.by == "aic" and len(few.weights) >= 1
+
+
+def test_calibrated_classes_are_there_as_often_and_as_large_as_in_real_palettes(street_shares):
+    drawn = fitted(street_shares, "calibrated")[0].sample(4000, seed=3)
+    np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-5)
+    assert ((drawn == 0) | (drawn >= 1e-4 * 0.999)).all() and (drawn <= 1).all()
+    real = np.where(street_shares < 1e-4, 0, street_shares)
+    gap = (drawn > 0).mean(0) - (real > 0).mean(0)
+    assert np.abs(gap).max() < 0.03
+    projected = fitted(street_shares)[0].sample(4000, seed=3)
+    assert np.abs((projected > 0).mean(0) - (real > 0).mean(0)).max() > 0.1
+    for quantile in (0.1, 0.5, 0.9):
+        for entry in range(8, 16):
+            ours, theirs = (part[part[:, entry] > 0, entry] for part in (drawn, real))
+            far = np.quantile(ours, quantile) - np.quantile(theirs, quantile)
+            assert abs(far) < 0.25 * theirs.std()
+
+
+def test_calibrated_classes_keep_their_company():
+    rng = np.random.default_rng(1)
+    there = rng.random(300) < 0.4
+    a = np.where(there, rng.uniform(0.1, 0.2, 300), 0)
+    b = np.where(there ^ (rng.random(300) < 0.05), rng.uniform(0.1, 0.2, 300), 0)
+    model, _ = fitted(np.stack([a, b, 1 - a - b], 1), "calibrated", max_components=1)
+    drawn = model.sample(2000, seed=0) > 0
+    assert np.corrcoef(drawn[:, 0], drawn[:, 1])[0, 1] > 0.5
+
+
+def test_the_class_of_the_rest_is_never_squeezed_out():
+    rng = np.random.default_rng(1)
+    a, b = rng.uniform(0.05, 0.45, (2, 300))
+    model, _ = fitted(np.stack([a, b, 1 - a - b], 1), "calibrated", max_components=1)
+    drawn = model.sample(4000, seed=0)
+    assert drawn[:, 2].min() > 0.09
+
+
+def test_a_calibrated_law_is_saved_whole(street_shares, tmp_path):
+    model, _ = fitted(street_shares, "calibrated")
+    model.save(tmp_path, {})
+    again = PaletteModel.load(tmp_path)
+    np.testing.assert_array_equal(model.sample(20, seed=1), again.sample(20, seed=1))
+    np.testing.assert_array_equal(model.sample(20, seed=1)[:5], model.sample(5, seed=1))
+
+
 def test_stage_writes_the_curve_and_the_names(tmp_path, monkeypatch):
     rng = np.random.default_rng(7)
     table = ClassTable(tuple(ClassInfo(name, (i, i, i)) for i, name in enumerate("abcd")))
@@ -153,6 +227,7 @@ def test_stage_writes_the_curve_and_the_names(tmp_path, monkeypatch):
     fit_palette.main(train=train, out=tmp_path / "palette")
     report = json.loads((tmp_path / "palette" / "palette.json").read_text())
     assert report["classes"] == list("abcd") and report["seed"] == 1
-    assert [point["components"] for point in report["aic"]] == [1, 2]
+    assert report["chosen_by"] == "aic"
+    assert [point["components"] for point in report["curve"]] == [1, 2]
     drawn = PaletteModel.load(tmp_path / "palette").sample(10, seed=0)
     assert (drawn[:, 3] == 0).all() and (drawn[drawn > 0] >= 0.5 / 128 * 0.999).all()
