@@ -12,6 +12,7 @@ from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_json
 from evaluate.cells import CELL, Cell, group_sums, read_splits, values
 from evaluate.config import ReportParams
+from evaluate.metrics.components import pieces
 from evaluate.metrics.features import Eyes, Seen, see
 from evaluate.metrics.inception import Inception
 from evaluate.metrics.judge import Judge, features, load_judge
@@ -30,10 +31,12 @@ def describe(
     def of(split: str) -> RealPairs:
         pairs, batch = PairSet(real / split), params.batch_size
         rows = range(len(pairs))
+        labels = (pairs.arrays(row)[1] for row in rows)
         return RealPairs(
             tuple(pairs.ids()),
             tuple(pairs.column("group")),
             pairs.column("palette"),
+            pieces(labels, pairs.classes.num_classes),
             None if eyes is None else see(pairs, rows, eyes, batch_size=batch),
             None
             if inception is None
@@ -86,6 +89,7 @@ def _arrays(pairs: RealPairs) -> dict[str, np.ndarray]:
         "ids": np.asarray(pairs.ids),
         "groups": np.asarray([name or "" for name in pairs.groups]),
         "palettes": pairs.palettes,
+        "pieces": pairs.pieces,
     }
     if pairs.seen is not None:
         found["pooled"] = pairs.seen.pooled
@@ -103,6 +107,7 @@ def _real_pairs(arrays: Mapping[str, np.ndarray]) -> RealPairs:
         tuple(arrays["ids"].tolist()),
         tuple(name or None for name in arrays["groups"].tolist()),
         arrays["palettes"],
+        arrays["pieces"],
         seen,
         arrays.get("inception"),
     )

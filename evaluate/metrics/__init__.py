@@ -3,7 +3,17 @@
 The order is that of the columns.
 """
 
-from evaluate.metrics import alignment, copies, diversity, fid, frechet, fsd, kl
+from evaluate.metrics import (
+    alignment,
+    components,
+    copies,
+    diversity,
+    fid,
+    frechet,
+    fsd,
+    kl,
+    presence,
+)
 from evaluate.metrics.metric import Metric
 
 METRICS: dict[str, Metric] = {
@@ -14,4 +24,6 @@ METRICS: dict[str, Metric] = {
     "feature_copies": copies.METRIC,
     "fsd": fsd.METRIC,
     "kl": kl.METRIC,
+    "presence": presence.METRIC,
+    "components": components.METRIC,
 }

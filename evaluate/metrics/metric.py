@@ -20,14 +20,23 @@ class RealPairs:
     """The real pairs of a split as networks see them, computed once.
 
     `groups` are their videos or scenes, None where the dataset names none; `palettes` is `[N, C]`,
-    `seen` what the pretrained network sees, `inception` `[N, 2048]`; both None without network.
+    `pieces` the connected components of the labels, `[K, 4]`, `seen` what the pretrained network
+    sees, `inception` `[N, 2048]`; both None without network.
     """
 
     ids: tuple[str, ...]
     groups: tuple[str | None, ...]
     palettes: np.ndarray
+    pieces: np.ndarray
     seen: Seen | None = None
     inception: np.ndarray | None = None
+
+    def by_group(self) -> list[np.ndarray]:
+        """Return the rows of each group; of each half, in order, where there are no two groups."""
+        names = np.asarray([name or "" for name in self.groups])
+        if len(set(self.groups)) < 2:
+            names = np.arange(len(names)) * 2 // max(len(names), 1)
+        return [np.flatnonzero(names == name) for name in np.unique(names)]
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 import numpy as np
 from pydantic import Field
 
+from data.pairs.components import components
 from data.pairs.pairset import PairSet
 from segment.batches.masks import packed
 from segment.folds import divide
-from segment.trust.judging import FilterParams, Judging, Trusted, components, measured
+from segment.trust.judging import FilterParams, Judging, Trusted, measured
 
 
 class Config(FilterParams):

@@ -1,12 +1,12 @@
-"""What every label filter works with: sets, segmenters to be trained, and connected components."""
+"""What every label filter works with: sets, segmenters to be trained, means over components."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import Field
-from scipy import ndimage
 
+from data.pairs.components import components
 from data.pairs.pairset import PairSet, Rows
 from data.stage.params import Params
 
@@ -41,22 +41,6 @@ class Trusted:
 
     bits: np.ndarray
     facts: dict[str, object]
-
-
-def components(label: np.ndarray, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Number the connected components of each class in a label `[H, W]`.
-
-    Returns the number of each pixel's component, int32 `[H, W]`, 0 where it is ignored, and the
-    class of each component, int64 `[K]`, of which component k is entry k - 1. Pixels are connected
-    along their sides.
-    """
-    numbered = np.zeros(label.shape, np.int32)
-    classes: list[int] = []
-    for entry in np.unique(label[label < num_classes]).tolist():
-        found, count = ndimage.label(label == entry)  # pyright: ignore[reportGeneralTypeIssues]  # untyped: a pair unless given `output`
-        numbered[found > 0] = found[found > 0] + len(classes)
-        classes += [entry] * count
-    return numbered, np.asarray(classes, np.int64)
 
 
 def means(numbered: np.ndarray, num_components: int, values: np.ndarray) -> np.ndarray:

@@ -21,7 +21,8 @@ NONE = (None,) * 3
 def real(features, groups, name="train") -> RealPairs:
     features = np.asarray(features, np.float64)
     ids = tuple(f"{name}-{row}" for row in range(len(features)))
-    return RealPairs(ids, tuple(groups), np.zeros((len(ids), 2)), Seen(features, 1.0))
+    palettes, nothing = np.zeros((len(ids), 2)), np.empty((0, 4))
+    return RealPairs(ids, tuple(groups), palettes, nothing, Seen(features, 1.0))
 
 
 def test_nearer_than_held_out_images_by_hand():

@@ -30,7 +30,8 @@ def score(classes, colour_eyes, tmp_path, images):
         again = write(tmp_path / "again", classes, painted, labels)
         real = write(tmp_path / "real", classes, images, [0] * len(images))
         seen = see(real, range(len(real)), colour_eyes, batch_size=4)
-        known = RealPairs(tuple(real.ids()), (None,) * 6, real.column("palette"), seen)
+        nothing = np.empty((0, 4))
+        known = RealPairs(tuple(real.ids()), (None,) * 6, real.column("palette"), nothing, seen)
         reference = Reference(known, known, 0.0)
         scored = Scored(again, [], [], None, reference, 4, repainted=again, eyes=eyes)
         return of_set(scored), seen

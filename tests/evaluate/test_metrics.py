@@ -10,6 +10,7 @@ from data.pairs.pair import palette_of
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from evaluate.metrics import METRICS
+from evaluate.metrics.components import distances, pieces
 from evaluate.metrics.features import in_deviations, see
 from evaluate.metrics.frechet import frechet
 from evaluate.metrics.fsd import fsd
@@ -25,6 +26,7 @@ from evaluate.metrics.metric import (
     compute_all,
     yardsticks,
 )
+from evaluate.metrics.presence import divergence, gap, presence
 
 DARKEST = Inception(lambda images: images.min(axis=(1, 2)).astype(np.float32), "abc")
 
@@ -60,8 +62,10 @@ def reference(artifacts, colour_eyes):
     def of(split: str) -> RealPairs:
         pairs = PairSet(artifacts / "real" / split)
         seen = see(pairs, range(len(pairs)), colour_eyes, batch_size=4)
-        groups, palettes = (None,) * len(pairs), pairs.column("palette")
-        return RealPairs(tuple(pairs.ids()), groups, palettes, seen, darkest(pairs))
+        groups = tuple(f"video {number % 2}" for number in range(len(pairs)))
+        parts = pieces((pair.label for pair in pairs.pairs()), 4)
+        ids, palettes = tuple(pairs.ids()), pairs.column("palette")
+        return RealPairs(ids, groups, palettes, parts, seen, darkest(pairs))
 
     return Reference(of("train"), of("val"), val_miou=61.5)
 
@@ -128,14 +132,15 @@ def test_without_pretrained_features_their_metrics_are_left_out(score, artifacts
     found = {
         v["metric"] for v in compute_all(METRICS, score("semi", [0, 2, 7], repainted=again))[0]
     }
-    assert found == {"alignment", "alignment_star", "fsd"}
+    of_labels = {"presence", "presence_kl", "components", "components_edges"}
+    assert found == {"alignment", "alignment_star", "fsd"} | of_labels
     blind = replace(
         reference,
         train=replace(reference.train, seen=None),
         val=replace(reference.val, seen=None),
     )
     known = {entry["metric"] for entry in yardsticks(METRICS, blind, 3)}
-    assert known == {"alignment", "fid", "fsd", "kl"}
+    assert known == {"alignment", "fid", "fsd", "kl", "presence", "components"}
 
 
 def test_a_channel_that_hardly_varies_is_not_blown_up():
@@ -179,8 +184,17 @@ def test_yardsticks_are_what_as_many_real_pairs_score(reference):
     assert found["fsd"] == pytest.approx(fsd(train.palettes[[0, 2, 4]], val.palettes))
     others = train.palettes[[4, 0, 2]]
     assert found["kl"] == pytest.approx(kl(others, train.palettes[[0, 2, 4]]).mean())
+    assert found["presence"] == pytest.approx(
+        np.mean(
+            [
+                np.abs(gap(train.palettes[mine][:3], np.delete(train.palettes, mine, 0))).max()
+                for mine in (np.arange(0, len(train.ids), 2), np.arange(1, len(train.ids), 2))
+            ]
+        )
+    )
+    assert found["components"] > 0
     wanted = {"alignment", "feature_frechet", "feature_diversity", "fid", "fsd", "kl"}
-    assert set(found) == wanted
+    assert set(found) == wanted | {"presence", "components"}
 
 
 def test_a_metric_of_ones_own_is_a_record(score):
@@ -256,3 +270,62 @@ def test_fsd_by_hand():
     generated = np.stack([0.5 + 2 * moved, 0.5 - 2 * moved], axis=1)
     variance = 2.5  # of the moves in percent; one direction of two classes, so twice in the trace
     assert fsd(generated, real) == pytest.approx(2 * 10**2 + 2 * variance * (2 - 1) ** 2)
+
+
+# == presence and components ==
+
+
+def test_presence_by_hand():
+    real = np.array([[0.5, 0.5, 0.0], [0.9, 0.0, 0.1], [1.0, 0.0, 0.0], [0.2, 0.8, 0.0]])
+    made = np.array([[0.5, 0.5, 0.0], [0.4, 0.6, 0.0]])
+    assert presence(real).tolist() == [1, 0.5, 0.25]
+    assert gap(made, real).tolist() == [0, 50, -25]
+    assert divergence(real, real) == 0
+    p, q = np.array([4.5, 2.5, 1.5]) / 5, np.array([2.5, 2.5, 0.5]) / 3
+    expected = np.mean(p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q)))
+    assert divergence(made, real) == pytest.approx(expected)
+
+
+def test_presence_of_a_set_is_that_of_all_its_pairs(score):
+    scored = score("palette", [7])
+    found = METRICS["presence"].compute(scored)
+    gaps = gap(scored.pairs.column("palette")[scored.every], scored.reference.train.palettes)
+    assert found.value == np.abs(gaps).max() and [*found.classes.values()] == gaps.tolist()
+
+
+def test_pieces_by_hand():
+    label = np.zeros((4, 5), np.uint8)
+    label[1:3, 3:] = 1
+    label[3, 0] = 1
+    found = pieces([label, np.full((4, 5), 2, np.uint8)], 3)
+    assert found[:, 0].tolist() == [0, 0, 0, 1] and found[:, 1].tolist() == [0, 1, 1, 2]
+    np.testing.assert_allclose(found[:, 2] * 20, [15, 4, 1, 20])
+    np.testing.assert_allclose(found[:, 3] * 4, [4, 3, 4, 4])
+
+
+def test_distances_of_components_by_hand():
+    """Two labels of a square each; a speck hardly counts."""
+
+    def labels(sides, bottom):
+        found = np.zeros((len(sides), 32, 32), np.uint8)
+        for label, side in zip(found, sides, strict=True):
+            label[bottom - side : bottom, 4 : 4 + side] = 1
+        return found
+
+    real = pieces(labels([4, 4], 16), 2)
+    assert distances(real, real) == {0: (0, 0), 1: (0, 0)}
+    twice = distances(pieces(labels([8, 8], 16), 2), real)
+    assert twice[1] == pytest.approx((2, 0)), "four times the area, the same lower edge"
+    lower = distances(pieces(labels([4, 4], 24), 2), real)
+    assert lower[1] == pytest.approx((0, 25))
+    specked = labels([4, 4], 16)
+    specked[:, 30, 30] = 1
+    assert distances(pieces(specked, 2), real)[1][0] == pytest.approx(4 / 17)
+    assert set(distances(pieces(labels([4, 0], 16), 2), real)) == {0}, "shown once"
+
+
+def test_groups_or_halves_are_compared(reference):
+    train = reference.train
+    assert [rows.tolist() for rows in train.by_group()] == [[0, 2, 4], [1, 3, 5]]
+    alike = replace(train, groups=("",) * len(train.ids))
+    assert [rows.tolist() for rows in alike.by_group()] == [[0, 1, 2], [3, 4, 5]]

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from data.pairs.components import components
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from segment.batches.masks import MASKS, Masks, read_masks
 from segment.folds import divide
 from segment.stages.trust import main
 from segment.trust import TRUST, cross_fitted
-from segment.trust.judging import Judging, Posteriors, components, means
+from segment.trust.judging import Judging, Posteriors, means
 
 FILTER = {"method": "cross_fitted", "num_folds": 3, "quantile": 0.25}
 
