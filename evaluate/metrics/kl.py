@@ -58,7 +58,7 @@ METRIC = Metric(
     digits=3,
     better="lower",
     in_words="Of the palette that was asked for against that of the layout, mean over the set; 0 "
-    "is exact, and with `rounding: balanced` near 0 by construction. *Of the argmax*: before "
+    "is exact, and with `rounding.kind: balanced` near 0 by construction. *Of the argmax*: before "
     "rounding, which is what the generator has learnt. The yardstick is the KL between two real "
     "layouts: what a generator scores that ignores which palette was asked for.",
     compute=of_set,

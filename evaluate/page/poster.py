@@ -17,6 +17,7 @@ CAPTION = (
     "not deviations"
 )
 PLAIN_SET = {"layouts", "painter", "num_pairs"}  # keys of a set that is made as the poster's are
+HOLES = {"bands", "boxes", "like"}  # edits that make a part anew, as published
 PLAIN_ROW = {"with", "adapt"}  # keys of a row that learns as the poster's do
 DATASETS = ("Cityscapes", "IDD")
 NOBODY = ("none",)
@@ -150,11 +151,14 @@ def sets_of(params: Mapping[str, Any]) -> dict[str, Made]:
 
     Where layouts and painter are named by one joint, which tuned them end to end, they become the
     methods behind it; half a joint keeps its name and so stands for no row. A set with another key
-    (`controls`, `edits`, `keep`, ...) stands for none and is left out.
+    (`controls`, `keep`, ...) stands for none and is left out; so does one whose `edits` are other
+    than bands and boxes.
     """
     joints, found = params.get("joints", {}), {}
     for name, made in params["sets"].items():
-        if {key for key, value in made.items() if value} - PLAIN_SET:
+        if {key for key, value in made.items() if value} - PLAIN_SET - {"edits"}:
+            continue
+        if {key for key, value in (made.get("edits") or {}).items() if value} - HOLES:
             continue
         joint = joints.get(made["layouts"]) if made["layouts"] == made["painter"] else None
         methods = joint or made

@@ -62,9 +62,9 @@ class Models:
     seed: int
 
     def noise(self, number: int, count: int = 1) -> Tensor:
-        """Draw layout noise `[count, latent]`, the same for the same number."""
+        """Draw layout noise `[count, n]`, the same for the same number."""
         rngs = [generator(self.seed, NOISE, number, item) for item in range(count)]
-        return randn(rngs, (self.layout.config.latent,))
+        return randn(rngs, (self.layout.noise_length,))
 
     def whole(self, z: Tensor, palette: Tensor) -> tuple[Tensor, Activation]:
         """Make whole layouts from noise and palettes `[B, C]`.

@@ -17,7 +17,7 @@ from studio.demos.models import (
     slerp,
 )
 from studio.demos.panels import Shown, cell, checkered, page
-from synth.layouts.common.editing import with_band
+from synth.layouts.common.editing import with_hole
 from synth.layouts.common.masks import band_of
 from synth.training.method import generator, rand
 
@@ -33,14 +33,14 @@ def show(request: Request) -> Shown:
     pairs = choose_pairs(real, real.select("real"), EXAMPLES, request.seed)
     label = labels_of(pairs)
     rngs = [generator(request.seed, BAND, item) for item in range(len(pairs))]
-    band = band_of(rand(rngs, (2,)), models.size, models.layout.config.min_band)
+    band = band_of(rand(rngs, (2,)), models.size, models.layout.config.bands)
     before = models.paint(label)
     ends = models.noise(0, len(pairs)), models.noise(1, len(pairs))
     pages, made = [], []
     with progress(request.frames, "partial", "frames") as advance:
         for t in np.linspace(0, 1, request.frames):
             z = slerp(*ends, float(t))
-            drawn = with_band(models.layout, models.layout_nets, real=label, band=band, z=z)
+            drawn = with_hole(models.layout, models.layout_nets, real=label, hole=band, z=z)
             made.append(drawn.label)
             cells = zip(
                 pairs,

@@ -24,6 +24,7 @@ from synth.layouts.common.grown import (
     conv_generator,
     draw_whole,
     growth,
+    latent,
     measure_whole,
     plain_whole,
     request_palettes,
@@ -56,7 +57,7 @@ class PaletteRecovery:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = computed(adam), computed(average)
+    optimizers, kept, noise_length = computed(adam), computed(average), computed(latent)
     phases = alternate
     request, whole, sample = request_palettes, plain_whole, sample_whole
 

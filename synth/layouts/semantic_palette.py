@@ -23,6 +23,7 @@ from synth.layouts.common.grown import (
     draw_whole,
     full_enlarged,
     growth,
+    latent,
     measure_whole,
     real_blurred,
     request_palettes,
@@ -45,6 +46,7 @@ class Config(GrownParams):
 
     entropy_weight: float = Field(ge=0)
     spread_weight: float = Field(ge=0)
+    level_gain: float = Field(gt=0)  # of entropy and spread
     joint: JointKind
     blur: Blur
     rounding: Rounding
@@ -62,7 +64,7 @@ class SemanticPalette:
     sizes: tuple[tuple[int, int], ...]  # of the trained levels
 
     generators, critics = ("G",), ("D",)
-    optimizers, kept = computed(adam), computed(average)
+    optimizers, kept, noise_length = computed(adam), computed(average), computed(latent)
     phases = alternate  # section 2.5
     request, sample = request_palettes, sample_whole
     real, full = real_blurred, full_enlarged
@@ -81,8 +83,10 @@ class SemanticPalette:
             made.append(scales[-1].soft)
             return {
                 "adversarial": -D(scales[-1].soft).float().mean(),
-                "entropy": config.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
-                "spread": config.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
+                "entropy": config.entropy_weight
+                * over_scales(scales, lambda s: entropy(s.soft), config.level_gain),
+                "spread": config.spread_weight
+                * over_scales(scales, lambda s: spread(s.mask), config.level_gain),
             }
 
         def critic_loss() -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """What pairs to make: a set is where layouts come from, who paints them, and how many there are."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -173,7 +173,9 @@ def load(
         assert isinstance(bank, StyleBank), "a painter that takes styles keeps a bank of them"
         looks = _looks(artifacts.painter, checked.style, bank, ids)
     painter_nets = PAINTERS[checked.painter].prepare(painter_method, painter_nets, dtype)
-    rows = np.arange(len(real)) if checked.editor is None else checked.editor.rows
+    editor = checked.editor
+    rows = np.arange(len(real)) if editor is None else editor.rows
+    labels = torch.from_numpy(real.labels(rows))
     return ReadySet(
         name,
         checked.layouts,
@@ -183,12 +185,12 @@ def load(
         painter_nets,
         palettes,
         checked.control,
-        checked.editor,
+        None if editor is None else replace(editor, labels=labels),
         looks,
         row.keep,
         real,
         rows,
-        torch.from_numpy(real.labels(rows)),
+        labels,
         tuple(ids[row] for row in rows),
         device,
     )

@@ -1,6 +1,7 @@
 """Norms and blocks that two or more methods share: SPADE modulation and its residual block."""
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -51,9 +52,13 @@ def activate(x: Tensor) -> Tensor:
 
 
 class Condition:
-    """A conditioning map [B,K,H,W] as the blocks see it: resized once per size, then remembered."""
+    """A conditioning map [B,K,H,W] as the blocks see it: resized once per size, then remembered.
 
-    def __init__(self, full: Tensor) -> None:
+    By the nearest pixel, as in the papers, or by the mean of an `area`.
+    """
+
+    def __init__(self, full: Tensor, resize: Literal["nearest", "area"] = "nearest") -> None:
+        self._resize = resize
         # Autocast remembers converted weights, not inputs; every norm of a size would convert and
         # reorder the same map again.
         if torch.is_autocast_enabled(full.device.type):
@@ -62,10 +67,10 @@ class Condition:
         self._maps = {tuple(full.shape[-2:]): self._full}
 
     def at(self, size: Sequence[int]) -> Tensor:
-        """Return the map [B,K,h,w], nearest neighbour as in the papers."""
+        """Return the map [B,K,h,w]."""
         size = (int(size[0]), int(size[1]))
         if size not in self._maps:
-            self._maps[size] = F.interpolate(self._full, size=size, mode="nearest")
+            self._maps[size] = F.interpolate(self._full, size=size, mode=self._resize)
         return self._maps[size]
 
 

@@ -77,13 +77,14 @@ class Half:
         method: Any,
         nets: nn.ModuleDict,
         curve: Sequence[Mapping[str, float]],
+        real: PairSet,
         out: Path,
     ) -> None:
         """Write this half of trained networks and of their curve, as the method's own artifact."""
         kept, measures = joint.part(nets, self.kind), self.entry.measures
         half = joint.part_of_curve(curve, self.kind)
         critics = artifact.critics_of(method)
-        trained = artifact.Trained(kept, critics, half, measures(method, kept))
+        trained = artifact.Trained(kept, critics, half, measures(method, kept, real))
         artifact.write(out, description, trained)
 
 
@@ -129,7 +130,7 @@ def main(
         outs = (new_layout, new_painter)
         for half, own, out in zip(halves, (laying, painting), outs, strict=True):
             was = replace(half.was, name=name, fingerprint=made_of, compute=compute.to_json())
-            half.write(was, own, nets, curve, out)
+            half.write(was, own, nets, curve, real, out)
         timing.images = sum(span.num_images for span in method.spans)
     remove(job.scratch)
 

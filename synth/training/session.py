@@ -80,7 +80,7 @@ def run_training(
         nets, curve = fit(method, real, training, job, compute, begin)
         if partial is None or timing is None:
             return  # the first process writes
-        measures = entry.measures(method, nets)
+        measures = entry.measures(method, nets, real)
         trained = artifact.Trained(nets, artifact.critics_of(method), curve, measures)
         artifact.write(partial, description, trained)
         timing.images = sum(span.num_images for span in method.spans)

@@ -31,8 +31,16 @@ GROWN = {
     "ema": 0.99,
     "penalty_weight": 10.0,
 }
-LOSSES = {"entropy_weight": 1.0, "spread_weight": 1.0, "joint": "bias", "blur": "symmetric"}
-DRAWN = {"gumbel_temperature": None, "blur": "symmetric", "rounding": "argmax"}
+LOSSES = {
+    "entropy_weight": 1.0,
+    "spread_weight": 1.0,
+    "level_gain": 1.0,
+    "joint": "bias",
+    "blur": "symmetric",
+}
+BALANCED = {"kind": "balanced", "smoothing": 1, "smallest": 0}
+ARGMAX = BALANCED | {"kind": "argmax"}
+DRAWN = {"gumbel_temperature": None, "blur": "symmetric", "rounding": ARGMAX}
 PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64}
 PATCHES = {
     "critic_layers": 4,
@@ -45,17 +53,23 @@ PATCHES = {
 PUBLISHED: dict[str, dict[str, Any]] = {
     "none": {},
     "real": {},
-    "semantic_palette": GROWN | LOSSES | {"rounding": "balanced", "filter_palette": False},
+    "semantic_palette": GROWN | LOSSES | {"rounding": BALANCED, "filter_palette": False},
     "partial_palette": {
         **GROWN,
         **LOSSES,
         "hidden": 128,
         "init_gain": 1.0,
-        "min_band": 0.5,
         "masks": {"band": 1.0},
+        "bands": [0.5, 1.0],
+        "boxes": [0.25, 0.75],
+        "another": 0.0,
+        "noise": "vector",
+        "keep": "learnt",
+        "critic_sees_hole": False,
+        "mode_seeking_weight": 0.0,
         "merged_entropy_weight": 1.0,
         "novelty_weight": 1.0,
-        "rounding": "balanced",
+        "rounding": BALANCED,
     },
     "transplant": {
         "num_objects": [1, 4],
@@ -142,7 +156,9 @@ TINY_GROWN = {"latent": 8, "width": 8}
 TINY_PYRAMID = {"num_images": 8, "width": 4, "critic_width": 4, "hidden": 8}
 TINY: dict[str, dict[str, Any]] = {
     "semantic_palette": TINY_GROWN,
-    "partial_palette": TINY_GROWN | {"hidden": 8},
+    "partial_palette": TINY_GROWN
+    | {"hidden": 8, "keep": "outside", "critic_sees_hole": True}
+    | {"another": 0.5, "noise": "everywhere", "mode_seeking_weight": 0.1},
     "cgan": TINY_GROWN,
     "palette_recovery": TINY_GROWN,
     "sbgan": TINY_GROWN,

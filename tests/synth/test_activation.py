@@ -11,9 +11,15 @@ import torch
 
 from data.pairs.batches import onehot
 from data.pairs.pair import palette_of
-from synth.layouts.common.activation import assisted, assisted_present, without_traces
-from synth.layouts.common.losses import blur_line, entropy, soften, spread
-from synth.layouts.common.masks import band_of, merge, remove
+from synth.layouts.common.activation import (
+    Activation,
+    assisted,
+    assisted_present,
+    without_traces,
+)
+from synth.layouts.common.losses import blur_line, entropy, over_scales, soften, spread
+from synth.layouts.common.masks import band_of, remove
+from synth.layouts.common.scene import Scene
 
 
 @pytest.fixture
@@ -99,6 +105,13 @@ def test_blend_is_linear_in_every_entry(logits, palettes):
     torch.testing.assert_close(half.soft.sum(1), torch.ones(3, 8, 16))
 
 
+def test_terms_of_scales_count_by_their_gain():
+    masks = [torch.full((1, 4, 2**n, 2**n), 0.5) for n in (1, 2, 3)]  # each misses 1 by 1
+    scales = [Activation(mask, mask) for mask in masks]
+    assert float(over_scales(scales, lambda s: spread(s.mask))) == 3
+    assert float(over_scales(scales, lambda s: spread(s.mask), gain=2.0)) == 1 + 2 + 4
+
+
 def test_entropy_and_spread_closed_forms():
     uniform = torch.full((2, 4, 3, 3), 0.25)
     assert float(entropy(uniform)) == pytest.approx(math.log(4), abs=1e-3)
@@ -114,8 +127,8 @@ def test_band_targets_and_keep_share_sum_to_one():
     label = torch.from_numpy(np.random.default_rng(2).integers(0, 5, (64, 8, 16)))
     places = torch.rand(64, 2, generator=torch.Generator().manual_seed(1))
     places[0], places[1] = torch.tensor([0.999999, 0.5]), torch.tensor([0.0, 0.999999])
-    band = band_of(places, (8, 16), 0.5)
-    edit = remove(onehot(label, 5), band)
+    band = band_of(places, (8, 16), (0.5, 1.0))
+    edit = remove(label, band, 5)
     torch.testing.assert_close(edit.share.sum(1), torch.ones(64))
     widths = band[:, 0].sum(1)
     assert widths.min() == 8 and widths.max() == 16 and bool(band[0].all())
@@ -133,12 +146,13 @@ def test_band_targets_and_keep_share_sum_to_one():
 def test_merge_returns_what_is_kept():
     label = torch.from_numpy(np.random.default_rng(3).integers(0, 5, (4, 8, 16)))
     layout = onehot(label, 5)
-    edit = remove(layout, band_of(torch.rand(4, 2), (8, 16), 0.5))
+    edit = remove(label, band_of(torch.rand(4, 2), (8, 16), (0.5, 1.0)), 5)
     raw = torch.rand(4, 6, 8, 16).softmax(1)
     keep = torch.zeros(4, 6, 8, 16)
     keep[:, -1] = 1
     raw = torch.where(edit.removed[:, None], raw, keep)
-    merged = merge(raw, edit.layout)
+    scene = Scene(edit, (8, 16), keep="learnt", z=torch.zeros(4, 1))
+    merged = scene.merge(raw)
     torch.testing.assert_close(merged.sum(1), torch.ones(4, 8, 16))
     outside = ~edit.removed[:, None].expand_as(layout)
     torch.testing.assert_close(merged[outside], layout[outside], atol=0, rtol=0)

@@ -211,7 +211,7 @@ def test_layouts_are_not_rounded_to_their_palette_unless_asked(name, build, pale
 
     assert LAYOUTS[name].follows_palette
     assert float((shares() - asked).abs().max()) > 0.05
-    assert float((shares(rounding="balanced") - asked).abs().max()) < 0.05
+    assert float((shares(rounding=small.BALANCED) - asked).abs().max()) < 0.05
 
 
 # -- cgan -----------------------------------------------------------------------------------------
@@ -278,14 +278,14 @@ def test_training_recovers_the_palette_that_was_asked(build, stream, palettes, t
     settings = {"latent": 4, "lr": 1e-2, "recovery_weight": 30.0, "ema": 0.9}
     method = build("palette_recovery", levels=((0, 1920, 16),), **settings)
     measures = LAYOUTS["palette_recovery"].measures
-    untrained = measures(method, method.nets.eval())["kl_argmax"]
+    untrained = measures(method, method.nets.eval(), None)["kl_argmax"]
     nets = train_small(method, stream, tmp_path)
 
     def of_another(palette, rngs):
         return method.sample(nets, palette.roll(1, 0), rngs)
 
     shuffled = kl_argmax(of_another, palettes, torch.device("cpu"))
-    trained = measures(method, nets)["kl_argmax"]
+    trained = measures(method, nets, None)["kl_argmax"]
     assert trained < 0.12 < untrained and trained < 0.5 * shuffled
 
 
@@ -316,7 +316,7 @@ def test_sbgan_asks_for_nothing(build, labels, palettes, batch):
     two = draw(torch.full((3, C), 1 / C), torch.zeros(3, *SIZE, dtype=torch.int64))
     assert torch.equal(one.label, two.label) and one.label.shape == (3, *SIZE)
     assert one.target is None and one.edited is None
-    assert entry.measures(method, nets) == {}
+    assert entry.measures(method, nets, None) == {}
 
 
 def test_sbgan_critic_sees_one_hot_layouts_of_fresh_noise(build, batch):

@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 
 from data.pairs.batches import onehot
 from data.stage.errors import UserError
+from synth.layouts.common.losses import CLOSEST, mode_seeking
 from synth.nets.losses import (
     Perceptual,
     class_weights,
@@ -149,3 +150,16 @@ def test_wrong_vgg_files_are_named(tmp_path):
     save_file({"features.0.weight": torch.zeros(3)}, tmp_path / "other.safetensors")
     with pytest.raises(UserError, match=r"features\.0\.weight is missing or of another shape"):
         load_perceptual(tmp_path / "other.safetensors")
+
+
+def test_mode_seeking_is_the_inverse_of_how_far_pairs_are_apart():
+    soft = onehot(torch.tensor([[[0, 0, 1, 1]], [[0, 1, 1, 0]], [[2, 2, 2, 2]]]), 3)
+    where, z = torch.ones(3, 1, 1, 4), torch.tensor([[0.0, 0.0], [2.0, 2.0], [9.0, 9.0]])
+    # half of the pixels differ, the noise by 2; the last layout has no other
+    assert mode_seeking(soft, where, z).item() == pytest.approx(1 / (0.5 / 2 + CLOSEST))
+    where[:, :, :, 2:] = 0
+    assert mode_seeking(soft, where, z).item() == pytest.approx(1 / (0.5 / 2 + CLOSEST))
+    where[:, :, :, 1] = 0
+    assert mode_seeking(soft, where, z).item() == pytest.approx(1 / CLOSEST)
+    assert mode_seeking(soft, where * 0, z).item() == 0
+    assert mode_seeking(soft[:1], where[:1], z[:1]).item() == 0

@@ -160,7 +160,7 @@ def test_layout_generators_have_the_published_channels(name):
 
 
 def test_the_editor_has_spade_blocks_of_the_published_channels(name):
-    """A SPADE norm has 1152 k + 128 + 2306 c weights: k classes, c channels; "keep" is a class."""
+    """A SPADE norm has 1152 k + 128 + 2306 c weights: k classes, c channels; one is "keep"."""
     num_classes = dataset()[0].num_classes
     nets = built("partial_palette", LAYOUTS, "layouts")
 
@@ -172,7 +172,7 @@ def test_the_editor_has_spade_blocks_of_the_published_channels(name):
         wanted += norm(a) + norm(b) + conv(a, b) + conv(b, b)
         wanted += 0 if a == b else norm(a) + a * b
     wanted += sum(conv(w, num_classes + 1, 1) for w in WIDTHS)
-    wanted += sum(conv(num_classes + 1, w) for w in WIDTHS[:-1])
+    wanted += sum(conv(num_classes, w) for w in WIDTHS[:-1])
     assert count(nets["G"]) == wanted
 
 

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from data.stage.errors import UserError
+from synth.layouts.common.grids import channel_table, grids
 from synth.layouts.common.grown import spans_of
 from synth.layouts.common.losses import blur_line, critic_terms
-from synth.layouts.common.progressive import Critic, channel_table, grids, pixel_norm
+from synth.layouts.common.progressive import Critic, pixel_norm
 from synth.training.method import generator
 from tests.synth.small import paper_steps
 

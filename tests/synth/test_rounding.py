@@ -2,8 +2,21 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from synth.layouts.common.rounding import balanced, round_layout
+from data.pairs.components import components
+from synth.layouts.common.rounding import (
+    Rounding,
+    balanced,
+    round_holes,
+    round_layout,
+    smoothed,
+    without_specks,
+)
+from tests.synth import small
+
+ARGMAX = Rounding(**small.ARGMAX)
+CLEAN = Rounding(kind="balanced", smoothing=3, smallest=6)
 
 
 def random_layouts(batch=4, classes=6, size=(16, 32), seed=0):
@@ -49,7 +62,7 @@ def test_a_rare_class_gets_its_most_likely_pixels():
     share = torch.tensor([[31 / 32, 1 / 32]])
     label = balanced(soft, share)
     assert label.sum() == 1 and label[0, 1, 3] == 1
-    assert round_layout(soft, share, "argmax").sum() == 0
+    assert round_layout(soft, share, ARGMAX).sum() == 0
 
 
 def test_classes_without_a_share_never_appear():
@@ -66,7 +79,97 @@ def test_a_layout_is_rounded_on_its_own():
         assert (alone[0] != together[index]).float().mean() < 0.005
 
 
-@pytest.mark.parametrize("rounding", ["balanced", "argmax"])
+@pytest.mark.parametrize("rounding", [Rounding(**small.BALANCED), ARGMAX, CLEAN])
 def test_soft_layouts_in_bfloat16_are_fine(rounding):
     soft, share = random_layouts()
     assert round_layout(soft.bfloat16(), share, rounding).shape == (4, 16, 32)
+
+
+def test_smoothing_is_the_mean_of_log_probabilities_around_a_pixel():
+    soft, _ = random_layouts(batch=2)
+    one = smoothed(soft, 3)
+    wanted = soft[:, :, 3:6, 7:10].add(1e-8).log().mean((2, 3)).exp()
+    torch.testing.assert_close(one[:, :, 4, 8], wanted)
+    corner = soft[:, :, :2, :2].add(1e-8).log().mean((2, 3)).exp()
+    torch.testing.assert_close(one[:, :, 0, 0], corner)
+    assert smoothed(soft, 1) is soft
+
+
+def test_smoothing_in_a_hole_does_not_see_what_is_around():
+    soft, _ = random_layouts(batch=1)
+    hole = torch.zeros(1, 16, 32, dtype=torch.bool)
+    hole[:, 4:9, 10:20] = True
+    other = torch.where(hole[:, None], soft, soft.flip(1))
+    one, two = (smoothed(part, 3, hole) for part in (soft, other))
+    assert torch.equal(one[:, :, hole[0]], two[:, :, hole[0]])
+
+
+def count_below(label, size):
+    """Count the components of fewer pixels than `size`."""
+    count = 0
+    for item in label.numpy():
+        numbered, _ = components(item, 6, corners=True)
+        sizes = torch.bincount(torch.from_numpy(numbered).flatten())[1:]
+        count += int((sizes < size).sum())
+    return count
+
+
+def test_specks_become_their_neighbours():
+    label = torch.zeros(1, 10, 12, dtype=torch.int64)
+    label[:, 5:] = 1
+    label[0, 2, 3:5] = 2  # two pixels in the sky
+    label[0, 7, 2], label[0, 8, 3], label[0, 9, 4] = 3, 3, 3  # a slanted line of three
+    assert torch.equal(without_specks(label, 2), label)
+    cleaned = without_specks(label, 3)
+    assert cleaned[0, 2, 3:5].tolist() == [0, 0] and int((cleaned == 3).sum()) == 3
+    assert int((without_specks(label, 4) > 1).sum()) == 0
+
+
+def test_random_layouts_lose_their_specks_and_keep_their_palette_nearly():
+    rng = torch.Generator().manual_seed(3)
+    coarse = torch.randn(4, 6, 6, 8, generator=rng)
+    soft = torch.nn.functional.interpolate(coarse, (48, 64), mode="bilinear")
+    soft = (soft * 4 + torch.randn(soft.shape, generator=rng)).softmax(1)
+    share = torch.rand(4, 6, generator=rng).add(0.1)
+    share = share / share.sum(1, keepdim=True)
+    before = round_layout(soft, share, Rounding(**small.BALANCED))
+    after = round_layout(soft, share, CLEAN)
+    assert count_below(before, 6) > 100 and count_below(after, 6) == 0
+    ratio = (share / (shares_of(after) + 1e-6)).log()
+    assert float((share * ratio).sum(1).max()) < 0.05
+
+
+def test_a_speck_that_goes_on_beyond_the_hole_is_none():
+    label = torch.zeros(1, 8, 8, dtype=torch.int64)
+    label[0, 3, 2:6] = 1  # four pixels, two of them in the hole
+    label[0, 6, 6] = 2  # one in the hole
+    label[0, 0, 0] = 3  # one outside
+    hole = torch.zeros_like(label, dtype=torch.bool)
+    hole[:, :, 4:] = True
+    cleaned = without_specks(label, 6, hole)
+    assert torch.equal(cleaned == 1, label == 1) and cleaned[0, 0, 0] == 3
+    assert not (cleaned == 2).any()
+
+
+@pytest.mark.parametrize("rounding", [Rounding(**small.BALANCED), ARGMAX, CLEAN])
+def test_holes_are_filled_with_what_is_asked_for_and_nothing_else(rounding):
+    soft, share = random_layouts()
+    share[:, 1] = 0
+    label = torch.full((4, 16, 32), 1)
+    holes = torch.zeros_like(label, dtype=torch.bool)
+    holes[:, 2:12, 5:25] = True
+    holes[3] = False
+    holes[3, 4, 4:6] = True  # smaller than there are classes
+    made = round_holes(soft, share, label, holes, rounding)
+    assert torch.equal(made[~holes], label[~holes])
+    assert not (made[holes] == 1).any()
+    if rounding == Rounding(**small.BALANCED):
+        wanted = share[:3] / share[:3].sum(1, keepdim=True)
+        inside = torch.stack([made[i][holes[i]].bincount(minlength=6) / 200 for i in range(3)])
+        torch.testing.assert_close(inside, wanted, atol=0.03, rtol=0)
+
+
+@pytest.mark.parametrize("wrong", [{"smoothing": 2}, {"smallest": -1}, {"kind": "best"}])
+def test_wrong_numbers_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        Rounding(**small.BALANCED | wrong)

@@ -27,9 +27,9 @@ from tests.synth.scenes import SIZE, law_of, skies, stream_of
 from tests.synth.small import LAYOUTS_TRAINED, PAINTERS_TRAINED
 
 ROOT = Path(__file__).resolve().parents[2]
-C, BATCH = 4, 6
-SETTINGS = {"levels": ((0, 6, 6), (6, 6, 6), (6, 6, 6)), "hidden": 4}
-SETTINGS |= {"num_images": 12, "batch_size": 6, "num_doublings": 3, "max_channels": 12}
+C, BATCH = 4, 8
+SETTINGS = {"levels": ((0, 8, 8), (8, 8, 8), (8, 8, 8)), "hidden": 4}
+SETTINGS |= {"num_images": 16, "batch_size": 8, "num_doublings": 3, "max_channels": 12}
 # class weights that are taken from the batch, as published, know the rows of their process
 SETTINGS |= {"class_weight_power": 0.0}
 FILES = ("method.json", "curve.jsonl", "weights.safetensors", "critics.safetensors")

@@ -47,15 +47,20 @@ def assisted(logits: Tensor, share: Tensor) -> Activation:
     return Activation(raised * raised.sum(1, keepdim=True).reciprocal(), mask)
 
 
-def assisted_present(logits: Tensor, share: Tensor) -> Activation:
+def assisted_present(logits: Tensor, share: Tensor, room: Tensor | None = None) -> Activation:
     """Activate as `assisted`, but classes with a share below 0.002 have probability exactly 0.
 
     As released for partial editing: logits `[B, C + 1, h, w]`, the last class keeps what is there.
-    `share` is not changed.
+    The largest of the others stays, however small. `share` is not changed. Added: `room` in [0, 1],
+    of the shape of the logits, is how much of a cell a class may take; where that is nothing its
+    probability is 0.
     """
-    present = share >= ABSENT_BELOW
-    mask = densities(logits, share * present)
-    raised = mask + EPS * present[:, :, None, None]
+    largest = share[:, :-1].max(1, keepdim=True).values
+    present = ((share >= ABSENT_BELOW) | (share >= largest)) & (share > 0)
+    if room is not None:  # where nothing else has room
+        present = torch.cat([present[:, :-1], share[:, -1:] > 0], 1)
+    mask = densities(logits, share * present, room)
+    raised = mask + EPS * present[:, :, None, None] * (1.0 if room is None else room)
     return Activation(raised * raised.sum(1, keepdim=True).reciprocal(), mask)
 
 
@@ -86,11 +91,19 @@ def gumbel_onehot(soft: Tensor, temperature: float, rng: torch.Generator) -> Ten
     return hard + (relaxed - relaxed.detach())  # exactly 0 or 1
 
 
-def densities(logits: Tensor, share: Tensor) -> Tensor:
-    """Spread each class' share over the positions: `[B, C, h, w]` with spatial mean `share`."""
+def densities(logits: Tensor, share: Tensor, room: Tensor | None = None) -> Tensor:
+    """Spread each class' share over the positions: `[B, C, h, w]` with spatial mean `share`.
+
+    With `room` a position counts as much as there is room for the class; a class without any is
+    spread over all, and should have no share.
+    """
     with torch.autocast(logits.device.type, enabled=False):
         mass = share.float() * logits[0, 0].numel()
-        return _over_positions(logits.float()) * mass[:, :, None, None]
+        logits = logits.float()
+        if room is not None:
+            shut = (room == 0) & (room > 0).any((2, 3), keepdim=True)
+            logits = torch.where(shut, -torch.inf, logits + room.clamp_min(EPS).log())
+        return _over_positions(logits) * mass[:, :, None, None]
 
 
 def _over_positions(logits: Tensor) -> Tensor:

@@ -66,7 +66,8 @@ class Entry:
     `build(config, given)` makes the method, None where there is nothing to train.
     `draw(method, nets, *, palette, real, rngs)` draws the labels of a batch, from palettes `[B, C]`
     or real labels `[B, H, W]`, one generator each; None where there are no layouts.
-    `measures(method, nets)` takes numbers of trained networks for the report.
+    `measures(method, nets, real)` takes numbers of trained networks, and of the real pairs, for the
+    report.
     `fit(config, material)` finds what a method without networks needs, `load(config, tensors)`
     makes a `Composing` of it: such a method draws images too.
 
@@ -81,7 +82,7 @@ class Entry:
     Config: type[Params]
     build: Callable[[Any, Given], Method] | None = None
     draw: Callable[..., Drawn] | None = None
-    measures: Callable[[Any, nn.ModuleDict], dict[str, float]] = no_measures
+    measures: Callable[[Any, nn.ModuleDict, PairSet], dict[str, float]] = no_measures
     fit: Callable[[Any, Material], Fitted] | None = None
     load: Callable[[Any, Mapping[str, Tensor]], Composing] | None = None
     derives: bool = False

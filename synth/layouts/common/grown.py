@@ -11,9 +11,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch
+from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.activation import Activation, gumbel_onehot
+from synth.layouts.common.grids import channel_table, grids
 from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
 from synth.layouts.common.progressive import (
     Activate,
@@ -23,9 +25,7 @@ from synth.layouts.common.progressive import (
     JointKind,
     PixelNormKind,
     Stem,
-    channel_table,
     enlarge,
-    grids,
 )
 from synth.layouts.common.rounding import Rounding, round_layout
 from synth.training.method import (
@@ -67,9 +67,9 @@ class Growth:
     sizes: tuple[tuple[int, int], ...]
     channels: list[int]
 
-    def critic(self, num_classes: int) -> Critic:
-        """Build the unconditional critic."""
-        return Critic(num_classes, channels=self.channels, base=self.sizes[0])
+    def critic(self, num_planes: int) -> Critic:
+        """Build the critic of layouts `[B, num_planes, h, w]`."""
+        return Critic(num_planes, channels=self.channels, base=self.sizes[0])
 
 
 def growth(config: GrownParams, given: Given) -> Growth:
@@ -175,6 +175,11 @@ def average(method: Grown) -> dict[str, float]:
     return {"G": method.config.ema}
 
 
+def latent(method: Grown) -> int:
+    """Return the length of the noise that a layout is made from: a vector alone."""
+    return method.config.latent
+
+
 def alternate(method: Alternating, batch: Batch, progress: Progress) -> Iterator[Phase]:
     """One generator step, then one critic step on the layouts made before it."""
     losses = method.losses(batch, progress)
@@ -243,7 +248,7 @@ def draw_whole(
     return Drawn(label=label, target=palette, edited=None)
 
 
-def measure_whole(method: Whole, nets: nn.ModuleDict) -> dict[str, float]:
+def measure_whole(method: Whole, nets: nn.ModuleDict, real: PairSet) -> dict[str, float]:
     """Measure `kl_argmax`: asked palettes against argmax layouts, before rounding."""
     device = next(nets["G"].parameters()).device
     sample = partial(sample_whole, method, nets)

@@ -13,6 +13,7 @@ from synth.training.method import Palettes, generator, rows
 
 LOG_EPS = 1e-5
 NUM_MEASURED = 256
+CLOSEST = 0.01  # what is nearer counts as so near: the inverse of nothing has no end
 
 Blur = Literal["symmetric", "released"]
 
@@ -36,9 +37,33 @@ def recovery(soft: Tensor, share: Tensor) -> Tensor:
     return (torch.xlogy(share, share) - share * (got + LOG_EPS).log()).sum(1).mean()
 
 
-def over_scales(scales: list[Activation], term: Callable[[Activation], Tensor]) -> Tensor:
-    """Sum a term over all scales, each a mean over its own pixels (`inter`, as released)."""
-    return torch.stack([term(scale) for scale in scales]).sum()
+def mode_seeking(soft: Tensor, where: Tensor, z: Tensor) -> Tensor:
+    """How alike layouts are that differ in their noise alone, a mean over pairs; small is better.
+
+    Items 0 and 1, 2 and 3, ... of `soft` `[B, C, h, w]` were made of the same and of noise z
+    `[B, n]`. The inverse of their distance over that of their noise (MSGAN, Mao et al., CVPR 2019):
+    the distance is half the sum over classes, a mean over `where` `[B, 1, h, w]`, 1 for layouts
+    that agree nowhere. Pairs with nothing in `where`, and an odd last item, do not count.
+    """
+    pairs = len(soft) // 2 * 2
+    (a, b), (one, two) = ((part[:pairs:2], part[1:pairs:2]) for part in (soft.float(), z))
+    weight = where[:pairs:2, 0]
+    area = weight.sum((1, 2))
+    apart = 0.5 * ((a - b).abs().sum(1) * weight).sum((1, 2)) / area.clamp_min(1)
+    ratio = apart / (one - two).abs().mean(1)
+    return ((area > 0) / (ratio + CLOSEST)).sum() / max(1, pairs // 2)
+
+
+def over_scales(
+    scales: list[Activation], term: Callable[[Activation], Tensor], gain: float = 1.0
+) -> Tensor:
+    """Sum a term over all scales, each a mean over its own pixels (`inter`, as released).
+
+    Scale i counts `gain ** i`. The gradient of a mean over pixels halves with every doubling of
+    both sides, that of the critic does not: its penalty holds it at 1 over the whole layout. With a
+    gain of 2 they stay in proportion; 1 is as released.
+    """
+    return torch.stack([gain**level * term(scale) for level, scale in enumerate(scales)]).sum()
 
 
 def critic_terms(

@@ -1,21 +1,34 @@
 """Edits of real layouts: what is taken out of them and what the partial editor is asked for.
 
-Three kinds, as in Semantic Palette's released editor. `band`: a vertical band is made anew with the
-palette it had. `classes`: all pixels of some classes are painted over with what surrounds them.
-`switch`: nothing is taken out, classes grow up to a target share.
+`band`: a vertical band is made anew. `box`: a rectangle is. `classes`: all pixels of some classes
+are painted over with what surrounds them. `switch`: nothing is taken out, classes grow up to a
+target share. Bands, classes and switches are Semantic Palette's released edits.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
+from pydantic import AfterValidator, Field
 from torch import Tensor
 from torch.nn import functional as F
 
+from synth.layouts.common.activation import ABSENT_BELOW
 from synth.training.method import Palettes, rows
 
-MaskKind = Literal["band", "classes", "switch"]
+MaskKind = Literal["band", "box", "classes", "switch"]
+
+
+def _rising(lengths: tuple[float, float]) -> tuple[float, float]:
+    if lengths[0] > lengths[1]:
+        raise ValueError(f"[{lengths[0]:g}, {lengths[1]:g}]: the shortest comes first")
+    return lengths
+
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+Lengths = Annotated[tuple[Fraction, Fraction], AfterValidator(_rising)]
+"""The shortest and the longest, fractions of a side."""
 
 TRACE = 1e-3
 """A class that is to grow by a smaller share of the image stays as it is (as released)."""
@@ -25,12 +38,11 @@ TRACE = 1e-3
 class Edit:
     """What the editor is asked for.
 
-    `layout` `[B, C, h, w]` is one-hot, and 1/C where pixels were `removed` (bool `[B, h, w]`).
-    `share` `[B, C + 1]` is what each class gets as share of the whole image, then what is kept; it
-    sums to 1.
+    `label` int64 `[B, H, W]` without its pixels `removed` (bool `[B, H, W]`). `share` `[B, C + 1]`
+    is what each class gets as share of the whole image, then what is kept; it sums to 1.
     """
 
-    layout: Tensor
+    label: Tensor
     share: Tensor
     removed: Tensor
 
@@ -39,85 +51,151 @@ class Edit:
         """Classes that a switch lets grow, bool `[B, C]`; none where pixels were removed."""
         return (self.share[:, :-1] > 0) & ~self.removed.flatten(1).any(1, keepdim=True)
 
+    def known(self, size: tuple[int, int]) -> Tensor:
+        """Return which part of each cell of a grid a class has outside the hole, `[B, C, h, w]`.
 
-def band_of(places: Tensor, size: Sequence[int], min_band: float) -> Tensor:
+        The grid divides H and W.
+        """
+        return averages(self.label, self.share.shape[1] - 1, size, ~self.removed)
+
+    def in_pairs(self) -> "Edit":
+        """Give items 1, 3, 5, ... the edits of those before them."""
+        first = torch.arange(len(self.label), device=self.label.device) // 2 * 2
+        return Edit(self.label[first], self.share[first], self.removed[first])
+
+    def hole(self, size: tuple[int, int]) -> Tensor:
+        """Return which part of each cell was removed, `[B, 1, h, w]`."""
+        step = self.label.shape[1] // size[0], self.label.shape[2] // size[1]
+        return F.avg_pool2d(self.removed[:, None].float(), step)
+
+
+def averages(
+    label: Tensor, num_classes: int, size: tuple[int, int], where: Tensor | None = None
+) -> Tensor:
+    """Return the share of each class in every cell of a grid, float32 `[B, C, h, w]`.
+
+    `label` is int64 `[B, H, W]`, and the grid divides H and W; a pixel that is False in `where`
+    counts as no class.
+    """
+    count, height, width = label.shape
+    rows_of, columns = (
+        torch.arange(side, device=label.device) // (side // cells)
+        for side, cells in zip((height, width), size, strict=True)
+    )
+    cell = rows_of[:, None] * size[1] + columns
+    weight = size[0] * size[1] / (height * width)
+    counted = torch.full_like(label, weight, dtype=torch.float32)
+    if where is not None:
+        counted = counted * where
+    found = torch.zeros(count, size[0] * size[1] * num_classes, device=label.device)
+    found.scatter_add_(1, (cell * num_classes + label).flatten(1), counted.flatten(1))
+    return found.view(count, *size, num_classes).movedim(-1, 1)  # classes side by side
+
+
+def shares(label: Tensor, num_classes: int, where: Tensor | None = None) -> Tensor:
+    """Return the share of each class, `[B, C]`; a pixel that is False in `where` counts as none."""
+    return averages(label, num_classes, (1, 1), where)[:, :, 0, 0]
+
+
+def band_of(places: Tensor, size: Sequence[int], widths: tuple[float, float]) -> Tensor:
     """Turn uniform numbers `[B, 2]` into full-height vertical bands, bool `[B, H, W]`.
 
-    Width round((m + (1 - m) u) W), start round((W - width) u').
+    Width round((a + (b - a) u) W) for `widths` (a, b), start round((W - width) u').
     """
     height, width = size
-    widths = ((min_band + (1 - min_band) * places[:, 0]) * width).round().clamp(min=1)
-    starts = ((width - widths) * places[:, 1]).round()
-    column = torch.arange(width, device=places.device)
-    inside = (column >= starts[:, None]) & (column < (starts + widths)[:, None])
+    inside = _interval(places, width, widths)
     return inside[:, None, :].expand(-1, height, -1)
 
 
-def remove(layout: Tensor, mask: Tensor) -> Edit:
-    """Take `mask` `[B, h, w]` out of one-hot layouts `[B, C, h, w]`; its palette is asked for."""
-    return _without(layout, mask, (layout * mask[:, None]).mean((2, 3)))
+def box_of(places: Tensor, size: Sequence[int], sides: tuple[float, float]) -> Tensor:
+    """Turn uniform numbers `[B, 4]` into boxes, bool `[B, H, W]`: bands both ways, each its own."""
+    down = _interval(places[:, 2:], size[0], sides)
+    return band_of(places[:, :2], size, sides) & down[:, :, None]
 
 
-def remove_classes(layout: Tensor, classes: Tensor) -> Edit:
-    """Take `classes`, bool `[B, C]`, out of one-hot layouts `[B, C, h, w]`.
+def remove(label: Tensor, hole: Tensor, num_classes: int, like: Tensor | None = None) -> Edit:
+    """Take `hole` `[B, H, W]` out of labels `[B, H, W]`; its palette is asked for.
+
+    With `like` it is the palette of those labels at the same place. Classes under 0.2 % of the
+    image are left out, but for the largest: the editor would not show them.
+    """
+    return _without(label, hole, shares(label if like is None else like, num_classes, hole))
+
+
+def remove_classes(label: Tensor, classes: Tensor) -> Edit:
+    """Take `classes`, bool `[B, C]`, out of labels int64 `[B, H, W]`.
 
     The histogram of the ring of one pixel around them, scaled to their area, is asked for. A
     layout without such a ring, because it shows none of the classes or nothing else, is left as
     it is.
     """
-    mask = (layout * classes[:, :, None, None]).sum(1)
-    ring = F.max_pool2d(mask, 3, 1, 1) - mask
-    around = (layout * ring[:, None]).sum((2, 3))
-    mask = mask * (around.sum(1) > 0)[:, None, None]
-    target = around / around.sum(1, keepdim=True).clamp_min(1) * mask.mean((1, 2))[:, None]
-    return _without(layout, mask > 0, target)
+    num_classes = classes.shape[1]
+    mask = classes.gather(1, label.flatten(1)).view(label.shape)
+    ring = F.max_pool2d(mask[:, None].float(), 3, 1, 1)[:, 0].bool() & ~mask
+    around = shares(label, num_classes, ring)
+    mask = mask & (around.sum(1) > 0)[:, None, None]
+    return _without(label, mask, around)
 
 
-def switch(layout: Tensor, palette: Tensor) -> Edit:
-    """Let classes of one-hot layouts grow up to their entries in `palette` `[B, C]`.
+def switch(label: Tensor, palette: Tensor) -> Edit:
+    """Let classes of labels int64 `[B, H, W]` grow up to their entries in `palette` `[B, C]`.
 
     Classes whose entry is not larger than what they have are not asked for, so entries may be 0.
     """
-    wanted = palette - layout.mean((2, 3))
+    wanted = palette - shares(label, palette.shape[1])
     wanted = torch.where(wanted < TRACE, 0, wanted)
     share = torch.cat([wanted, 1 - wanted.sum(1, keepdim=True)], 1).clamp(min=0)
-    nothing = torch.zeros_like(layout[:, 0], dtype=torch.bool)
-    return Edit(layout, share / share.sum(1, keepdim=True), nothing)
+    nothing = torch.zeros_like(label, dtype=torch.bool)
+    return Edit(label, share / share.sum(1, keepdim=True), nothing)
 
 
 def training_edit(
-    layout: Tensor,
+    label: Tensor,
     masks: Mapping[MaskKind, float],
     *,
-    min_band: float,
+    bands: tuple[float, float],
+    boxes: tuple[float, float],
+    another: float,
     palettes: Palettes,
     rng: torch.Generator,
 ) -> Edit:
-    """Draw an edit for each layout `[B, C, h, w]`; `masks` says how often which kind.
+    """Draw an edit for each of the labels int64 `[B, H, W]`; `masks` says how often which kind.
 
-    A class removal takes one of the classes present. A switch lets a random number of classes grow
-    up to a palette drawn from `palettes`, from one (how it is used) to all that can (as released).
+    The fraction `another` of bands and boxes is asked for the palette that the next label of the
+    batch has there, the others for their own. A class removal takes one of the classes present. A
+    switch lets a random number of classes grow up to a palette drawn from `palettes`, from one (how
+    it is used) to all that can (as released).
     """
-    count, num_classes = layout.shape[:2]
-    places = rows(rng, count, lambda n: torch.rand(n, 2, generator=rng, device=rng.device))
-    band = remove(layout, band_of(places.to(layout.device), layout.shape[2:], min_band))
+    num_classes = palettes.num_classes
+
+    def uniform(*shape: int) -> Tensor:
+        def draw(count: int) -> Tensor:
+            return torch.rand(count, *shape, generator=rng, device=rng.device)
+
+        return rows(rng, len(label), draw).to(label.device)
+
+    like = label
+    if another:  # neighbours in twos, so that a batch can be shared by processes
+        beside = (torch.arange(len(label), device=label.device) ^ 1).clamp(max=len(label) - 1)
+        like = torch.where((uniform() < another)[:, None, None], label[beside], label)
+    band = remove(label, band_of(uniform(2), label.shape[1:], bands), num_classes, like)
     if masks.get("band", 0) == 1:
         return band
-
-    def uniform(num: int) -> Tensor:
-        return torch.rand(3, num, num_classes, generator=rng, device=rng.device).movedim(1, 0)
-
-    kind, some, many = rows(rng, count, uniform).to(layout.device).unbind(1)
+    kinds = uniform()
+    edits: dict[MaskKind, Edit] = {"band": band}
+    edits["box"] = remove(label, box_of(uniform(4), label.shape[1:], boxes), num_classes, like)
+    some, many = uniform(num_classes), uniform(1)
     seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-    drawn = rows(rng, count, lambda n: torch.from_numpy(palettes.sample(n, seed)))
-    drawn = drawn.to(layout.device)
-    share = layout.mean((2, 3))
-    taken = remove_classes(layout, _first(some * (share > 0)))
+    drawn = rows(rng, len(label), lambda n: torch.from_numpy(palettes.sample(n, seed)))
+    drawn, share = drawn.to(label.device), shares(label, num_classes)
+    edits["classes"] = remove_classes(label, _first(some * (share > 0)))
     order = some * (drawn - share >= TRACE)
-    grown = switch(layout, drawn * (_first(order) | (order > many[:, :1])))
-    is_band = kind[:, 0] < masks.get("band", 0)
-    is_taken = ~is_band & (kind[:, 0] < masks.get("band", 0) + masks.get("classes", 0))
-    return _choose(is_band, band, _choose(is_taken, taken, grown))
+    edits["switch"] = switch(label, drawn * (_first(order) | (order > many)))
+    found, below = band, 0.0
+    for kind, edit in edits.items():
+        found = _choose(kinds < below, found, edit)
+        below += masks.get(kind, 0)
+    return found
 
 
 def novelty(soft: Tensor, layout: Tensor, edit: Edit) -> Tensor:
@@ -150,11 +228,23 @@ def surroundings(layout: Tensor, mask: Tensor) -> Tensor:
     return torch.where(known > 0, filled, layout)
 
 
-def _without(layout: Tensor, mask: Tensor, target: Tensor) -> Edit:
-    share = torch.cat([target, 1 - target.sum(1, keepdim=True)], 1).clamp(min=0)
-    unknown = torch.full_like(layout, 1 / layout.shape[1])
-    share = share / share.sum(1, keepdim=True)
-    return Edit(torch.where(mask[:, None], unknown, layout), share, mask)
+def _interval(places: Tensor, side: int, lengths: tuple[float, float]) -> Tensor:
+    """Turn uniform numbers `[B, 2]` into intervals of a side of pixels, bool `[B, side]`."""
+    shortest, longest = lengths
+    length = ((shortest + (longest - shortest) * places[:, 0]) * side).round().clamp(min=1)
+    start = ((side - length) * places[:, 1]).round()
+    at = torch.arange(side, device=places.device)
+    return (at >= start[:, None]) & (at < (start + length)[:, None])
+
+
+def _without(label: Tensor, hole: Tensor, wanted: Tensor) -> Edit:
+    """Ask for the shares `wanted` `[B, C]` in a hole `[B, H, W]`, scaled to its area."""
+    area = hole.float().mean((1, 2))[:, None]
+    wanted = wanted / wanted.sum(1, keepdim=True).clamp_min(1e-12) * area
+    shown = (wanted >= ABSENT_BELOW) | (wanted >= wanted.max(1, keepdim=True).values)
+    wanted = wanted * shown
+    wanted = wanted / wanted.sum(1, keepdim=True).clamp_min(1e-12) * area
+    return Edit(label, torch.cat([wanted, 1 - area], 1), hole)
 
 
 def _first(order: Tensor) -> Tensor:
@@ -164,7 +254,7 @@ def _first(order: Tensor) -> Tensor:
 
 def _choose(first: Tensor, one: Edit, other: Edit) -> Edit:
     return Edit(
-        torch.where(first[:, None, None, None], one.layout, other.layout),
+        one.label,
         torch.where(first[:, None], one.share, other.share),
         torch.where(first[:, None, None], one.removed, other.removed),
     )

@@ -14,61 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from data.stage.errors import UserError
 from synth.layouts.common.activation import Activation
+from synth.layouts.common.scene import Scene
 
 SLOPE = 0.2
-SMALLEST, LARGEST = 3, 7  # rows (the shorter side) of the base grid
 
 PixelNormKind = Literal["rms", "msq"]
 JointKind = Literal["bias", "linear", "affine", "halved"]
 Activate = Callable[[Tensor, Tensor], Activation]
-
-
-def grids(size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return the sizes of all levels, from the base grid to `size` (height, width).
-
-    64x128 gives 4x8, 8x16, 16x32, 32x64, 64x128. Raises `UserError` naming good sizes nearby for
-    a size whose sides cannot be halved down to 3 to 7 on the shorter side.
-    """
-    found = _halvings(size)
-    if found is None:
-        raise UserError(
-            f"layouts of {size[0]}x{size[1]} cannot be grown: both sides must halve together until "
-            f"the shorter is {SMALLEST} to {LARGEST}; sizes nearby that can: {_nearby(size)}"
-        )
-    return found
-
-
-def _halvings(size: tuple[int, int]) -> list[tuple[int, int]] | None:
-    levels = [size]
-    while min(levels[0]) // 2 >= SMALLEST and not (levels[0][0] % 2 or levels[0][1] % 2):
-        levels.insert(0, (levels[0][0] // 2, levels[0][1] // 2))
-    return levels if SMALLEST <= min(levels[0]) <= LARGEST else None
-
-
-def _nearby(size: tuple[int, int]) -> str:
-    def distance(candidate: tuple[int, int]) -> int:
-        return abs(candidate[0] - size[0]) + abs(candidate[1] - size[1])
-
-    shorter, span = min(size), max(*size, 8)
-    steps = [2**k for k in range(12) if SMALLEST * 2**k <= 2 * max(shorter, SMALLEST)]
-    good = {
-        (height, width)
-        for step in steps
-        for height in range(step * SMALLEST, size[0] + span + 1, step)
-        for width in range(step * SMALLEST, size[1] + span + 1, step)
-        if min(height, width) // step <= LARGEST and _halvings((height, width))
-    }
-    return ", ".join(f"{h}x{w}" for h, w in sorted(good, key=lambda c: (distance(c), c))[:3])
-
-
-def channel_table(width: int, taper_from: int, num_levels: int) -> list[int]:
-    """Return the feature channels per level: `width`, halved at `taper_from` and at every later.
-
-    512 and 4 give the paper's 512, 512, 512, 512, 256, 128, 64, 32, 16.
-    """
-    return [max(4, width >> max(0, level - taper_from + 1)) for level in range(num_levels)]
 
 
 def pixel_norm(x: Tensor, kind: PixelNormKind) -> Tensor:
@@ -155,8 +108,8 @@ class ConvBlock(nn.Module):
         self.convs = nn.ModuleList([*first, EqualConv(outputs, outputs)])
         self.norm: PixelNormKind = norm
 
-    def forward(self, x: Tensor, layout: Tensor | None) -> Tensor:
-        """Features `[B, inputs, h, w]` -> `[B, outputs, h, w]`; `layout` is not looked at."""
+    def forward(self, x: Tensor, scene: Scene | None) -> Tensor:
+        """Features `[B, inputs, h, w]` -> `[B, outputs, h, w]`; `scene` is not looked at."""
         for conv in self.convs:
             x = pixel_norm(F.leaky_relu(conv(x), SLOPE), self.norm)
         return x
@@ -178,8 +131,8 @@ class Stem:
 class Generator(nn.Module):
     """Progressive layout generator: a vector in, one activated layout per scale out.
 
-    `blocks[i]` maps features (already at the grid of level i) and the conditioning layout to
-    `channels[i]` features. `num_masks` is C, or C + 1 where a channel keeps what is there. `joint`
+    `blocks[i]` maps features (already at the grid of level i) and the scene to `channels[i]`
+    features. `num_masks` is C, or C + 1 where a channel keeps what is there. `joint`
     None feeds nothing back (`plain` layouts, as released).
     """
 
@@ -193,9 +146,11 @@ class Generator(nn.Module):
         activate: Activate,
         joint: JointKind | None,
         mask_gain: float,
+        num_fed: int | None = None,
     ) -> None:
         """Build stem, heads and joints; the last level needs no joint.
 
+        Joints see `num_fed` classes, as many as there are masks unless a layout is merged first.
         `mask_gain` multiplies the learning rate of the heads' weights without changing the logits
         at the start: a small class fills its pixels only with logits far apart, which heads that
         move by one learning rate per step reach after thousands of steps.
@@ -213,7 +168,8 @@ class Generator(nn.Module):
         self.to_mask = nn.ModuleList(heads)
         self.joints = nn.ModuleList()
         if joint is not None:
-            self.joints.extend(Joint(num_masks, c, joint) for c in channels[:-1])
+            fed = num_fed or num_masks
+            self.joints.extend(Joint(fed, c, joint) for c in channels[:-1])
 
     def forward(
         self,
@@ -222,12 +178,15 @@ class Generator(nn.Module):
         *,
         level: int,
         alpha: float = 1.0,
-        layout: Tensor | None = None,
+        scene: Scene | None = None,
     ) -> list[Activation]:
         """Return the scales 0..level for `z` `[B, latent]` and palettes `[B, n]`.
 
-        `alpha` < 1 fades the last scale in over the one before, seen at twice its size.
+        `alpha` < 1 fades the last scale in over the one before, seen at twice its size. `scene` is
+        what is there already, for a generator that fills in: blocks look at it, it says where
+        classes have room, and what is fed back is merged with it.
         """
+        activate = self.activate if scene is None else scene.activate
         x = self.stem(pixel_norm(torch.cat([z, share], 1), self.norm))
         x = x.view(len(z), -1, *self.base)
         if self.normalised_stem:
@@ -238,13 +197,15 @@ class Generator(nn.Module):
             if number:
                 before = features
                 if self.joints:
-                    features = self.joints[number - 1](features, scales[-1].soft)
+                    soft = scales[-1].soft
+                    soft = soft if scene is None else scene.merge(soft)
+                    features = self.joints[number - 1](features, soft)
                 features = upsample(features)
-            features = block(features, layout)
-            scale = self.activate(self.to_mask[number](features), share)
+            features = block(features, scene)
+            scale = activate(self.to_mask[number](features), share)
             if number == level and number and alpha < 1:
                 coarse = self.to_mask[number - 1](upsample(before))
-                scale = scale.blend(self.activate(coarse, share), alpha)
+                scale = scale.blend(activate(coarse, share), alpha)
             scales.append(scale)
         return scales
 

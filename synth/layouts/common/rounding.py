@@ -1,11 +1,17 @@
 """From a soft layout to a label map: the likeliest class, or the best map of a given palette."""
 
+from functools import partial
 from typing import Literal
 
+import numpy as np
 import torch
+from pydantic import Field, field_validator
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
+from torch.nn import functional as F
 
-Rounding = Literal["balanced", "argmax"]
+from data.pairs.components import components
+from data.stage.params import Params
 
 TEMPERATURES = torch.logspace(0, -2, 60).tolist()
 # Two over-relaxed steps at each temperature (Thibault et al., 2021): with a single plain one,
@@ -14,13 +20,90 @@ STEPS, RELAXATION = 2, 1.8
 EPS = 1e-8
 
 
-def round_layout(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:
-    """Turn soft layouts `[B, C, H, W]` into labels int64 `[B, H, W]`.
+class Rounding(Params):
+    """Key `rounding` of a layout method.
 
     `argmax` takes the most probable class (as released): a class that is likely nowhere vanishes,
-    and rare classes are. `balanced` meets the palettes `share` `[B, C]` within 1 % of the pixels.
+    and rare classes are. `balanced` meets the palettes within 1 % of the pixels. `smoothing` is the
+    side, in pixels, of the square over which log-probabilities are averaged before, 1 for none;
+    components of fewer than `smallest` pixels become their neighbours, 0 for none.
     """
-    return soft.argmax(1) if rounding == "argmax" else balanced(soft, share)
+
+    kind: Literal["balanced", "argmax"]
+    smoothing: int = Field(ge=1)
+    smallest: int = Field(ge=0)
+
+    @field_validator("smoothing")
+    @classmethod
+    def _odd(cls, smoothing: int) -> int:
+        if smoothing % 2 == 0:
+            raise ValueError(f"{smoothing} is even, and a square around a pixel is not; use 3 or 5")
+        return smoothing
+
+
+def round_layout(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:
+    """Turn soft layouts `[B, C, H, W]` of palettes `[B, C]` into labels int64 `[B, H, W]`."""
+    soft = smoothed(soft, rounding.smoothing)
+    label = soft.argmax(1) if rounding.kind == "argmax" else balanced(soft, share)
+    return without_specks(label, rounding.smallest)
+
+
+def round_holes(
+    soft: Tensor, share: Tensor, label: Tensor, holes: Tensor, rounding: Rounding
+) -> Tensor:
+    """Fill the holes, bool `[B, H, W]`, of labels `[B, H, W]` with the shares `[B, C]` in them.
+
+    `soft` is `[B, C, H, W]`; what is around a hole does not count, and stays. A class without a
+    share gets no pixel.
+    """
+    there = soft * (share > 0)[:, :, None, None]
+    there = smoothed(there / there.sum(1, keepdim=True).clamp_min(EPS), rounding.smoothing, holes)
+    made = label.clone()
+    for item, hole in enumerate(holes):
+        if hole.any():
+            inside, wanted = there[item, :, hole], share[item]
+            # in a hole of few pixels no class may have one of its own
+            few = inside.shape[1] < len(wanted) or rounding.kind == "argmax"
+            wanted = wanted / wanted.sum()
+            made[item, hole] = inside.argmax(0) if few else _balance(inside, wanted)
+    return without_specks(made, rounding.smallest, holes)
+
+
+def smoothed(soft: Tensor, side: int, where: Tensor | None = None) -> Tensor:
+    """Average log-probabilities of layouts `[B, C, H, W]` over squares of `side` pixels.
+
+    The result is not normalised. Pixels that are False in `where` `[B, H, W]` do not count.
+    """
+    if side == 1:
+        return soft
+    logits = soft.float().add(EPS).log()
+    counted = torch.ones_like(logits[:, :1]) if where is None else where[:, None].to(logits)
+    mean = partial(F.avg_pool2d, kernel_size=side, stride=1, padding=side // 2)
+    return (mean(logits * counted) / mean(counted).clamp_min(EPS)).exp()
+
+
+def without_specks(label: Tensor, smallest: int, where: Tensor | None = None) -> Tensor:
+    """Give components of fewer than `smallest` pixels to what is nearest to each of their pixels.
+
+    Pixels of a component touch with sides or corners: thin lines may be slanted. With `where`, bool
+    `[B, H, W]`, components that reach beyond it stay, and what is nearest is there too. Labels are
+    `[B, H, W]`.
+    """
+    if smallest < 2:
+        return label
+    made = label.cpu().numpy().copy()
+    inside = None if where is None else where.cpu().numpy()
+    for number, item in enumerate(made):
+        numbered, _ = components(item, int(item.max()) + 1, corners=True)
+        is_small = np.bincount(numbered.ravel()) < smallest
+        if inside is not None:
+            is_small[numbered[~inside[number]]] = False
+        specks = is_small[numbered]
+        left_out = specks if inside is None else specks | ~inside[number]
+        if specks.any() and not left_out.all():
+            _, nearest = distance_transform_edt(left_out, return_indices=True)  # pyright: ignore[reportGeneralTypeIssues]  # untyped: a pair if told so
+            item[specks] = item[tuple(nearest)][specks]
+    return torch.from_numpy(made).to(label)
 
 
 def balanced(soft: Tensor, share: Tensor) -> Tensor:
@@ -31,16 +114,18 @@ def balanced(soft: Tensor, share: Tensor) -> Tensor:
     1 to 0.01, then the argmax. Classes with a share below one pixel are left out. Each layout is
     solved on its own.
     """
-    return torch.stack([_balance(*item) for item in zip(soft, share.float(), strict=True)])
+    flat = zip(soft.flatten(2), share.float(), strict=True)
+    return torch.stack([_balance(*item) for item in flat]).view(len(soft), *soft.shape[2:])
 
 
 def _balance(soft: Tensor, share: Tensor) -> Tensor:
-    present = (share * soft[0].numel() >= 1).nonzero()[:, 0]
-    logits = soft[present].float().add(EPS).log().flatten(1)
+    """Assign n pixels `[C, n]` the classes of a palette `[C]`, int64 `[n]`."""
+    present = (share * soft.shape[1] >= 1).nonzero()[:, 0]
+    logits = soft[present].float().add(EPS).log()
     wanted = (share[present] / share[present].sum()).log()
     offset = torch.zeros_like(wanted)
     for temperature in TEMPERATURES:
         for _ in range(STEPS):
             filled = ((logits + offset[:, None]) / temperature).softmax(0).mean(1)
             offset = offset + RELAXATION * temperature * (wanted - filled.clamp_min(EPS).log())
-    return present[(logits + offset[:, None]).argmax(0)].view(soft.shape[1:])
+    return present[(logits + offset[:, None]).argmax(0)]

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from data.pairs.batches import Stream
+from data.pairs.pairset import PairSet
 from data.stage.params import Params
 from synth.painters.common.prepared import cast
 from synth.training.defaults import no_beginning, no_measures
@@ -22,7 +23,8 @@ class Entry:
     `prepare(method, nets, dtype)` returns networks for painting alone that compute in `dtype`, and
     may fold or fuse what only training needs; `nets` stay as they are.
     `begin(method, stream)` lets it look at all real training pairs before the first step.
-    `measures(method, nets)` takes numbers of trained networks for the report.
+    `measures(method, nets, real)` takes numbers of trained networks, and of the real pairs, for the
+    report.
 
     `joins`: it can be tuned end to end with a layout method. `takes_style`: it paints in the looks
     that it is asked for, rows of a `StyleBank` that it keeps as `bank`.
@@ -32,7 +34,7 @@ class Entry:
     build: Callable[[Any, Given], Painter] | None = None
     prepare: Callable[[Any, nn.ModuleDict, torch.dtype], nn.ModuleDict] = cast
     begin: Callable[[Any, Stream], None] = no_beginning
-    measures: Callable[[Any, nn.ModuleDict], dict[str, float]] = no_measures
+    measures: Callable[[Any, nn.ModuleDict, PairSet], dict[str, float]] = no_measures
     joins: bool = False
     takes_style: bool = False
 
