@@ -47,14 +47,15 @@ SECONDS_SEGMENT = 4.0  # what MMSegmentation's imports add
 
 @dataclass
 class Clock:
-    """A stream of pairs that remembers when each batch was asked for."""
+    """A stream of pairs that remembers when each batch was asked for, by a clock in seconds."""
 
     stream: Stream
+    now: Callable[[], float] = time.perf_counter
     asked: list[float] = field(default_factory=list)
 
     def batch(self, position: int, size: int) -> Batch:
         """Return the next batch."""
-        self.asked.append(time.perf_counter())
+        self.asked.append(self.now())
         return self.stream.batch(position, size)
 
 
@@ -157,14 +158,16 @@ def build(registry: Mapping[str, Any], section: str, pairs: PairSet) -> Method |
     return entry.build(read(section, entry.Config), given)
 
 
-def training(method: Any, stream: Stream, compute: Compute) -> float:
-    """Return the seconds of a training: every span at the pace of its first steps."""
+def training(
+    method: Any, stream: Stream, compute: Compute, now: Callable[[], float] = time.perf_counter
+) -> float:
+    """Return the seconds of a training, by a clock: every span at the pace of its first steps."""
     steps = WARM_UP + TIMED
     short = tuple(
         replace(span, num_images=min(span.num_images, steps * span.batch_size))
         for span in method.spans
     )
-    clock: Any = Clock(stream)  # as far as the loop looks at a stream
+    clock: Any = Clock(stream, now)  # as far as the loop looks at a stream
     with tempfile.TemporaryDirectory() as folder:
         loop.train(
             replace(method, spans=short),
@@ -175,7 +178,7 @@ def training(method: Any, stream: Stream, compute: Compute) -> float:
             device=default_device(),
             options=read("training", TrainingParams).options(compute),
         )
-    marks, first, total = [*clock.asked, time.perf_counter()], 0, 0.0
+    marks, first, total = [*clock.asked, now()], 0, 0.0
     for span, cut in zip(method.spans, short, strict=True):
         timed = Plan((cut,)).num_steps
         if not timed:
