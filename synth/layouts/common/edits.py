@@ -178,7 +178,7 @@ def _kinds(edits: Edits) -> dict[MaskKind, str]:
 
 
 def _example(kind: MaskKind) -> str:
-    return "0.7" if kind == "band" else "0.3, and band 0.7"
+    return "band 0.7, box 0.3" if kind in ("band", "box") else f"band 0.7, box 0, {kind} 0.3"
 
 
 def removable(share: np.ndarray) -> np.ndarray:
