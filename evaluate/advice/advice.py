@@ -42,8 +42,16 @@ class Advice:
 
     @property
     def verdict(self) -> str:
-        """Helps, hurts or no evidence: the winner against the better baseline, as in the report."""
-        return self.gains[BOTH].says if BOTH in self.gains else NO_EVIDENCE
+        """Helps, hurts or no evidence: the winner against the better baseline, as in the report.
+
+        Fewer seeds than a verdict needs are no evidence, whatever they say.
+        """
+        return self.gains[BOTH].says if self.enough and BOTH in self.gains else NO_EVIDENCE
+
+    @property
+    def enough(self) -> bool:
+        """Whether there was time for the seeds that a verdict needs."""
+        return len(self.plan.seeds) >= self.contest.params.at_least
 
     @property
     def helps(self) -> bool:

@@ -106,8 +106,9 @@ def far_looks(
     names = [
         (name, group or None, True) for name, group in zip(val.ids(), groups(val), strict=True)
     ]
+    height, width = val.size
     for file in _files(unlabelled):
-        image = read_image(file).resize(val.size[::-1], Image.Resampling.BICUBIC)
+        image = read_image(file).resize((width, height), Image.Resampling.BICUBIC)
         maps = eyes.look(np.asarray(image)[None])
         pooled.append(np.concatenate([one.mean((2, 3)).numpy() for one in maps], axis=1))
         names.append((str(file), None, False))

@@ -86,7 +86,7 @@ def _tried(said: Advice) -> str:
     count = len(said.contest.candidates)
     best = f"`{said.winner}`" if count == 1 else f"The best of {count} rows, `{said.winner}`,"
     seeds, least = len(said.plan.seeds), said.contest.params.at_least
-    if seeds < least:
+    if not said.enough:
         many = (
             f"{seeds} of the {least} fresh seeds" if seeds else f"none of the {least} fresh seeds"
         )
@@ -226,7 +226,8 @@ def _line(name: str, value: Any) -> str:
     from ruamel.yaml import YAML
 
     yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style, yaml.width, yaml.sort_base_mapping_type_on_output = True, 4096, False
+    yaml.default_flow_style, yaml.width = True, 4096
+    yaml.sort_base_mapping_type_on_output = False  # pyright: ignore[reportAttributeAccessIssue]
     text = io.StringIO()
     yaml.dump(value, text)
     return f"  {name}: {text.getvalue().strip()}\n"
