@@ -10,7 +10,7 @@ from evaluate.advice.contest import Contest
 from evaluate.advice.images import Images, Shared
 from evaluate.advice.lacking import Lacking
 from evaluate.advice.schedule import Ladder, Plan
-from evaluate.advice.search import Outcome
+from evaluate.advice.search import Outcome, better
 from evaluate.collect import late_rise, val_curves
 from evaluate.config import BASELINES
 from evaluate.gains import BOTH, Gain, Gains, Measured, gains_of
@@ -60,8 +60,10 @@ class Advice:
 
     @property
     def better(self) -> str:
-        """The better baseline, of those that were confirmed; else the first."""
-        return self.gains[BOTH].baseline if BOTH in self.gains else next(iter(self.rows))
+        """The better baseline: as confirmed, else as the search found."""
+        if BOTH in self.gains:
+            return self.gains[BOTH].baseline
+        return better({base: self.ladders[base] for base in BASELINES if base in self.ladders})
 
 
 def measured(outcome: Outcome, images: Images) -> Measured | None:
