@@ -1,5 +1,6 @@
 """The advice: the verdict on the winner, by the statistics of the report, and what backs it."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -127,7 +128,7 @@ def class_ious(outcome: Outcome, images: Shared) -> np.ndarray:
 def to_json(said: Advice, trials: Outcome) -> Json:
     """Return the content of advice.json: every trial, every rung, the verdict; no times."""
     plan = asdict(said.plan)
-    return {
+    content = {
         "verdict": said.verdict,
         "winner": said.winner,
         "rows": {name: written(row) for name, row in said.rows.items()},
@@ -142,6 +143,16 @@ def to_json(said: Advice, trials: Outcome) -> Json:
         "lacking": asdict(said.lacking),
         "trials": [trial.about for trial in trials.trials],
     }
+    return _without_nan(content)
+
+
+def _without_nan(value: Any) -> Any:
+    """Return JSON data with null for what is not a number."""
+    if isinstance(value, dict):
+        return {key: _without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def written(row: RowParams) -> Json:

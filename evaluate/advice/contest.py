@@ -1,6 +1,6 @@
 """Who competes: baselines of real pairs alone, each with several augmentations, and candidates."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,8 @@ from segment.rows import RowParams, completed
 class Contest:
     """The competitions, rows as they are written in params.yaml: `baselines` by name, `candidates`.
 
-    `left_out` says of candidates that do not compete why, `sets` are the entries of params.yaml.
+    `left_out` says of candidates that do not compete why, `sets` are the entries of params.yaml,
+    `filters` those of them that have a label filter.
     """
 
     params: AdviseParams
@@ -26,12 +27,12 @@ class Contest:
     candidates: Mapping[str, RowParams]
     left_out: tuple[str, ...]
     sets: Mapping[str, Any]
+    filters: Collection[str]
 
     def completed(self, name: str, row: RowParams) -> RowParams:
         """Return a row with its counts; one whose keys contradict each other is a `UserError`."""
-        filters = read_raw("trust") or {}
         where = f"{SECTION}.candidates" if name in self.candidates else "rows"
-        return completed(name, row, self.segment.per_batch, filters, where)
+        return completed(name, row, self.segment.per_batch, self.filters, where)
 
     def batch(self, name: str, row: RowParams) -> int:
         """Return how many pairs a batch of a row holds."""
@@ -69,8 +70,8 @@ def read_contest(minutes: float | None = None) -> Contest:
         if base in rows
     }
     said = tuple(f"`{n}` (no set {', '.join(lack)})" for n, lack in left_out.items() if lack)
-    segment = read("segment", Config)
-    contest = Contest(params, segment, baselines, candidates, said, sets)
+    segment, filters = read("segment", Config), tuple(read_raw("trust") or ())
+    contest = Contest(params, segment, baselines, candidates, said, sets, filters)
     _check(contest)
     return contest
 
@@ -97,8 +98,9 @@ def _check(contest: Contest) -> None:
     for name, row in [*every, *contest.candidates.items()]:
         contest.completed(name, row)
     num_slices = contest.params.seeds.num_slices
-    for name in {entry for row in contest.candidates.values() for entry in row.sets}:
-        if (found := read_raw(f"sets.{name}.num_pairs")) < num_slices:
+    used = [entry for row in contest.candidates.values() for entry in row.sets]
+    for name in dict.fromkeys(used):
+        if (found := contest.sets[name].get("num_pairs", num_slices)) < num_slices:
             raise UserError(
                 f"{PARAMS_FILE}: sets.{name} has {found} pairs, and {SECTION}.seeds has "
                 f"{num_slices} seeds that read a slice each; raise its num_pairs"

@@ -13,7 +13,6 @@ from evaluate.metrics.copies import nearest
 from evaluate.metrics.features import Eyes, in_deviations, see
 
 BATCH = 16
-UNUSUAL = 95  # percentile of the nearest distances of training images; what is beyond is far
 
 
 @dataclass(frozen=True)
@@ -43,8 +42,8 @@ class Lacking:
     """What training pairs lack.
 
     `rare` are weak classes that few pairs show, `weakest` is the weakest of all; None where no
-    image could be scored. `looks` are far images, farthest first, `looked` how many were looked
-    at: 0 without a pretrained network.
+    image could be scored. `looks` are far images, those without masks first, the farthest first
+    of each kind; `looked` says how many were looked at, 0 without a pretrained network.
     """
 
     rare: tuple[WeakClass, ...]
@@ -84,13 +83,9 @@ def lacking(
     looked = 0
     if eyes is not None and len(train) > 1:
         found, looked = far_looks(train, val, eyes, unlabelled)
-    return Lacking(
-        tuple(few[:num_named]),
-        weak[0] if weak else None,
-        tuple(found[:num_named]),
-        looked,
-        len(train),
-    )
+    kinds = ([it for it in found if it.labelled == kind][:num_named] for kind in (False, True))
+    looks = tuple(look for kind in kinds for look in kind)
+    return Lacking(tuple(few[:num_named]), weak[0] if weak else None, looks, looked, len(train))
 
 
 def far_looks(
@@ -98,8 +93,8 @@ def far_looks(
 ) -> tuple[list[Look], int]:
     """Return the images that are far from every training image, farthest first; how many there are.
 
-    Far is what is farther from its nearest training image than 95 of 100 training images are from
-    theirs, those of their own group left out; `times` compares with the median of these.
+    Far is what is farther from its nearest training image than any training image is from its own,
+    those of its group left out; `times` compares with the median of these.
     """
     known = see(train, range(len(train)), eyes, batch_size=BATCH).pooled
     pooled = [see(val, range(len(val)), eyes, batch_size=BATCH).pooled]
@@ -121,7 +116,7 @@ def far_looks(
     others = in_deviations(np.concatenate(pooled), known)
     _, distance = nearest(others, scale, np.zeros((len(others), len(scale)), bool))
     usual = usual[np.isfinite(usual)]
-    limit, median = np.percentile(usual, UNUSUAL), float(np.median(usual)) or 1.0
+    limit, median = usual.max(), float(np.median(usual)) or 1.0
     order = [i for i in np.argsort(-distance, kind="stable") if distance[i] > limit]
     return [Look(*names[i], times=round(float(distance[i]) / median, 2)) for i in order], len(names)
 

@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from evaluate.advice.advice import Advice, written
@@ -22,7 +23,7 @@ def page(said: Advice, exported: str | None) -> str:
             "",
             paragraph(said, exported),
             "",
-            "Into `params.yaml`, for `make repro` to report on:",
+            "Lines to merge into `params.yaml`; `make repro` then reports on these rows:",
             "",
             "```yaml",
             lines(said) + "```",
@@ -148,23 +149,24 @@ def _label_next(said: Advice) -> str:
             for it in lacking.rare
         ]
         found.append(f"images with {listed(named)}")
-    if lacking.looks:
-        found.append(_looks(lacking.looks))
+    without_masks = [it for it in lacking.looks if not it.labelled]
+    alike = [it for it in lacking.looks if it.labelled]
+    if without_masks:
+        found.append(_looks("", without_masks))
+    if alike:
+        found.append(_looks("images that look like ", alike))
     if found:
-        return f"**Label next** {', and '.join(found)}."
+        return f"**Label next** {'; and '.join(found)}."
     return f"**Label next** {_nothing_special(said)}."
 
 
-def _looks(looks: tuple[Look, ...]) -> str:
-    named = [
-        f"`{it.name}`{f' of {it.group}' if it.group else ''} ({it.times:.1f} times as far)"
-        for it in looks
-    ]
-    labelled = all(it.labelled for it in looks)
-    like = "images that look like" if labelled else ""
+def _looks(what: str, looks: Sequence[Look]) -> str:
+    named = [f"`{it.name}`{f' of {it.group}' if it.group else ''}" for it in looks]
+    times = sorted({f"{it.times:.1f}" for it in looks}, key=float)
+    far = times[0] if len(times) == 1 else f"{times[0]} to {times[-1]}"
     return (
-        f"{f'{like} ' if like else ''}{listed(named)}: no training image resembles them, measured "
-        "by how far training images are from each other"
+        f"{what}{listed(named)}, {far} times as far from every training image as these are from "
+        "each other, by pretrained features"
     )
 
 

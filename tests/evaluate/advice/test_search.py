@@ -134,7 +134,7 @@ def test_it_helps(advise: Callable) -> None:
         "8 images (test) that took no part in the choice",
         "`artifacts/advice/export`",
         "`car` (IoU 12 %, in 3 of 30 training pairs)",
-        "`night/7` of night (2.3 times as far)",
+        "images that look like `night/7` of night, 2.3 times as far",
     ):
         assert words in text, text
     shown = page(said, None)
