@@ -86,6 +86,7 @@ def test_a_broken_run_goes_on_and_ends_alike(artifacts: Path, write_params: Call
     assert times == {path: (path / "trial.json").stat().st_mtime_ns for path in kept}
 
     # other pairs: what was trained on them is trained again, real pairs alone are not
+    shutil.rmtree(artifacts / "pairs/semi")
     write_set(artifacts / "pairs/semi", "semi", range(300, 312))
     main(artifacts=artifacts, out=out)
     assert first.joinpath("trial.json").stat().st_mtime_ns == times[first]
@@ -115,9 +116,9 @@ def test_named_groups_stay_whole_and_one_pair_is_refused(tmp_path: Path) -> None
     assert first and second and not first & second
     assert halves.choose.words == "half of the groups of val"
     assert set(halves.confirm.split.groups) == second
-    write_set(tmp_path / "val", "real", [1])
+    write_set(tmp_path / "other/val", "real", [1])
     with pytest.raises(UserError, match="has one pair"):
-        shared(tmp_path, seed=0)
+        shared(tmp_path / "other", seed=0)
 
 
 def test_weak_classes_are_those_below_the_mean(artifacts: Path) -> None:
