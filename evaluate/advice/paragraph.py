@@ -104,9 +104,9 @@ def _tried(said: Advice) -> str:
 def _gain(said: Advice) -> str:
     gain = said.gains[BOTH]
     return (
-        f"{interval(gain.interval)} points of mIoU over {_baseline(said, gain.baseline)} "
-        f"({_seeds(said)}{', 95 % interval' * (gain.interval.ends is not None)}) on "
-        f"{_images(said)}"
+        f"{interval(gain.interval)} points of mIoU over real pairs alone "
+        f"(`{gain.baseline}`; {_seeds(said)}{', 95 % interval' * (gain.interval.ends is not None)})"
+        f" on {_images(said)}"
     )
 
 
@@ -128,7 +128,7 @@ def _why(said: Advice) -> list[str]:
             "`segment.iterations` (`budget: hours`) may change the answer"
         )
     elif rise is not None:
-        found.append(f"the training was flat ({signed(rise)} in its last quarter)")
+        found.append(f"the training rose no longer ({signed(rise)} in its last quarter)")
     if (count := len(said.images.confirm.ids)) < FEW_IMAGES:
         found.append(f"{count} images are few to judge by: a larger val, or a test, narrows this")
     return [f"Why: {'; '.join(found)}."] if found else []
