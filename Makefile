@@ -11,9 +11,11 @@ export DO_NOT_TRACK := 1
 export DVC_NO_ANALYTICS := true
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
 export MPLBACKEND := Agg
+# A machine that is busy takes longer than Prefect's 20 s to start the server of a flow.
+export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 180
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-compute bench-data bench-painters bench-produce bench-train repro poster endurance publish
+.PHONY: help venv check fix test test-slow bench-compute bench-data bench-painters bench-produce bench-train repro poster advise endurance publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -63,6 +65,13 @@ repro: .venv/installed  ## run what is not up to date, print where the report is
 
 poster:  ## every row of the Semantic Palette poster, small (WORKERS=n)
 	$(MAKE) repro PRESET=poster
+
+advise: .venv/installed  ## which synthetic pairs help, if any, and what to label next (PRESET=name, MINUTES=60)
+	$(BIN)/python -m flows.clone.workspace
+	$(if $(PRESET),$(BIN)/python -m data.tools.preset $(PRESET))
+	$(BIN)/python -m evaluate.stages.advise --check $(if $(MINUTES),--minutes $(MINUTES))
+	$(BIN)/python -m flows.advise $(if $(MINUTES),--minutes $(MINUTES)) $(if $(WORKERS),--workers $(WORKERS))
+	@echo "advice: $(CURDIR)/artifacts/advice/advice.md"
 
 endurance: .venv/installed  ## kill the flow at random moments, compare with a run in peace (PRESET=name, KILLS=n)
 	$(BIN)/python -m bench.endurance $(if $(PRESET),--preset $(PRESET)) $(if $(KILLS),--kills $(KILLS))

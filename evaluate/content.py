@@ -13,12 +13,13 @@ from data.pairs.spread import TRAIN
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
 from data.stage.params import read, read_raw
-from evaluate import collect, provenance, scores
+from evaluate import collect, scores
 from evaluate.cells import Cell, Roles, read_cell, read_splits, roles_of
 from evaluate.config import BASELINE, MORE, ReportParams
 from evaluate.gains import BOTH, MIOU, MIOU_STAR, Gains, Measured, gains_of, measure
 from evaluate.labels import Worth, worth_of
 from evaluate.metrics import METRICS
+from evaluate.page import provenance
 from evaluate.reference import JUDGE
 from evaluate.statistics import Spread, spread_of
 

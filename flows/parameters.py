@@ -49,6 +49,9 @@ NumPairs = Annotated[int, Field(ge=1, le=1_000_000_000)]
 NumProcesses = Annotated[
     int, Field(ge=1, le=1024, description="Processes or actors that make pairs.")
 ]
+Minutes = Annotated[
+    int, Field(ge=1, le=100_000, description="Minutes of the advisor's search and confirmation.")
+]
 Workers = Annotated[
     int,
     Field(

@@ -117,11 +117,15 @@ def read_rows(path: Path = PARAMS_FILE) -> dict[str, RowParams]:
 
 
 def completed(
-    name: str, params: RowParams, per_batch: PerBatch, filters: Collection[str]
+    name: str,
+    params: RowParams,
+    per_batch: PerBatch,
+    filters: Collection[str],
+    section: str = "rows",
 ) -> RowParams:
     """Return a row with its counts; raise `UserError` where its keys contradict each other.
 
-    `filters` are the sets that have a label filter.
+    `filters` are the sets that have a label filter, `section` is where the row stands.
     """
     real = per_batch.real if params.real is None else params.real
     default = per_batch.synthetic if params.sets else 0
@@ -129,7 +133,7 @@ def completed(
     row = params.model_copy(update={"real": real, "synthetic": synthetic})
     for found, fault in _faults(row, real, synthetic, filters):
         if found:
-            raise UserError(f"{PARAMS_FILE}: rows.{name} {fault}")
+            raise UserError(f"{PARAMS_FILE}: {section}.{name} {fault}")
     return row
 
 

@@ -21,6 +21,7 @@ from data.sources import ingest
 from data.stage import compute
 from data.stage.params import BUDGETS, Params, by_budget, read, read_raw
 from data.tools import preset
+from evaluate.advice.config import AdviseParams
 from evaluate.config import ReportParams
 from segment import adapt, archs, trust
 from segment.config import Config as SegmentConfig
@@ -234,6 +235,7 @@ SECTIONS: dict[str, type[Params]] = {
     "adapt.advent": adapt.Config,
     "augment": AugmentParams,
     "report": ReportParams,
+    "advise": AdviseParams,
 }
 FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS, "segment.archs": archs.ARCHS}
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))

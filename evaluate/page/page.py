@@ -9,8 +9,8 @@ from evaluate.content import Content
 from evaluate.page import results
 from evaluate.page.beside import beside
 from evaluate.page.blocks import Block, Figure, Fold, Section, Table, Text, bullets, text
+from evaluate.page.provenance import as_yaml, preset, versions
 from evaluate.page.quality import quality
-from evaluate.provenance import as_yaml, preset, versions
 from evaluate.verdict import seeds_in_words
 
 Json = dict[str, Any]

@@ -7,9 +7,9 @@ from pathlib import Path
 from data.stage.cli import run
 from data.stage.outputs import read_json, replacing, write_json, write_text
 from data.stage.timings import timed
-from evaluate import collect, provenance, scores
+from evaluate import collect, scores
 from evaluate.content import Content, curves, gather, metrics_json, to_json
-from evaluate.page import html, markdown
+from evaluate.page import html, markdown, provenance
 from evaluate.page.figures import draw_all
 from evaluate.page.page import compute_in_words, sections, title
 

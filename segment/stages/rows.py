@@ -4,6 +4,8 @@ A cell depends on the file of its row alone, so that a changed number or set tra
 use it again and no other: DVC cannot look up the sets of a row by its name.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
 
 from data.pairs.pairset import PairSet
@@ -28,29 +30,48 @@ from segment.rows import (
 from segment.trust import read_filters
 
 
+@dataclass(frozen=True)
+class Sources:
+    """What rows are made of: folders of sets, of real pairs and of masks, and what rows share."""
+
+    pairs: Path
+    real: Path
+    trust: Path
+    filters: Collection[str]
+    advent: adapt.Config
+    augment: AugmentParams
+
+    @classmethod
+    def read(cls, *, pairs: Path, real: Path, trust: Path) -> "Sources":
+        """Read from params.yaml what rows share."""
+        advent = read("adapt.advent", adapt.Config)
+        return cls(pairs, real, trust, read_filters(), advent, read("augment", AugmentParams))
+
+
 def main(*, pairs: Path, real: Path, trust: Path, out: Path) -> None:
     """Write the file of every row: its numbers, and the hashes of the sets and masks it uses."""
     rows = read_rows()
-    filters = read_filters()
-    advent = read("adapt.advent", adapt.Config)
-    augment = read("augment", AugmentParams)
+    sources = Sources.read(pairs=pairs, real=real, trust=trust)
     with replacing(out) as folder:
         for name, params in rows.items():
-            keys = params.model_dump(exclude={"sets"})
-            row = Row(
-                row=name,
-                advent=advent if params.adapt == "advent" else None,
-                **{word: value for word, value in augment if word in params.augment},
-                sets=used_sets(name, params, pairs),
-                masks=tuple(
-                    UsedMasks(set=entry, sha256=hash_of(trust / entry / MASKS))
-                    for entry in params.sets
-                    if params.trust and entry in filters
-                ),
-                real_pairs=manifest_of(enough(name, params, real_set(real, params))),
-                **keys,
-            )
-            write_text(folder / f"{name}.json", as_json(row))
+            write_text(folder / f"{name}.json", as_json(row_of(name, params, sources)))
+
+
+def row_of(name: str, params: RowParams, sources: Sources) -> Row:
+    """Return a row with the hashes of what it learns from; `params` has its counts."""
+    return Row(
+        row=name,
+        advent=sources.advent if params.adapt == "advent" else None,
+        **{word: value for word, value in sources.augment if word in params.augment},
+        sets=used_sets(name, params, sources.pairs),
+        masks=tuple(
+            UsedMasks(set=entry, sha256=hash_of(sources.trust / entry / MASKS))
+            for entry in params.sets
+            if params.trust and entry in sources.filters
+        ),
+        real_pairs=manifest_of(enough(name, params, real_set(sources.real, params))),
+        **params.model_dump(exclude={"sets"}),
+    )
 
 
 def enough(name: str, params: RowParams, pairs: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from evaluate.provenance import used_params
+from evaluate.page.provenance import used_params
 
 PARAMS = """\
 dataset: {source: streets}

@@ -8,7 +8,7 @@ import pytest
 
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
-from evaluate import provenance
+from evaluate.page import provenance
 from evaluate.stages import report
 from evaluate.stages.publish import publish
 from tests.evaluate.projects import ARTIFACTS, OUT, change

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.parameters import Folder, Gpus, Override, SetName, StageName
+from flows.parameters import Folder, Gpus, Minutes, Override, SetName, StageName
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,7 @@ from flows.parameters import Folder, Gpus, Override, SetName, StageName
         (Override, "dataset.root=data/raw/leaves"),
         (Override, "segment.crop=null"),
         (Gpus, [0, 3]),
+        (Minutes, 15),
     ],
 )
 def test_allowed(kind: object, value: object) -> None:

@@ -139,6 +139,7 @@ def test_a_wrong_parameter_is_refused_before_there_is_a_run(project: Any, office
         ("ablation", {"overrides": ["a.b=$(touch pwned)"]}, "touch pwned"),
         ("ablation", {"overrides": []}, "overrides"),
         ("ablation", {}, "overrides"),
+        ("advise", {"minutes": 0}, "minimum"),
         ("produce", {"set": "semi|ls"}, "semi|ls"),
         ("produce", {"set": "semi", "num_pairs": -1}, "minimum"),
         ("produce", {"set": "semi", "engine": "slurm"}, "slurm"),

@@ -1,0 +1,1 @@
+"""The advisor: which synthetic pairs help on held-out images, and what to label next."""
