@@ -39,7 +39,7 @@ def test_a_clean_clone_gets_a_paragraph_and_a_killed_run_goes_on(
         time.sleep(0.1)
     assert first.poll() is None, first.communicate()[0]
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    first.communicate()
     before = done(project.root)
     assert len(before) >= 3
     out = project.root / "artifacts/advice"
