@@ -1,7 +1,8 @@
 """Say about how long params.yaml will take on this machine: `python -m bench.estimate`.
 
 Three steps of every span of every training, three iterations of the segmenter and one batch of
-every set are timed on pairs without content, for the stages that DVC would run.
+every set are timed on pairs without content, for the stages that DVC would run; and how much slower
+stages are beside each other.
 """
 
 import os
@@ -18,6 +19,7 @@ from dvc.repo import Repo
 
 from bench.cost_synth import FAMILIES, even_palettes
 from bench.operations import dataset
+from bench.schedule import contention, makespan
 from data.pairs.batches import Batch, Stream, load_stream
 from data.pairs.pair import Pair
 from data.pairs.pairset import PairSet
@@ -61,7 +63,8 @@ class Clock:
 
 def main(*, workers: int = 0) -> None:
     """Print about how long the stages that are not up to date take; 0 workers: as many as fit."""
-    stale = stale_stages(Path())
+    graph = read_graph(Path())
+    stale = stale_stages(Path(), graph)
     if not stale:
         log.info("every stage is up to date")
         return
@@ -73,24 +76,26 @@ def main(*, workers: int = 0) -> None:
     try:
         with tempfile.TemporaryDirectory() as folder:
             seconds = dict(estimates(stale, PairSet(blank_pairs(Path(folder, "pairs")))))
+        slowdown = contention(beside) if compute.device == "cpu" else 1.0
     finally:
         log.setLevel("INFO")
+    total = makespan(graph, seconds, beside, slowdown)
+    share = total / sum(seconds.values())
     families: dict[str, float] = {}
     for stage, spent in seconds.items():
         name = stage.partition("@")[0]
         families[name] = families.get(name, 0.0) + spent
-    parts = [f"{name} {minutes(s / beside)}" for name, s in families.items() if s / beside >= 30]
-    total = sum(seconds.values()) / beside
+    parts = [f"{name} {minutes(s * share)}" for name, s in families.items() if s * share >= 30]
+    slower = f", {slowdown:.1f} times slower each" if slowdown >= 1.1 else ""
     log.info(
-        f"about {minutes(total)} for {len(seconds)} stages, {beside} at a time"
+        f"about {minutes(total)} for {len(seconds)} stages, {beside} at a time{slower}"
         f"{' (' + ', '.join(parts) + ')' if parts else ''}; {compute}; timed in "
         f"{time.perf_counter() - began:.0f} s{busy()}"
     )
 
 
-def stale_stages(root: Path) -> list[str]:
+def stale_stages(root: Path, graph: Mapping[str, set[str]]) -> list[str]:
     """Return the stages that DVC would run: those that changed, and what comes after them."""
-    graph = read_graph(root)
     with Repo(str(root)) as repo:
         changed = {name.rpartition(":")[2] for name in repo.status()}
     stale: list[str] = []

@@ -8,8 +8,9 @@ import pytest
 import torch
 from ruamel.yaml import YAML
 
-from bench import estimate
+from bench import estimate, schedule
 from data.tools import preset
+from flows.graph import read_graph
 
 yaml = YAML(typ="safe", pure=True)
 
@@ -45,7 +46,7 @@ def test_it_says_how_long_all_stages_take_and_what_computes(project, caplog):
     caplog.set_level(logging.INFO)
     estimate.main(workers=2)
     said = caplog.messages[-1]
-    number = len(estimate.stale_stages(project))
+    number = len(estimate.stale_stages(project, read_graph(project)))
     assert re.match(rf"about .* for {number} stages, 2 at a time", said), said
     assert re.search(r"; cpu, (fp32|bf16), channels (first|last), 1 thread; timed in \d+ s", said)
     assert not any(line.startswith("estimate:") for line in caplog.messages)
@@ -54,6 +55,31 @@ def test_it_says_how_long_all_stages_take_and_what_computes(project, caplog):
 def test_a_stage_comes_after_what_it_needs():
     graph = {"d": {"b", "c"}, "b": {"a"}, "c": {"a"}, "a": set()}
     assert list(estimate.ordered(graph)) == ["a", "b", "c", "d"]
+
+
+def test_stages_wait_for_what_they_need_and_slow_each_other():
+    graph = {"a": set(), "b": set(), "c": {"a"}, "d": {"b", "c"}, "done": set()}
+    seconds = {"a": 10.0, "b": 4.0, "c": 2.0, "d": 1.0}
+    assert schedule.makespan(graph, seconds, 1, 3.0) == 17
+    # a and b beside each other, then a alone, then c, then d
+    assert schedule.makespan(graph, seconds, 2, 1.0) == 10 + 2 + 1
+    # while b runs, 8 s of the clock, a does 4 of its 10 s
+    assert schedule.makespan(graph, seconds, 2, 2.0) == 8 + 6 + 2 + 1
+    assert schedule.makespan(graph | {"a": {"done"}}, seconds, 2, 2.0) == 8 + 6 + 2 + 1
+
+
+def test_more_stages_than_workers_take_turns():
+    graph = {name: set() for name in "abcd"}
+    assert schedule.makespan(graph, dict.fromkeys("abcd", 5.0), 2, 1.0) == 10
+    assert schedule.makespan(graph, dict.fromkeys("abcd", 5.0), 3, 1.0) == 10
+    assert schedule.makespan(graph, dict.fromkeys("abcd", 5.0), 4, 1.5) == 7.5
+
+
+def test_contention_is_of_threads_and_leaves_their_number():
+    threads = torch.get_num_threads()
+    assert schedule.contention(1) == 1
+    assert schedule.contention(2) >= 1
+    assert torch.get_num_threads() == threads
 
 
 def test_longer_trainings_take_longer(project):
