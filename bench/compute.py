@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from bench.cost_synth import even_palettes
+from bench.cost.synth import even_palettes
 from bench.estimate import blank_pairs
 from bench.record import machine, write_section
 from data.pairs.batches import Stream, load_stream

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from dvc.repo import Repo
 
-from bench.cost_synth import FAMILIES, even_palettes
-from bench.operations import dataset
+from bench.cost.operations import dataset
+from bench.cost.synth import FAMILIES, even_palettes
 from bench.schedule import contention, makespan
 from data.pairs.batches import Batch, Stream, load_stream
 from data.pairs.pair import Pair

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench import cost_segment as cost
+from bench.cost import segment as cost
 from data.stage.errors import UserError
 from data.tools import preset
 from segment import adapt

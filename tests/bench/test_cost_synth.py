@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bench import cost_synth as synth_cost
-from bench import operations as cost
-from bench.cost_synth import Counter, batch_of, drawing, step, training
+from bench.cost import operations as cost
+from bench.cost import synth as synth_cost
+from bench.cost.synth import Counter, batch_of, drawing, step, training
 from data.pretrained import Features, depth
 from data.stage.errors import UserError
 from synth.layouts import LAYOUTS

@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 from ruamel.yaml import YAML
 
-from bench import cost_synth as synth_cost
-from bench.cost_synth import even_palettes
-from bench.operations import dataset
+from bench.cost import synth as synth_cost
+from bench.cost.operations import dataset
+from bench.cost.synth import even_palettes
 from data.pairs.shards import PairSet
 from data.sources import ingest
 from data.stage.params import read, read_raw

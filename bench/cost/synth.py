@@ -1,4 +1,4 @@
-"""Estimate what training and drawing cost on a GPU: `python -m bench.cost_synth`.
+"""Estimate what training and drawing cost on a GPU: `python -m bench.cost.synth`.
 
 Every phase of a step of params.yaml runs forward and backward on tensors without content, at full
 size and batch; the multiply-adds of convolutions and matrix products are summed, gradient penalties
@@ -19,7 +19,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from bench.operations import TFLOPS, UTILISATION, Work, dataset, hours, table
+from bench.cost.operations import TFLOPS, UTILISATION, Work, dataset, hours, table
 from data.pairs.batches import Batch
 from data.stage.cli import run
 from data.stage.errors import UserError

@@ -1,4 +1,4 @@
-"""Estimate what the segmenters cost on a GPU: `python -m bench.cost_segment`.
+"""Estimate what the segmenters cost on a GPU: `python -m bench.cost.segment`.
 
 One iteration of params.yaml's arch runs forward and backward on the meta device, and so does the
 critic of rows that adapt; PyTorch counts the multiply-adds of their convolutions and matrix
@@ -11,7 +11,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.operations import TFLOPS, UTILISATION, Work, dataset, hours, table
+from bench.cost.operations import TFLOPS, UTILISATION, Work, dataset, hours, table
 from data.stage.cli import run
 from data.stage.errors import UserError
 from data.stage.params import choose, read, read_raw

@@ -1,0 +1,1 @@
+"""What training costs on a GPU: multiply-adds, counted on the meta device, as hours."""
