@@ -8,7 +8,7 @@ perceptual loss where the look is the image's own (Johnson et al., ECCV 2016).
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,6 +41,8 @@ from synth.training.method import (
     randn,
 )
 
+UNHEARD = -1  # the level before the first: nobody listens to the critic
+
 
 class Config(PainterParams):
     """Section `painters.regions` of `params.yaml`."""
@@ -55,7 +57,7 @@ class Config(PainterParams):
     pixel_weight: float = Field(ge=0)
     adversarial_weight: float = Field(ge=0)
     adversarial_start: int = Field(ge=0)  # images shown before the critic is listened to
-    adversarial_ramp: int = Field(ge=1)  # images over which its weight grows
+    adversarial_ramp: int = Field(ge=1)  # images over which it grows louder, or what is left
     class_weight_power: float = Field(ge=0)
     class_weight_max: float = Field(gt=0)
 
@@ -210,9 +212,7 @@ class Regions:
         return rand([progress.rng] * num, (1 + self.given.num_classes,))
 
     def _adversarial(self, progress: Progress) -> float:
-        config = self.config
-        grown = (progress.images - config.adversarial_start) / config.adversarial_ramp
-        return config.adversarial_weight * min(1.0, max(0.0, grown))
+        return 0.0 if progress.level == UNHEARD else self.config.adversarial_weight * progress.alpha
 
     def _weights(self) -> Tensor:
         """Return loss weights of classes [C]: rare ones weigh more, the mean pixel 1."""
@@ -245,7 +245,20 @@ def build(config: Config, given: Given) -> Regions:
             "bank": bank,
         }
     )
-    return Regions(config, given, nets, (Span(config.num_images, config.batch_size),))
+    return Regions(config, given, nets, tuple(spans(config)))
+
+
+def spans(config: Config) -> Iterator[Span]:
+    """Yield the schedule: before the critic is heard, while it grows louder, and after."""
+    left = config.num_images
+    for most, level, fade in (
+        (config.adversarial_start, UNHEARD, False),
+        (config.adversarial_ramp, 0, True),
+        (left, 0, False),
+    ):
+        if count := min(most, left):
+            yield Span(count, config.batch_size, level, fade)
+        left -= count
 
 
 def begin(method: Regions, stream: Stream) -> None:

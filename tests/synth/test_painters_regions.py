@@ -1,5 +1,7 @@
 """The painter of regions: its bank of looks, what it learns from, what it leaves behind."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -13,6 +15,7 @@ from synth.painters.common.styles import MOMENTS, SCALE_MOMENTS, StyleBank
 from synth.training import artifact
 from synth.training.loop import CHECKPOINT, Options, train
 from synth.training.method import Given, PaintRequest, Progress, generator
+from synth.training.plan import Plan
 from tests.synth import small
 
 SIZE, CLASSES, COUNT = (32, 64), 4, 6
@@ -233,11 +236,14 @@ def test_the_same_seed_paints_the_same_and_styles_are_given_in_three_forms(learn
 
 
 def test_the_critic_is_heard_when_its_time_comes_and_sees_another_look_every_second_step(stream):
-    fields = {"adversarial_start": 8, "adversarial_ramp": 16, "batch_size": 4}
+    fields = {"adversarial_start": 8, "adversarial_ramp": 16, "batch_size": 4, "num_images": 40}
     method = begun(stream, **fields)
+    plan = Plan(method.spans)
 
     def terms(step):
-        now = Progress(step, 4 * step, 100, 0, 1.0, generator(0, step))
+        span, images, fraction = plan.at(step)
+        alpha = fraction if span.fade else 1.0
+        now = Progress(step, images, plan.num_images, span.level, alpha, generator(0, step))
         phases = method.phases(stream.batch(4 * step, 4), now)
         return {name: value.item() for phase in phases for name, value in phase.loss().items()}
 
@@ -247,6 +253,33 @@ def test_the_critic_is_heard_when_its_time_comes_and_sees_another_look_every_sec
     assert all("critic" in found for found in heard[3:])
     ratio = heard[3]["critic"] / heard[7]["critic"]
     assert ratio == pytest.approx(0.25, rel=0.2), "a quarter of the ramp"
+
+
+@pytest.mark.parametrize(
+    ("num_images", "lengths"), [(40, [8, 16, 16]), (20, [8, 12]), (8, [8]), (5, [5])]
+)
+def test_a_short_training_has_what_fits_of_the_schedule(num_images, lengths):
+    fields = {"adversarial_start": 8, "adversarial_ramp": 16, "num_images": num_images}
+    method = small.build("regions", Given(CLASSES, SIZE), **fields)
+    assert [span.num_images for span in method.spans] == lengths
+    assert [span.fade for span in method.spans] == [False, True, False][: len(lengths)]
+
+
+def test_a_schedule_cut_short_hears_the_critic_in_its_last_span(stream, tmp_path):
+    """The estimate of a run times each span by its first steps."""
+    method = begun(stream, adversarial_start=400, adversarial_ramp=40, num_images=800)
+    short = tuple(replace(span, num_images=4) for span in method.spans)
+    curve = train(
+        replace(method, spans=short),
+        stream,
+        seed=0,
+        checkpoint_dir=tmp_path,
+        label="regions",
+        device=torch.device("cpu"),
+        options=Options(log_every=1),
+    )[1]
+    assert "generator/critic" not in curve[0]
+    assert "generator/critic" in curve[-1]
 
 
 def test_a_killed_training_goes_on_to_the_same_weights_and_holds_no_features(stream, tmp_path):
