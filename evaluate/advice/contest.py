@@ -1,9 +1,11 @@
 """Who competes: baselines of real pairs alone, each with several augmentations, and candidates."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from data.stage.params import PARAMS_FILE, read, read_raw
 from data.stage.progress import log
@@ -91,6 +93,30 @@ def augmented(row: RowParams, best: RowParams) -> RowParams:
     """Return a candidate with the augmentation of a baseline beside its own."""
     words = dict.fromkeys((*best.augment, *row.augment))
     return row.model_copy(update={"augment": tuple(words)})
+
+
+def with_objects(contest: Contest, pairs: Path) -> Contest:
+    """Return the contest without candidates whose sets were to move objects, and found none.
+
+    Such a set repeats its parents: what it would win is not that of the objects. `pairs` is the
+    folder of the sets. Raises `UserError` where no candidate is left.
+    """
+    used = dict.fromkeys(entry for row in contest.candidates.values() for entry in row.sets)
+    empty = {name for name in used if _moved_nothing(PairSet(pairs / name))}
+    lack = {n: sorted(empty & {*row.sets}) for n, row in contest.candidates.items()}
+    candidates = {n: row for n, row in contest.candidates.items() if not lack[n]}
+    if not candidates:
+        raise UserError(
+            f"no set of {SECTION}.candidates has a pair with an object in it ({', '.join(empty)}); "
+            f"name `classes` in layouts.transplant, or add a candidate without these sets"
+        )
+    said = tuple(f"`{n}` (no object in {', '.join(found)})" for n, found in lack.items() if found)
+    return replace(contest, candidates=candidates, left_out=contest.left_out + said)
+
+
+def _moved_nothing(pairs: PairSet) -> bool:
+    donors = [found for found in pairs.column("donors") if found is not None]
+    return bool(donors) and not any(map(len, donors))
 
 
 def _check(contest: Contest) -> None:

@@ -11,7 +11,7 @@ from data.stage.progress import log
 from data.stage.timings import timed
 from data.tools import export
 from evaluate.advice.advice import Advice, advice, class_ious, to_json
-from evaluate.advice.contest import Contest, read_contest, say_left_out
+from evaluate.advice.contest import Contest, read_contest, say_left_out, with_objects
 from evaluate.advice.images import Shared, shared
 from evaluate.advice.lacking import Lacking, lacking
 from evaluate.advice.paragraph import page, paragraph
@@ -36,6 +36,8 @@ def main(
     only the parameters are checked. A run that was broken off goes on: a trial is done once.
     """
     contest = read_contest(minutes)
+    if not check:
+        contest = with_objects(contest, artifacts / "pairs")
     say_left_out(contest)
     if check:
         return

@@ -86,6 +86,26 @@ ROWS: dict[str, dict[str, Any]] = {
     "adapted": {"with": ["semi"], "adapt": "advent"},
 }
 
+SEGMENT: dict[str, Any] = {
+    "arch": "resnet18_mlp",
+    "iterations": 8,
+    "per_batch": {"real": 2, "synthetic": 2},
+    "seam": 0,
+    "num_slices": 3,
+    "lr": 1e-3,
+    "weight_decay": 0.01,
+    "crop": [0.6, 1.0],
+    "flip": 0.5,
+    "supervise": "all",
+    "class_weight_power": 0.5,
+    "class_weight_max": 20.0,
+    "val_every": 3,
+    "num_workers": 0,
+    "memory_limit_mb": 100,
+    "weights": None,
+    "archs": {"resnet18_mlp": {"width": 8, "channels": 16}},
+}
+
 Workspace = Callable[..., Path]
 
 
@@ -94,31 +114,12 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Change into a folder whose params.yaml has the given rows and changes of `segment`."""
 
     def make(rows: Any = ROWS, trust: Any = None, precision: str = "fp32", **changes: Any) -> Path:
-        segment = {
-            "arch": "resnet18_mlp",
-            "iterations": 8,
-            "per_batch": {"real": 2, "synthetic": 2},
-            "seam": 0,
-            "num_slices": 3,
-            "lr": 1e-3,
-            "weight_decay": 0.01,
-            "crop": [0.6, 1.0],
-            "flip": 0.5,
-            "supervise": "all",
-            "class_weight_power": 0.5,
-            "class_weight_max": 20.0,
-            "val_every": 3,
-            "num_workers": 0,
-            "memory_limit_mb": 100,
-            "weights": None,
-            "archs": {"resnet18_mlp": {"width": 8, "channels": 16}},
-        }
         advent = {"weight": 0.01, "width": 4, "lr": 1e-3}
         compute = {"precision": precision, "channels_last": True, "threads": 1}
         cutmix = {"probability": 0.5, "area": [0.1, 0.5]}
         classmix = {"probability": 0.5, "below": 0.5}
         augment = {"scale": [0.4, 1.2], "cutmix": cutmix, "classmix": classmix}
-        params = {"segment": segment | changes, "rows": rows, "trust": trust or {}}
+        params = {"segment": SEGMENT | changes, "rows": rows, "trust": trust or {}}
         params |= {"augment": augment}
         params |= {"compute": compute}
         YAML().dump(params | {"adapt": {"advent": advent}}, tmp_path / "params.yaml")

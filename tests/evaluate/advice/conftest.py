@@ -13,6 +13,7 @@ from evaluate.advice.contest import Contest, read_contest
 from evaluate.advice.search import Entry, Run
 from evaluate.advice.trials import Trial
 from evaluate.cells import sums_of
+from tests.segment import conftest as segment
 
 GROUPS, EVAL_IDS = 8, (0, 1, 2)
 ADVISE: dict[str, Any] = {
@@ -36,24 +37,10 @@ ADVISE: dict[str, Any] = {
     "unlabelled": None,
     "export": "mmseg",
 }
-SEGMENT: dict[str, Any] = {
-    "arch": "resnet18_mlp",
+SEGMENT = segment.SEGMENT | {
     "iterations": 80,
     "per_batch": {"real": 4, "synthetic": 4},
-    "seam": 0,
-    "num_slices": 3,
-    "lr": 1e-3,
-    "weight_decay": 0.01,
-    "crop": [0.6, 1.0],
-    "flip": 0.5,
-    "supervise": "all",
-    "class_weight_power": 0.5,
-    "class_weight_max": 20.0,
     "val_every": 10,
-    "num_workers": 0,
-    "memory_limit_mb": 100,
-    "weights": None,
-    "archs": {"resnet18_mlp": {"width": 8, "channels": 16}},
 }
 MADE = {"painter": "regions", "num_pairs": 12}
 PARAMS: dict[str, Any] = {

@@ -1,17 +1,20 @@
 """Who competes, who wins, and what the paragraph says of it, on trials written by hand."""
 
 import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from data.stage.errors import UserError
 from evaluate.advice.advice import Advice, advice, to_json
-from evaluate.advice.contest import read_contest
+from evaluate.advice.contest import read_contest, with_objects
 from evaluate.advice.lacking import Lacking, Look, WeakClass
 from evaluate.advice.paragraph import page, paragraph
 from evaluate.advice.search import Entry, search
+from tests.segment.conftest import write_set
 
 HELPS = {
     "real": 0.80,
@@ -96,6 +99,22 @@ def test_sets_too_small_for_the_seeds_and_odd_baselines_are_refused(write_params
     write_params({"rows": {"other": {}}})
     with pytest.raises(UserError, match="lacks the baseline"):
         read_contest()
+
+
+def test_sets_that_moved_no_object_do_not_compete(contest: Callable, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs"
+    write_set(pairs / "semi", "semi", range(4))
+    moved = write_set(pairs / "moved", "moved", range(4), donors=lambda n: ("a",) * (n == 2))
+    assert moved.column("donors") == [[], [], ["a"], []]
+    assert with_objects(contest(), pairs).candidates.keys() == {"good", "poor", "mixture"}
+    shutil.rmtree(pairs / "moved")
+    write_set(pairs / "moved", "moved", range(4), donors=lambda n: ())
+    left = with_objects(contest(), pairs)
+    assert left.candidates.keys() == {"good", "poor"}
+    assert left.left_out == ("`absent` (no set palette)", "`mixture` (no object in moved)")
+    alone = contest(candidates={"mixture": {"with": ["moved"]}})
+    with pytest.raises(UserError, match=r"no set of advise\.candidates has .* object .*\(moved\)"):
+        with_objects(alone, pairs)
 
 
 def test_candidates_learn_with_the_augmentation_that_serves_real_pairs_best(
