@@ -16,12 +16,12 @@ from data.stage.params import read, read_raw
 from evaluate import collect, scores
 from evaluate.cells import Cell, Roles, read_cell, read_splits, roles_of
 from evaluate.config import BASELINE, MORE, ReportParams
-from evaluate.gains import BOTH, MIOU, MIOU_STAR, Gains, Measured, gains_of, measure
-from evaluate.labels import Worth, worth_of
 from evaluate.metrics import METRICS
 from evaluate.page import provenance
 from evaluate.reference import JUDGE
 from evaluate.statistics import Spread, spread_of
+from evaluate.verdicts.gains import BOTH, MIOU, MIOU_STAR, Gains, Measured, gains_of, measure
+from evaluate.verdicts.labels import Worth, worth_of
 
 Json = dict[str, Any]
 REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published report may show

@@ -14,7 +14,7 @@ import pandas as pd
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_bytes
 from evaluate.cells import values
-from evaluate.gains import IOU, MIOU, MIOU_STAR, Measured
+from evaluate.verdicts.gains import IOU, MIOU, MIOU_STAR, Measured
 
 Json = dict[str, Any]
 COLUMNS = ("row", "seed", "split", "group", "class", "metric", "value")

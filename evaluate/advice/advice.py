@@ -14,8 +14,8 @@ from evaluate.advice.schedule import Ladder, Plan
 from evaluate.advice.search import Outcome, better
 from evaluate.collect import late_rise, val_curves
 from evaluate.config import BASELINES
-from evaluate.gains import BOTH, Gain, Gains, Measured, gains_of
 from evaluate.statistics import HELPS, NO_EVIDENCE, Spread, spread_of
+from evaluate.verdicts.gains import BOTH, Gain, Gains, Measured, gains_of
 from segment.rows import RowParams
 
 Json = dict[str, Any]

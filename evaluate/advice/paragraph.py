@@ -7,9 +7,9 @@ from typing import Any
 
 from evaluate.advice.advice import Advice, written
 from evaluate.advice.lacking import Look
-from evaluate.gains import BOTH
 from evaluate.statistics import HURTS
-from evaluate.verdict import interval, listed, mean_std, signed
+from evaluate.verdicts.gains import BOTH
+from evaluate.verdicts.verdict import interval, listed, mean_std, signed
 
 FEW_IMAGES = 30  # below it, more images to confirm on are named as what to label first
 FLAT = 0.5  # points that the last quarter of a flat training brings at most

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 from evaluate.config import BASELINE
 from evaluate.content import KL_ARGMAX, Content
-from evaluate.gains import MIOU, MIOU_STAR
 from evaluate.page import poster
 from evaluate.page.blocks import Block, Fold, Table, Text, bullets, without_empty
 from evaluate.page.poster import Miou, Row
 from evaluate.page.quality import made_of
 from evaluate.scores import REAL_PAIRS, pick
-from evaluate.verdict import interval, mean_std
+from evaluate.verdicts.gains import MIOU, MIOU_STAR
+from evaluate.verdicts.verdict import interval, mean_std
 
 Of = Callable[[str], float | None]
 

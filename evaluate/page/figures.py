@@ -9,12 +9,12 @@ import numpy as np
 from data.pairs.shards import PairSet
 from evaluate import collect
 from evaluate.content import Content, curves
-from evaluate.gains import BOTH, IOU
 from evaluate.metrics.kl import targets_and_palettes
 from evaluate.page import gallery, plots
 from evaluate.page.blocks import Figure
 from evaluate.page.results import by_gain, percent
 from evaluate.page.style import colors
+from evaluate.verdicts.gains import BOTH, IOU
 
 Json = dict[str, Any]
 

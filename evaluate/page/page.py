@@ -11,7 +11,7 @@ from evaluate.page.beside import beside
 from evaluate.page.blocks import Block, Figure, Fold, Section, Table, Text, bullets, text
 from evaluate.page.provenance import as_yaml, preset, versions
 from evaluate.page.quality import quality
-from evaluate.verdict import seeds_in_words
+from evaluate.verdicts.verdict import seeds_in_words
 
 Json = dict[str, Any]
 SEED = re.compile(r"-\d+$")  # ends the stage names of cells, for example segment@real-0

@@ -5,12 +5,12 @@ from typing import Any
 
 from evaluate.config import BASELINE
 from evaluate.content import KL_ARGMAX, Content
-from evaluate.gains import MIOU, MIOU_STAR
 from evaluate.metrics import METRICS
 from evaluate.page.blocks import Block, Figure, Fold, Table, Text, bullets, text, without_empty
 from evaluate.page.results import learns_from
 from evaluate.scores import REAL_PAIRS, pick
-from evaluate.verdict import listed, mean_std
+from evaluate.verdicts.gains import MIOU, MIOU_STAR
+from evaluate.verdicts.verdict import listed, mean_std
 
 Json = dict[str, Any]
 

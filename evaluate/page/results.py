@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 from evaluate.config import BASELINE, BASELINES, MORE
 from evaluate.content import Content
-from evaluate.gains import BOTH, IOU, MIOU, MIOU_STAR, Gain
 from evaluate.page.blocks import (
     Block,
     Figure,
@@ -16,7 +15,8 @@ from evaluate.page.blocks import (
     text,
     without_empty,
 )
-from evaluate.verdict import (
+from evaluate.verdicts.gains import BOTH, IOU, MIOU, MIOU_STAR, Gain
+from evaluate.verdicts.verdict import (
     checks,
     class_verdict,
     headline,

@@ -18,11 +18,11 @@ from data.pairs.shards import PairSet, ShardWriter
 from data.stage.outputs import write_json
 from evaluate import reference
 from evaluate.cells import sums_of
-from evaluate.gains import Measured
 from evaluate.metrics.features import Eyes
 from evaluate.metrics.judge import Judge
 from evaluate.stages import judge, report
 from evaluate.stages import score as score_stage
+from evaluate.verdicts.gains import Measured
 from tests.evaluate.projects import ARTIFACTS, OUT
 
 yaml = YAML(typ="safe", pure=True)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from evaluate.cells import Cell, Roles, roles_of
-from evaluate.labels import FEWER, MORE_THAN, Number, learning_curve, pairs_needed, worth_of
+from evaluate.verdicts.labels import (
+    FEWER,
+    MORE_THAN,
+    Number,
+    learning_curve,
+    pairs_needed,
+    worth_of,
+)
 
 NUMBERS = np.array([37, 92, 266])
 CURVE = np.array([40.0, 50.0, 56.0])

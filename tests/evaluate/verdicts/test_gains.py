@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from evaluate.cells import values
-from evaluate.gains import BOTH, IOU, MIOU, Gains, Measured, gains_of
 from evaluate.scores import frame, of_cells
 from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE
+from evaluate.verdicts.gains import BOTH, IOU, MIOU, Gains, Measured, gains_of
 
 GROUPS, EVAL_IDS = 8, (0, 1, 2)
 
@@ -95,8 +95,8 @@ def test_images_that_differ_widen_the_interval(measure):
 
 def test_resamples_are_scored_as_the_split_is(measure):
     """The mean of many resamples is near the score of the split itself."""
-    from evaluate.gains import _resampled
     from evaluate.statistics import draw
+    from evaluate.verdicts.gains import _resampled
 
     measured = measure(ROWS)
     drawn = _resampled(measured.sums["better"], draw(GROUPS, 3), EVAL_IDS)

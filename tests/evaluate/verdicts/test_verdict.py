@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from evaluate import verdict
-from evaluate.gains import BOTH, IOU, MIOU, Gain, Gains
 from evaluate.page.beside import order
 from evaluate.page.page import compute_in_words
 from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, Interval
+from evaluate.verdicts import verdict
+from evaluate.verdicts.gains import BOTH, IOU, MIOU, Gain, Gains
 
 ONE = (None, None)
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from evaluate.config import BASELINE, MORE
 from evaluate.content import Content
-from evaluate.gains import BOTH, IOU, Gain
-from evaluate.labels import FEWER, MORE_THAN, Number, RowWorth
 from evaluate.statistics import HELPS, HURTS, LEVEL, NO_EVIDENCE, Interval, Spread
+from evaluate.verdicts.gains import BOTH, IOU, Gain
+from evaluate.verdicts.labels import FEWER, MORE_THAN, Number, RowWorth
 
 Json = dict[str, Any]
 ONE_SEED = "one seed"

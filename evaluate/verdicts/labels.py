@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from evaluate.cells import Roles
-from evaluate.gains import Measured
 from evaluate.statistics import LEVEL, Draws, Spread, spread_of, widened
+from evaluate.verdicts.gains import Measured
 
 FEWER, MORE_THAN = "at most", "at least"
 

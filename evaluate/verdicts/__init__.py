@@ -1,0 +1,1 @@
+"""What rows gain, with intervals, in words and in labels."""
