@@ -24,7 +24,7 @@ StageName = Annotated[
     Field(
         pattern=f"^{_NAME}(@{_NAME}(-{_NAME})*)?$",
         max_length=200,
-        description="A stage as `dvc stage list` names it, for example segment@semi-0.",
+        description="A stage as `dvc stage list` names it, for example segment@real-0.",
     ),
 ]
 Stages = Annotated[list[StageName], Field(min_length=1, max_length=1000)]

@@ -44,7 +44,6 @@ for base, painter in (("semantic_palette", "spade"), ("partial_palette", "region
     name, row = f"{base}_e2e", {"layouts": base, "painter": painter}
     PARAMS["train"]["joints"][name] = row
     PARAMS["sets"][name] = dict.fromkeys(row, name) | {"num_pairs": 1}
-PARAMS["report"] |= {"gan_train": ["palette", name], "scored": [name]}
 # Nor are layouts edited, or painted by SPADE.
 PARAMS["train"]["layouts"] = [*PARAMS["train"]["layouts"], "partial_palette"]
 PARAMS["train"]["painters"] = ["spade", "regions"]

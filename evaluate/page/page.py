@@ -64,9 +64,9 @@ def rerun(name: str | None) -> str:
 def reading(content: Content) -> list[Block]:
     """Return what the numbers rest on."""
     measured, about = content.measured[content.head], content.about(BASELINE)
-    n, compared = len(content.params.seeds), len(content.rows)
+    n, compared = len(content.params.seeds), _num_compared(content)
     chosen = (
-        ", which nothing was chosen on; val was looked at while developing"
+        ", on which this run chose nothing; val was looked at while developing"
         if content.head == "test"
         else ": there is no test split, and val was looked at while developing"
     )
@@ -86,8 +86,8 @@ def reading(content: Content) -> list[Block]:
             f"bootstrap over seeds and {units}: the bootstrap alone is too narrow for few seeds, "
             "the t interval does not know that other images may give another answer. Rows with one "
             "seed have none.",
-            f"{compared} row{'s are' if compared != 1 else ' is'} compared. A verdict needs an "
-            "interval without zero and a p value below 0.05 after Holm's correction for their "
+            f"{compared} row{'s have' if compared != 1 else ' has'} an interval. A verdict needs "
+            "one without zero and a p value below 0.05 after Holm's correction for their "
             "number; intervals are those of single rows.",
             "All of it is conditional on one trained generator per method: deviations hold the "
             "segmenter's seed and the slice of pairs that it reads, not the generators' training.",
@@ -98,6 +98,11 @@ def reading(content: Content) -> list[Block]:
             "batch.",
         ]
     )
+
+
+def _num_compared(content: Content) -> int:
+    """Return how many rows with synthetic pairs have more than one seed, so that they compete."""
+    return sum(len(content.cells[row]) > 1 for row in content.rows)
 
 
 def _baselines(content: Content) -> str:

@@ -1,4 +1,4 @@
-"""STAGE: score one set of synthetic pairs, before any segmenter is trained on it."""
+"""STAGE: score one set of synthetic pairs by the judge, whatever learns from it."""
 
 from pathlib import Path
 

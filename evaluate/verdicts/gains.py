@@ -98,7 +98,7 @@ def gains_of(measured: Measured, kinds: Mapping[str, str] | None = None) -> list
     """Compare every row with each baseline and with the best of them, paired by seed.
 
     Rows with a kind in `kinds`, such as those without real pairs, do not compete: each kind is
-    judged by itself.
+    judged by itself, and so are the baselines.
     """
     drawn: dict[str, np.ndarray] = {}
     draws = measured.draws()
@@ -117,7 +117,7 @@ def gains_of(measured: Measured, kinds: Mapping[str, str] | None = None) -> list
             rows = [row for row in rows if row not in measured.baselines]
         for row in rows:
             found += _gains_of_row(measured, row, (against, baseline), draws, resampled)
-    return _judged(found, kinds or {})
+    return _judged(found, dict.fromkeys(measured.baselines, BASELINE) | dict(kinds or {}))
 
 
 def _comparisons(measured: Measured) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The verdict in words, computed from intervals and from nothing else."""
+"""The verdict in words, computed from intervals and corrected p values alone."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -116,3 +116,10 @@ def test_groups_that_the_dataset_names_have_scores_of_their_own(measure):
     np.testing.assert_allclose(shown.to_numpy(), by_group)
     whole = table[table["group"].isna() & (table["row"] == "better") & (table["metric"] == MIOU)]
     np.testing.assert_allclose(whole["value"], measured.values("better")[:, 0])
+
+
+def test_the_other_baseline_makes_no_row_less_clear(measure):
+    """A row alone beside two baselines is one comparison, against either and against both."""
+    found = Gains(gains_of(measure({row: ROWS[row] for row in ("real", "real_more", "better")})))
+    gain = found.of("better", "val", against="real")
+    assert gain.adjusted == gain.interval.p
