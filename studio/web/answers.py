@@ -130,7 +130,6 @@ def make_edit(shelf: Shelf, asked: Any) -> Answer:
         "was": scene.shares_of(shelf.real, made.before.label).tolist(),
         "edited": float(edited.mean()),
         "outside": int(outside.sum()),
-        "labels": made.pair.label.ravel().tolist(),
         "ms": round(1000 * (time.perf_counter() - began)),
     }
 
