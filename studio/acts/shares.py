@@ -68,9 +68,9 @@ def _shrink(work: Work, mask: np.ndarray, pixels: int) -> None:
     lost = np.zeros(mask.shape, bool)
     order = np.flatnonzero(mask)[np.argsort(depth[mask], kind="stable")]
     lost.ravel()[order[: len(order) - pixels]] = True
-    if mask.all() and pixels == 0:
+    if mask.all():
         raise UserError("nothing surrounds this class, so nothing can take its place")
-    work.relabel(lost, filled(work, mask if pixels == 0 else lost))
+    work.relabel(lost, filled(work, mask))  # by what is outside of the class
 
 
 def _grow(work: Work, number: int, pixels: int) -> None:
