@@ -52,18 +52,21 @@ def run(tmp_path_factory):
     return root
 
 
-@pytest.fixture
-def artifacts(run, tmp_path):
-    """Links to these artifacts in a folder that a test may change, and a report beside them."""
-    root = tmp_path / "run" / "artifacts"
+def linked(run, root):
+    """Make links to the artifacts of a run in a new folder, and a report beside them."""
     root.mkdir(parents=True)
     for entry in run.iterdir():
-        if entry.name not in ("kept", "exports"):
-            (root / entry.name).symlink_to(entry)
+        (root / entry.name).symlink_to(entry)
     report = root.parent / "evaluate" / "report.html"
     report.parent.mkdir()
     report.write_text("<h1>the report</h1>")
     return root
+
+
+@pytest.fixture
+def artifacts(run, tmp_path):
+    """Artifacts that a test may change."""
+    return linked(run, tmp_path / "run" / "artifacts")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from tests.studio.browser import SECONDS, Page, Server
+from tests.studio.conftest import linked
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,13 @@ return [...document.querySelectorAll(`#${arguments[0]} :is(button, input, select
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def artifacts(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Artifacts that all tests of this file share."""
+    return linked(run, tmp_path_factory.mktemp("page") / "artifacts")
+
+
+@pytest.fixture(scope="module")
 def server(artifacts: Path, root: Path) -> Iterator[Server]:
     started = Server(artifacts, root)
     yield started
@@ -206,6 +213,8 @@ def test_faces_walks_and_the_judge(page: Page, tmp_path: Path) -> None:
 @needs_browser
 def test_pairs_are_kept_opened_and_deleted_in_two_tabs(page: Page, artifacts: Path) -> None:
     def kept() -> int:
+        if page.find("#gallery").get_attribute("aria-busy") == "true":
+            return -1
         return page.js("return document.querySelectorAll('#gallery figure').length")
 
     page.part("keep")

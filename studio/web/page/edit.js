@@ -37,7 +37,7 @@ export function start(found) {
   for (const radio of document.querySelectorAll("[name=tool]")) radio.onchange = () => hint();
   $("wipe").oninput = wipe;
   $("edit-grow").onclick = () =>
-    step({ kind: "resize", name: $("edit-class").value, share: clamp(Number($("edit-share").value) / 100) });
+    step({ kind: "resize", name: $("edit-class").value, share: clamp(Number($("edit-share").value) / 100), dice: 0 });
   $("step-back").onclick = () => state.edit({ steps: state.get().edit.steps.slice(0, -1) });
   $("step-none").onclick = () => state.edit({ steps: [], looks: {} });
   $("noise-dice").onclick = () => state.edit({ noise: state.get().edit.noise + 1 });

@@ -76,8 +76,13 @@ export function again() {
 
 async function fill(wanted) {
   if (!wanted.set) return;
+  $("gallery").setAttribute("aria-busy", "true");
   if (wanted.cell) say("The segmenter reads the pairs.");
-  last = await ask("gallery", wanted);
+  try {
+    last = await ask("gallery", wanted);
+  } finally {
+    $("gallery").setAttribute("aria-busy", "false");
+  }
   if (!wanted.first) {
     marked.clear();
     $("gallery").replaceChildren();
