@@ -23,7 +23,7 @@ from synth.making.drawing import LAYOUT
 from synth.training.method import generator, rand, randn
 
 EIGHT = np.ones((3, 3), bool)
-SMALLEST, LARGEST = 0.2, 5.0  # of an object whose size its row decides
+SMALLEST = 0.2  # scale of an object whose size its row decides; the largest is the method's
 
 
 @dataclass
@@ -175,7 +175,9 @@ def place_of(size: tuple[int, ...], found: Transplant, step: Put) -> Place:
         intercept, slope, _ = bank.laws.size[bank.kind[step.object]]
         off = bank.off[step.object]
         area = np.exp(intercept + slope * bottom / size[0] + off)
-        scale = float(np.clip(np.sqrt(area / bank.area[step.object]), SMALLEST, LARGEST))
+        scale = float(
+            np.clip(np.sqrt(area / bank.area[step.object]), SMALLEST, found.config.scale[1])
+        )
     height, width = (
         max(1, round((side - 2) * scale * length / whole))
         for side, length, whole in zip(

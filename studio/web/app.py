@@ -37,10 +37,10 @@ log = logging.getLogger("studio")
 
 
 class Desk:
-    """A shelf, and the one thread that works on it: what it computes with is set there."""
+    """A shelf, what is asked of it, and the one thread that works on it."""
 
     def __init__(self, shelf: Shelf) -> None:
-        """Start the thread."""
+        """Start the thread; how many threads PyTorch has is set there."""
         self.shelf = shelf
         threads = shelf.compute.threads
         self._thread = ThreadPoolExecutor(1, "studio", torch.set_num_threads, (threads,))
@@ -51,18 +51,15 @@ class Desk:
             self._thread, lambda: work(self.shelf, *given)
         )
 
-
-def build(shelf: Shelf) -> Starlette:
-    """Return the application."""
-    desk = Desk(shelf)
-
-    async def answer(request: Request) -> Response:
+    async def answer(self, request: Request) -> Response:
+        """Answer a question in JSON."""
         work = answers.ANSWERS.get(request.path_params["what"])
         if work is None:
             raise UserError("the studio does not know this; load the page again")
-        return JSONResponse(await desk.do(work, await _json(request)))
+        return JSONResponse(await self.do(work, await _json(request)))
 
-    async def judge_file(request: Request) -> Response:
+    async def judge_file(self, request: Request) -> Response:
+        """Judge a picture that was sent."""
         content = await _body(request, pictures.MOST_BYTES + 1)
         cell = request.query_params.get("cell", "")
 
@@ -70,9 +67,10 @@ def build(shelf: Shelf) -> Starlette:
             image = pictures.decode(content, shelf.real.size)
             return answers.judged(shelf, cell, image, None, None)
 
-        return JSONResponse(await desk.do(work))
+        return JSONResponse(await self.do(work))
 
-    async def picture(request: Request) -> Response:
+    async def picture(self, request: Request) -> Response:
+        """Send a picture of a pair."""
         given = request.query_params
         name, row = given.get("set", ""), _number(given.get("row", ""))
 
@@ -83,44 +81,52 @@ def build(shelf: Shelf) -> Starlette:
                 return _png(pairs.classes.colorize(pairs.labels([row])[0]))
             return content
 
-        content = await desk.do(work)
+        content = await self.do(work)
         return Response(content, 200 if content else 404, media_type="image/png")
 
-    async def objects(request: Request) -> Response:
+    async def objects(self, request: Request) -> Response:
+        """Send some objects of a class."""
         first, name = (
             _number(request.query_params.get("first", "0")),
             request.query_params.get("name", ""),
         )
-        return JSONResponse(await desk.do(_objects, name, first))
+        return JSONResponse(await self.do(_objects, name, first))
 
-    async def shard(request: Request) -> Response:
+    async def shard(self, request: Request) -> Response:
+        """Send a shard of a set."""
         name = request.query_params.get("set", "")
-        folder = await desk.do(lambda shelf: keep.folder_of(shelf.artifacts, name))
+        folder = await self.do(lambda shelf: keep.folder_of(shelf.artifacts, name))
         files = sorted(folder.glob("*.parquet"))
         number = _number(request.query_params.get("shard", "0"))
         if number >= len(files):
             raise UserError(f"{name} has {len(files)} shards")
         return FileResponse(files[number], filename=files[number].name)
 
-    async def report(request: Request) -> Response:
-        found = report_of(shelf.artifacts)
+    async def report(self, request: Request) -> Response:
+        """Send the report of the run."""
+        found = report_of(self.shelf.artifacts)
         if found is None:
             return Response(
                 "no report beside these artifacts: run `make repro`", 404, media_type="text/plain"
             )
         return FileResponse(found)
 
-    async def home(request: Request) -> Response:
+    async def home(self, request: Request) -> Response:
+        """Send the page."""
         return FileResponse(PAGE / "index.html")
 
+
+def build(shelf: Shelf) -> Starlette:
+    """Return the application."""
+    desk = Desk(shelf)
     routes = [
-        Route("/", home),
-        Route("/api/judge-file", _told(judge_file), methods=["POST"]),
-        Route("/api/objects", _told(objects)),
-        Route("/api/{what}", _told(answer), methods=["POST"]),
-        Route("/pair", _told(picture)),
-        Route("/shard", _told(shard)),
-        Route("/report", report),
+        Route("/", desk.home),
+        Route("/api/judge-file", _told(desk.judge_file), methods=["POST"]),
+        Route("/api/objects", _told(desk.objects)),
+        Route("/api/{what}", _told(desk.answer), methods=["POST"]),
+        Route("/pair", _told(desk.picture)),
+        Route("/shard", _told(desk.shard)),
+        Route("/report", desk.report),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(_Headers)]
