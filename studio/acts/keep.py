@@ -21,7 +21,7 @@ from studio.state import State, digest, parse
 
 KEPT, PAIRS, REAL = "kept", "pairs", "real"
 STATES = "states.json"  # beside a set: what is in its folder belongs to the set
-MOST_PAIRS = 2000
+MOST_PAIRS, LONGEST_NAME = 2000, 40
 RESERVED = ("real", "test", "val", "train")
 
 
@@ -38,6 +38,10 @@ def keep(shelf: Shelf, name: str, state: State) -> str:
     A kept pair with dice that are alike equals the one that `produce` makes with that seed, but for
     id and source. Raises `UserError` for a bad name, and for a pair that is there already.
     """
+    if len(name) > LONGEST_NAME:
+        raise UserError(
+            f"the name of a set has {LONGEST_NAME} letters at most; this has {len(name)}"
+        )
     if check_name(name) in RESERVED:
         raise UserError(f"{name!r} names real pairs; choose another name")
     pair = pair_of(shelf, state, name)

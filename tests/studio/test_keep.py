@@ -114,7 +114,7 @@ def test_what_another_studio_kept_stays(shelf, state):
     assert len(PairSet(shelf.artifacts / "kept" / "mine")) == 3
 
 
-@pytest.mark.parametrize("name", ["Mine", "../mine", "", "a b", "real"])
+@pytest.mark.parametrize("name", ["Mine", "../mine", "", "a b", "real", "x" * 300])
 def test_names_that_are_no_names_are_refused(name, shelf, state):
     with pytest.raises(UserError):
         keep.keep(shelf, name, scene_of(state))

@@ -44,10 +44,12 @@ export async function look(path) {
 }
 
 let waiting = null;
+const left = new Set();
 
 // Show an error; where the studio is gone, do `again` as soon as it answers.
 export function failed(error, again) {
   say(error.message, true);
+  if (error.gone && again) left.add(again);
   if (!error.gone || waiting) return;
   waiting = setInterval(async () => {
     try {
@@ -58,7 +60,9 @@ export function failed(error, again) {
     clearInterval(waiting);
     waiting = null;
     say("The studio is back.");
-    if (again) again();
+    const todo = [...left];
+    left.clear();
+    for (const one of todo) one();
   }, 1500);
 }
 
@@ -66,6 +70,8 @@ export function failed(error, again) {
 export function latest(work) {
   let running = false;
   let next = null;
+  let lost = null;
+  const retry = () => run(lost);
   async function run(given) {
     if (running) {
       next = [given];
@@ -75,7 +81,8 @@ export function latest(work) {
     try {
       await work(given);
     } catch (error) {
-      failed(error, () => run(given));
+      lost = given;
+      failed(error, retry);
     }
     running = false;
     if (next) {

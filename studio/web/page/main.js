@@ -52,10 +52,19 @@ async function wanted(shelf) {
   }
 }
 
+// An address that was typed or pasted while the page is open.
 async function linked() {
   const found = state.fromLink();
-  if (!found || JSON.stringify(found) === JSON.stringify(state.get())) return update(state.get());
-  return state.change(found);
+  if (JSON.stringify(found) === JSON.stringify(state.get())) return update(state.get());
+  try {
+    if (!found) throw new Error("this link is damaged; the page stays as it was");
+    await ask(found.shown === "edit" ? "edit" : "scene", found);
+    state.change(found);
+  } catch (error) {
+    state.goTo();
+    failed(error);
+  }
+  return undefined;
 }
 
 function lacking(shelf) {
