@@ -14,7 +14,7 @@ from data.pairs.manifest import MANIFEST
 from data.pairs.pairset import PairSet
 from data.stage.compute import Compute
 from data.stage.errors import UserError, some
-from data.stage.params import choose
+from data.stage.params import choose, read
 from synth.layouts import LAYOUTS
 from synth.layouts.transplant import Transplant
 from synth.making import sets
@@ -221,6 +221,19 @@ class Shelf:
                 self._loaded.popitem(last=False)
         self._loaded.move_to_end(key)
         return self._loaded[key]
+
+
+def beside(train: Path, painter: Path) -> Shelf:
+    """Return the shelf of the folder that training pairs lie in, and a painter in it."""
+    artifacts = train.absolute().parents[1]
+    if painter.absolute().parent != artifacts / "painters":
+        raise UserError(
+            f"{painter} is not a painter of {artifacts}; this demo takes both from one run"
+        )
+    shelf = Shelf(artifacts, Compute("cpu", "fp32", False, 1), read("produce", ProduceParams))
+    if missing := shelf.missing():
+        raise UserError(f"{missing[0]}; run `make repro`")
+    return shelf
 
 
 def report_of(artifacts: Path) -> Path | None:

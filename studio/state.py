@@ -14,6 +14,19 @@ from synth.making.looks import Style
 MOST_INDEX = 9_999_999  # ids of pairs have seven digits
 MOST_STEPS, MOST_POINTS = 60, 4000
 MOST_FRAMES = 48
+FACES = (
+    "hair",
+    "hat",
+    "eye_g",
+    "glasses",
+    "skin",
+    "eyes",
+    "nose",
+    "mouth",
+    "ear_r",
+    "cloth",
+    "neck",
+)
 
 Index = Annotated[int, Field(ge=0, le=MOST_INDEX)]
 Pixel = Annotated[int, Field(ge=0, lt=8192)]

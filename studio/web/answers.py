@@ -16,24 +16,11 @@ from data.tools import export
 from studio.acts import edit, gallery, judge, keep, scene, walk
 from studio.acts.gallery import Filter
 from studio.shelf import Shelf, default_state, report_of
-from studio.state import Name, parse
+from studio.state import FACES, Name, parse
 from studio.web import pictures
 from studio.web.pictures import url
 
 Answer = dict[str, Any]
-FACES = (
-    "hair",
-    "hat",
-    "eye_g",
-    "glasses",
-    "skin",
-    "ear_r",
-    "ear",
-    "nose",
-    "mouth",
-    "cloth",
-    "neck",
-)
 MADE_IN = "about a quarter of an hour on two cores; `python -m bench.estimate` says it for yours"
 
 
