@@ -60,13 +60,18 @@ def show(shelf: Shelf, edit: Edit, name: str = "studio") -> Edited:
 
 
 def apply(shelf: Shelf, edit: Edit) -> Work:
-    """Return what the steps leave; a step that cannot be done is a `UserError` that counts it."""
+    """Return what the steps leave; a step that cannot be done is a `UserError` that counts it.
+
+    Classes with a look of another pair are painted wherever they are.
+    """
     work = Work.of(shelf, edit.pair, edit.seed)
     for number, step in enumerate(edit.steps, 1):
         try:
             STEPS[type(step)](work, step)
         except UserError as error:
             raise UserError(f"step {number}: {error}") from None
+    for name in edit.looks:
+        work.made[(work.label == work.class_of(name)) & (work.on.alpha == 0)] = True
     return work
 
 

@@ -130,6 +130,8 @@ def test_a_class_can_have_the_look_of_another_pair(shelf, state):
     assert own.pair.style == state.edit.pair and other.pair.style is None
     assert np.array_equal(own.pair.label, other.pair.label)
     assert not np.array_equal(own.pair.image, other.pair.image)
+    alone = edited(shelf, state, looks={"car": "scene-7"}).pair
+    assert np.array_equal(alone.edited, alone.label == CAR), "the class as it is, in that look"
 
 
 @pytest.mark.parametrize(
