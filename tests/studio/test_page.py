@@ -102,8 +102,8 @@ def test_a_palette_is_dragged_locked_typed_and_stepped_back(page: Page) -> None:
     page.changes("scene-layout", page.find("#redo").click)
     for dice in ("all", "palette", "layout", "painter", "style"):
         page.changes("scene-image", page.find(f"[data-dice={dice}]").click)
-    page.changes("scene-image", page.find("#looks button:nth-child(3)").click)
-    assert "in the look of scene-2" in page.text("scene-facts")
+    page.changes("scene-image", page.find("#looks button:nth-child(6)").click)
+    assert "in the look of scene-5" in page.text("scene-facts")
     page.find("#variants").click()
     page.until(
         lambda: page.js("return document.querySelectorAll('#variant-grid img').length") == 24

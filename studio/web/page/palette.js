@@ -37,8 +37,8 @@ const alike = (index) =>
 
 function throwDice(which) {
   const { dice } = state.get().scene;
-  if (which === "all") return state.scene({ dice: alike(dice.layout + 1) });
-  const update = { dice: { ...dice, [which]: (dice[which] + 1 + Math.floor(Math.random() * 9998)) % 10000 } };
+  if (which === "all") return state.scene({ dice: alike((dice.layout + 1) % 10000000) });
+  const update = { dice: { ...dice, [which]: (dice[which] + 1) % 10000000 } };
   if (which === "style") update.look = null;
   return state.scene(update);
 }
