@@ -15,7 +15,7 @@ export MPLBACKEND := Agg
 export PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS ?= 180
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help venv check fix test test-slow bench-compute bench-data bench-painters bench-produce bench-train repro poster advise endurance publish
+.PHONY: help venv check fix test test-slow bench-compute bench-data bench-painters bench-produce bench-train repro poster studio advise endurance publish
 .DEFAULT_GOAL := help
 
 help:  ## show this help
@@ -66,6 +66,10 @@ repro: .venv/installed  ## run what is not up to date, print where the report is
 poster:  ## every row of the Semantic Palette poster, small (WORKERS=n)
 	$(MAKE) repro PRESET=poster
 
+studio: .venv/installed  ## a page to play with what is trained (ARTIFACTS=folder, PORT=7860)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[studio]'
+	$(BIN)/python -m studio --artifacts $(or $(ARTIFACTS),artifacts) --port $(or $(PORT),7860)
+
 advise: .venv/installed  ## which synthetic pairs help, if any, and what to label next (PRESET=name, MINUTES=60)
 	$(BIN)/python -m flows.clone.workspace
 	$(if $(PRESET),$(BIN)/python -m data.tools.preset $(PRESET))
@@ -93,7 +97,7 @@ publish: .venv/installed  ## copy the report to evaluate/results/NAME, to be com
 	@touch $@
 
 .venv/installed-dev: .venv/installed
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,ray,studio]'
 	@# without torchvision, which it asks for and what is used of it does not need
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-deps torch-fidelity
 	@touch $@

@@ -26,6 +26,20 @@ def load(cell: Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: mm.label_images(model, images)
 
 
+def load_sure(cell: Path) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """Return a segmenter that also says how sure it is: images as `load` takes them -> labels, and
+    the posteriors float32 `[B, H, W]` of what it says, in [0, 1].
+    """
+    model = _model(cell)
+    from segment import mm
+
+    def label(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        found = mm.label_images(model, images)
+        return found, mm.posteriors(model, images, found)
+
+    return label
+
+
 def _model(cell: Path) -> Any:
     file = cell / WEIGHTS
     if not file.is_file():

@@ -10,19 +10,26 @@ from data.stage.errors import UserError
 from data.stage.outputs import write_bytes, write_json
 from data.stage.params import choose
 from data.stage.progress import log
-from studio.demos import edit, latent, palette, partial
+from studio.demos import edit, face, latent, palette, partial, walk
 from studio.demos.models import Request
 from studio.demos.panels import gif, png
 
-DEMOS = {"palette": palette, "latent": latent, "partial": partial, "edit": edit}
+DEMOS = {
+    "palette": palette,
+    "latent": latent,
+    "partial": partial,
+    "edit": edit,
+    "face": face,
+    "walk": walk,
+}
 ARTIFACTS = Path("artifacts")
 
 
 def main(
-    demo: Annotated[str, "palette, latent, partial or edit"],
+    demo: Annotated[str, "palette, latent, partial, edit, face or walk"],
     *,
     layout: Path | None = None,
-    painter: Path = ARTIFACTS / "painters" / "spade",
+    painter: Path | None = None,
     palette: Path = ARTIFACTS / "palette",
     real: Path = ARTIFACTS / "real" / "train",
     out: Path = ARTIFACTS / "demo",
@@ -35,16 +42,17 @@ def main(
 
     palette: from one sampled palette to another. latent: from one noise to another. partial: bands
     of real layouts made anew. edit: --remove CLASS or --add CLASS=FRACTION, each may be repeated.
+    face: classes grow, the look stays; --add CLASS=FRACTION. walk: an object comes nearer.
     """
     entry = choose(demo, DEMOS, "demo")
-    if (remove or add) and demo != "edit":
+    if (remove and entry is not edit) or (add and entry not in (edit, face)):
         raise UserError(f"--remove and --add belong to the demo edit, not to {demo}")
     if frames < 2 or seed < 0:
         raise UserError(f"--frames {frames} --seed {seed}: frames are 2 or more, seeds 0 or more")
     torch.set_num_threads(1)  # so that the bytes do not depend on the machine's cores
     request = Request(
         layout=ARTIFACTS / "layouts" / entry.LAYOUT if layout is None else layout,
-        painter=painter,
+        painter=_painter() if painter is None else painter,
         palette=palette,
         real=real,
         seed=seed,
@@ -58,6 +66,13 @@ def main(
     write_json(out / f"{demo}.json", {"demo": demo, "seed": seed, **shown.numbers})
     log.info(shown.said)
     log.info(f"strip, animation and numbers: {out / demo}.png, .gif, .json")
+
+
+def _painter() -> Path:
+    """Return the first trained painter, by name; where there is none, one that will be missed."""
+    folder = ARTIFACTS / "painters"
+    found = sorted(path.parent for path in folder.glob("*/weights.safetensors"))
+    return found[0] if found else folder / "regions"
 
 
 def _share(text: str) -> tuple[str, float]:

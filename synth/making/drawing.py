@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -20,26 +21,52 @@ PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
 REPAINT_STRIDE = 4
 
 
-@torch.no_grad()
-def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) -> Painted:
-    """Draw and paint the pairs of the given indices, one batch.
+@dataclass(frozen=True)
+class Dice:
+    """The numbers that the draws of a pair come from: in production all are its index.
 
-    A pair is a function of (models, set, run seed, index, again); its bytes also depend on the
+    `parent` gives the real pair that it starts from, `palette` what is asked for, `layout` and
+    `painter` their noise, `style` the look.
+    """
+
+    parent: int
+    palette: int
+    layout: int
+    painter: int
+    style: int
+
+    @classmethod
+    def alike(cls, index: int) -> "Dice":
+        """Return those of pair `index` of a set."""
+        return cls(index, index, index, index, index)
+
+
+def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) -> Painted:
+    """Draw and paint the pairs of the given indices, one batch; see `paint_dice`."""
+    return paint_dice(ready, [Dice.alike(index) for index in indices], seed, again)
+
+
+@torch.no_grad()
+def paint_dice(ready: ReadySet, dice: Sequence[Dice], seed: int, again: int = 0) -> Painted:
+    """Draw and paint a pair for each of the dice, one batch.
+
+    A pair is a function of (models, set, run seed, dice, again); its bytes also depend on the
     number of items in the batch and of threads, which is why both are parameters. `again` > 0
     paints the same layouts with other noise and in other looks. On an accelerator the batch may
     still be under way when this returns.
     """
     clock, began = time.perf_counter(), moment(ready.device)
-    rows = [parent_row(seed, index, len(ready.real_ids)) for index in indices]
+    rows = [parent_row(seed, one.parent, len(ready.real_ids)) for one in dice]
     entry = LAYOUTS[ready.layouts]
     derives = entry.derives
     parents = _images(ready, rows) if ready.keep or entry.load is not None else None
-    drawn = _draw(ready, rows, indices, seed, parents)
-    rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, indices, ready.device)
+    drawn = _draw(ready, rows, dice, seed, parents)
+    noises = [one.painter for one in dice]
+    rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, noises, ready.device)
     style, looks = None, [None] * len(rows)
     if ready.looks is not None:
         own = [int(ready.rows[row]) if derives else None for row in rows]
-        keys = [(seed, STYLE + again * REPAINT_STRIDE, index) for index in indices]
+        keys = [(seed, STYLE + again * REPAINT_STRIDE, one.style) for one in dice]
         style, looks = ready.looks.draw(own, keys)
         style = style.to(ready.device)
     if ready.painter is None:
@@ -50,7 +77,7 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
         pixels = _kept(ready, drawn, parents, pixels)
     suffix = f"-{again}" if again else ""
     return Painted(
-        ids=tuple(f"{ready.name}-{index:07d}{suffix}" for index in indices),
+        ids=tuple(f"{ready.name}-{one.layout:07d}{suffix}" for one in dice),
         source=ready.name,
         pixels=to_cpu(pixels),
         label=to_cpu(drawn.label.to(torch.uint8)),
@@ -59,7 +86,7 @@ def paint(ready: ReadySet, indices: Sequence[int], seed: int, again: int = 0) ->
         parents=tuple(ready.real_ids[row] if derives else None for row in rows),
         styles=tuple(looks),
         donors=_donors(ready, drawn),
-        seeds=tuple(seed << 32 | index for index in indices),
+        seeds=tuple(seed << 32 | one.layout for one in dice),
         began=began,
         ready=moment(ready.device),  # after the copies, which are in the same queue
         spent=time.perf_counter() - clock,
@@ -147,16 +174,16 @@ def _donors(ready: ReadySet, drawn: Drawn) -> tuple[tuple[str, ...] | None, ...]
 def _draw(
     ready: ReadySet,
     rows: Sequence[int],
-    indices: Sequence[int],
+    dice: Sequence[Dice],
     seed: int,
     parents: Tensor | None,
 ) -> Drawn:
     method, nets = ready.layout_method, ready.layout_nets
     real = ready.real_labels[rows].long().to(ready.device)
-    rngs = _rngs(seed, LAYOUT, indices, ready.device)
+    rngs = _rngs(seed, LAYOUT, [one.layout for one in dice], ready.device)
     if ready.editor is not None:
         return ready.editor.draw(method, nets, real=real, rngs=rngs)
-    palettes = np.stack([draw_palette(ready, index, seed) for index in indices])
+    palettes = np.stack([draw_palette(ready, one.palette, seed) for one in dice])
     asked = torch.as_tensor(palettes).to(ready.device)
     if LAYOUTS[ready.layouts].load is not None:
         image = _drawn(parents)

@@ -23,13 +23,15 @@ REGULARISED = 1e-3  # added to variances of styles, which are near 1
 class Looks:
     """The looks of a set: `ids` are the real pairs, by row of the painter's bank.
 
-    `laws` has one for each class where looks are sampled, else none.
+    `laws` has one for each class where looks are sampled, else none. `row` is the look of every
+    pair, None where each draws its own.
     """
 
     style: Style
     ids: tuple[str, ...]
     num_classes: int
     laws: tuple["StyleLaw", ...]
+    row: int | None = None
 
     @classmethod
     def of(cls, style: Style, bank: StyleBank, ids: Sequence[str]) -> "Looks":
@@ -51,7 +53,10 @@ class Looks:
         styles, donors = [], []
         for parent, key in zip(parents, keys, strict=True):
             rng = np.random.default_rng(np.random.SeedSequence(key))
-            if self.style == "sampled":
+            if self.row is not None:
+                styles.append(np.asarray(self.row))
+                donors.append(self.ids[self.row])
+            elif self.style == "sampled":
                 styles.append(np.stack([law.draw(rng) for law in self.laws]))
                 donors.append(None)
             elif self.style == "mixed":

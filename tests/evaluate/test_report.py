@@ -108,7 +108,7 @@ def test_the_page_shows_every_figure_and_only_what_was_used(reported, monkeypatc
     assert "| `semi` | 80 | 2 | 2 | 50 | 40 |" in more
     assert "Computed with: segmenters: fp32, channels last, 2 threads; `oasis`: bf16, 1 thr" in more
     assert "Pretrained weights are in: distances between images." in more
-    assert "The verdict rests on test, which nothing was chosen on;" in more
+    assert "The verdict rests on test, on which this run chose nothing;" in more
     assert "blocks of neighbouring images, because the dataset names no videos" in more
     assert "(weights `0123456789ab`). Images are compared in the 5 features of a pre" in more
     assert "network (colours), which vary in about" in more

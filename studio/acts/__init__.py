@@ -1,0 +1,1 @@
+"""What the studio does with trained models: functions of a state, without any page."""
