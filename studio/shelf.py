@@ -236,10 +236,13 @@ def beside(train: Path, painter: Path) -> Shelf:
     return shelf
 
 
-def report_of(artifacts: Path) -> Path | None:
-    """Return the report of the run that left artifacts, which lies beside them."""
-    report = artifacts.absolute().parent / "evaluate" / "report.html"
-    return report if report.is_file() else None
+def pages_of(artifacts: Path) -> dict[str, Path]:
+    """Return the pages that a run left beside its artifacts, by name: `report`, `study`."""
+    pages = {
+        "report": artifacts.absolute().parent / "evaluate" / "report.html",
+        "study": artifacts / "study.html",
+    }
+    return {name: path for name, path in pages.items() if path.is_file()}
 
 
 def default_state(shelf: Shelf) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from data.stage.params import Params
 from data.tools import export
 from studio.acts import edit, gallery, judge, keep, scene, walk
 from studio.acts.gallery import Filter
-from studio.shelf import Shelf, default_state, report_of
+from studio.shelf import Shelf, default_state, pages_of
 from studio.state import FACES, Name, parse
 from studio.web import pictures
 from studio.web.pictures import url
@@ -48,8 +48,7 @@ class Exported(Params):
 def shelf_of(shelf: Shelf, asked: Any) -> Answer:
     """Say what there is to show, and what is missing."""
     missing = shelf.missing()
-    report = report_of(shelf.artifacts)
-    common = {"artifacts": str(shelf.artifacts), "report": report is not None}
+    common = {"artifacts": str(shelf.artifacts), "pages": [*pages_of(shelf.artifacts)]}
     if missing:
         return {**common, "missing": missing, "command": "make repro", "takes": MADE_IN}
     real, bank = shelf.real, shelf.objects()

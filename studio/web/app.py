@@ -15,13 +15,13 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from data.stage.errors import UserError
 from studio.acts import gallery, keep
-from studio.shelf import Shelf, report_of
+from studio.shelf import Shelf, pages_of
 from studio.web import answers, pictures
 
 PAGE = Path(__file__).parent / "page"
@@ -104,12 +104,17 @@ class Desk:
 
     async def report(self, request: Request) -> Response:
         """Send the report of the run."""
-        found = report_of(self.shelf.artifacts)
-        if found is None:
-            return Response(
-                "no report beside these artifacts: run `make repro`", 404, media_type="text/plain"
-            )
-        return FileResponse(found)
+        return self._page_of_run("report", "run `make repro`")
+
+    async def study(self, request: Request) -> Response:
+        """Send the study that was made of its pairs."""
+        return self._page_of_run("study", "run `python -m evaluate.study SET SET`")
+
+    def _page_of_run(self, name: str, fix: str) -> Response:
+        found = pages_of(self.shelf.artifacts)
+        if name not in found:
+            return PlainTextResponse(f"no {name} beside these artifacts: {fix}", 404)
+        return FileResponse(found[name])
 
     async def home(self, request: Request) -> Response:
         """Send the page."""
@@ -127,6 +132,7 @@ def build(shelf: Shelf) -> Starlette:
         Route("/pair", _told(desk.picture)),
         Route("/shard", _told(desk.shard)),
         Route("/report", desk.report),
+        Route("/study", desk.study),
         Mount("/page", StaticFiles(directory=PAGE)),
     ]
     middleware = [Middleware(TrustedHostMiddleware, allowed_hosts=HOSTS), Middleware(_Headers)]
@@ -211,7 +217,7 @@ class _Headers:
         async def tell(message: Any) -> None:
             if message["type"] == "http.response.start":
                 extra = [(b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff")]
-                if scope["path"] != "/report":
+                if scope["path"] not in ("/report", "/study"):  # pages with scripts of their own
                     extra.append((b"content-security-policy", POLICY.encode()))
                 message["headers"] = [*message["headers"], *extra]
             await send(message)

@@ -74,6 +74,11 @@ def test_a_state_goes_round(client):
     assert client.get("/pair", params={"set": "real/train", "row": 99}).status_code == 404
     assert client.get("/api/objects", params={"name": "car"}).json()["total"] > 0
     assert client.get("/report").text == "<h1>the report</h1>"
+    assert shelf["pages"] == ["report"]
+    assert (
+        client.get("/study").text
+        == "no study beside these artifacts: run `python -m evaluate.study SET SET`"
+    )
 
 
 def test_kept_sets_are_served(client):
@@ -166,6 +171,6 @@ def test_an_empty_folder_offers_the_default_run(shelf, tmp_path):
     client = TestClient(build(empty), base_url="http://127.0.0.1")
     found = ask(client, "shelf", {})
     assert len(found["missing"]) == 4 and found["command"] == "make repro"
-    assert "quarter of an hour" in found["takes"] and not found["report"]
+    assert "quarter of an hour" in found["takes"] and not found["pages"]
     assert client.get("/report").status_code == 404
     assert not Path(tmp_path / "none").exists(), "looking makes nothing"

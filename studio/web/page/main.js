@@ -20,7 +20,7 @@ async function start() {
     failed(error, start);
     return;
   }
-  $("report").hidden = !shelf.report;
+  for (const name of ["report", "study"]) $(name).hidden = !shelf.pages.includes(name);
   if (shelf.missing.length) return lacking(shelf);
   palette.start(shelf);
   edit.start(shelf);
