@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.sources.files import belonging
-from data.sources.folder import names_of
+from data.sources.reading.dividing import names_of
 from data.sources.reading.walk import fixed_part, listed
 from data.sources.splits import PARENT, by_list, group_of
 from data.stage.errors import UserError
