@@ -3,6 +3,7 @@
 from types import ModuleType
 
 from data.sources import ade20k, camvid, celebamask, cityscapes, cityscapes_25k, folder, idd
+from data.sources.annotations import source as annotations
 from data.sources.streets import source as streets
 
 SOURCES: dict[str, ModuleType] = {
@@ -14,4 +15,5 @@ SOURCES: dict[str, ModuleType] = {
     "celebamask": celebamask,
     "ade20k": ade20k,
     "folder": folder,
+    "annotations": annotations,
 }

@@ -119,6 +119,13 @@ def read_mode(path: Path) -> str:
         return file.mode
 
 
+def turned(values: np.ndarray, orientation: int) -> np.ndarray:
+    """Return values [H, W] of pixels as stored as they lie upright, by an EXIF orientation."""
+    if orientation == 1:
+        return values
+    return np.asarray(Image.fromarray(values).transpose(_TURNS[orientation]))
+
+
 def read_orientation(path: Path) -> int:
     """Return the EXIF orientation of an image file: 1 is upright, 5 to 8 lie on their side."""
     with _opened(path) as file:

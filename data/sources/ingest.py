@@ -55,8 +55,8 @@ class Dataset(Params):
             return source, getattr(self, self.source) or source.Config()
         except ValidationError:
             raise UserError(
-                f"the source {self.source!r} needs a section dataset.{self.source}: images, masks "
-                "and classes"
+                f"the source {self.source!r} needs a section dataset.{self.source}: files and "
+                "classes; docs/own-data.md shows one"
             ) from None
 
 

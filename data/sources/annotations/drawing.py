@@ -6,7 +6,8 @@ coordinate of 1e9, a run of 2^31, a size of its own) is refused or cut before.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -58,13 +59,23 @@ def pieces(shape: Shape, size: tuple[int, int], line_width: int) -> Piece:
     return Piece(mask, left, top, any(p.outside for p in found))
 
 
+def scaled(shape: Shape, size: tuple[int, int]) -> Shape:
+    """Return a shape of outlines in fractions of a picture in pixels."""
+    parts = []
+    for part in shape.parts:
+        assert isinstance(part, Rings)
+        rings = (tuple((x * size[0], y * size[1]) for x, y in ring) for ring in part.rings)
+        parts.append(Rings(tuple(rings), part.holes))
+    return replace(shape, parts=tuple(parts))
+
+
 def _piece(part: Rings | Runs | Patch | Stroke, size: tuple[int, int], line_width: int) -> Piece:
     if isinstance(part, Rings):
         return _filled(part, size)
     if isinstance(part, Stroke):
         return _stroked(part.points, size, line_width)
     if isinstance(part, Runs):
-        return Piece(_unrolled(part, size), 0, 0)
+        return _cropped(_unrolled(part, size))
     return _placed(part.read(size), part.left, part.top, size)
 
 
@@ -82,15 +93,17 @@ def _filled(part: Rings, size: tuple[int, int]) -> Piece:
     reach = every.min() < -1 or (every.max(axis=0) > np.array(size) + 1).any()
     if right <= left or bottom <= top:
         return Piece(np.zeros((0, 0), bool), 0, 0, outside=True)
-    box = np.zeros((bottom - top, right - left), np.uint8)
+    box = np.zeros((bottom - top, right - left), bool)
     for ring in rings:
-        flat = [(ring - (left, top)).ravel().tolist()]
-        drawn = coco.decode(coco.frPyObjects(flat, *box.shape))[..., 0]
+        flat: Any = [(ring - (left, top)).ravel().tolist()]  # its types leave lists of lists out
+        packed = coco.frPyObjects(flat, *box.shape)[0]["counts"].decode("ascii")
+        # decoded here: its `decode` wakes a warning of numpy's, and see `_unrolled`
+        drawn = unrolled(lengths(packed), box.size).reshape(box.shape[::-1]).T
         if part.holes:
             box ^= drawn
         else:
             box |= drawn
-    return Piece(box.astype(bool), left, top, bool(reach))
+    return Piece(box, left, top, bool(reach))
 
 
 def _near(ring: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -153,6 +166,15 @@ def _placed(mask: np.ndarray, left: int, top: int, size: tuple[int, int]) -> Pie
     columns = slice(max(0, -left), max(0, min(mask.shape[1], size[0] - left)))
     kept = mask[rows, columns]
     return Piece(kept, max(0, left), max(0, top), outside=kept.shape != mask.shape)
+
+
+def _cropped(mask: np.ndarray) -> Piece:
+    """Return a mask of a whole picture without the empty rows and columns around."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return Piece(mask[:0, :0], 0, 0)
+    top, left = int(rows[0]), int(columns[0])
+    return Piece(mask[top : rows[-1] + 1, left : columns[-1] + 1].copy(), left, top)
 
 
 def _unrolled(part: Runs, size: tuple[int, int]) -> np.ndarray:

@@ -49,7 +49,9 @@ def read_xml(path: Path) -> ElementTree.Element:
     text = read_text(path)
 
     def refuse(*args: object) -> NoReturn:
-        raise UserError(f"{path} declares a document type (<!DOCTYPE>), which may hide entities; remove it")
+        raise UserError(
+            f"{path} declares a document type (<!DOCTYPE>), which may hide entities; remove it"
+        )
 
     scan = expat.ParserCreate()
     scan.StartDoctypeDeclHandler = refuse

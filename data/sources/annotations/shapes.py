@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+
+from data.sources.annotations.config import Config
 
 Points = Sequence[tuple[float, float]]
 """Corners (x, y) in pixels from the top left corner of the picture, in order."""
@@ -78,9 +79,10 @@ class Coded:
 class Annotated:
     """What is said of one image: its name as written, by which file, and its shapes in order.
 
-    `size` (width, height) is what the annotation takes the picture for, None where it does not
-    say. `fractions` says that points are fractions of it. `picture` has the bytes of the image
-    where these are in the annotation. `notes` are what of it is no shape: kind -> how often.
+    Where no picture has that name, it may be one of `others`, or `stem` without its ending. `size`
+    (width, height) is what the annotation takes the picture for, None where it does not say.
+    `fractions` says that points are fractions of it. `picture` has the bytes of the image where
+    these are in the annotation. `notes` are what of it is no shape: kind -> how often.
     """
 
     name: str
@@ -89,7 +91,8 @@ class Annotated:
     shapes: Sequence[Shape] = ()
     coded: Coded | None = None
     fractions: bool = False
-    by_stem: bool = False
+    others: tuple[str, ...] = ()
+    stem: str | None = None
     picture: bytes | None = None
     notes: Mapping[str, int] = field(default_factory=dict)
 
@@ -100,4 +103,4 @@ class Given:
 
     root: Path
     files: Sequence[Path]
-    config: Any
+    config: Config

@@ -69,7 +69,7 @@ def class_table(labels: Labels) -> ClassTable:
     """Return the configured classes, then `void` when some unlabelled value is not a class."""
     _check_values(labels)
     classes = [
-        ClassInfo(entry.name, entry.color or _color(index), entry.eval, entry.mirror)
+        ClassInfo(entry.name, entry.color or color_of(index), entry.eval, entry.mirror)
         for index, entry in enumerate(with_rest(labels))
     ]
     own = next((entry for entry in labels.classes if entry.name == VOID), None)
@@ -177,7 +177,7 @@ def _void_values(labels: Labels) -> list[int | Rgb]:
     return [v for v in labels.unlabelled if isinstance(v, kinds) and v not in taken]
 
 
-def _color(index: int) -> Rgb:
+def color_of(index: int) -> Rgb:
     """Return a colour that differs from those of other indices: Pascal VOC's bit pattern."""
     key = voc_color(index + 1)
     return (key >> 16, key >> 8 & 255, key & 255)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pycocotools import mask as coco
 
 from data.pairs.classes import IGNORE, ClassTable
 from data.pairs.pair import decode_label
@@ -14,7 +15,6 @@ from data.tools.exports.files import TABLE, Encoded, encoded, write_table
 from data.tools.exports.names import safe_names
 from data.tools.exports.union import Union
 
-_SHIFTS = 5 * np.arange(8)
 _CARD = """\
 `images/SPLIT/NAME.png` are the images, `annotations/SPLIT.json` the labels in COCO's format: an
 annotation is one class of one image, all its pixels in one compressed RLE, as in COCO-Stuff.
@@ -105,23 +105,6 @@ def _categories(classes: ClassTable) -> list[dict[str, Any]]:
 
 
 def encode_mask(mask: np.ndarray) -> dict[str, object]:
-    """Return a bool mask `[H, W]` as COCO's compressed RLE, `{"size": [H, W], "counts": text}`.
-
-    Run lengths, column by column, in the characters of `rleToString` in cocoapi, common/maskApi.c.
-    """
-    flat = np.concatenate([[False], mask.ravel(order="F")])  # the first run is background
-    edges = np.flatnonzero(flat[1:] != flat[:-1])
-    counts = np.diff(np.concatenate([[0], edges, [mask.size]]))
-    return {"size": list(mask.shape), "counts": _compress(counts)}
-
-
-def _compress(counts: np.ndarray) -> str:
-    values = counts.astype(np.int64)
-    values[3:] -= counts[1:-2]  # from the fourth on: the difference to the last run of its kind
-    # 5 bits a character, lowest first, until what is left is the sign of the last character
-    shifted = values[:, None] >> _SHIFTS
-    is_last = (shifted >= -16) & (shifted < 16)
-    length = is_last.argmax(axis=1)
-    place = np.arange(len(_SHIFTS))
-    codes = (shifted & 31) + 32 * (place < length[:, None]) + 48
-    return codes[place <= length[:, None]].astype(np.uint8).tobytes().decode("ascii")
+    """Return a bool mask `[H, W]` as COCO's compressed RLE, `{"size": [H, W], "counts": text}`."""
+    counts: Any = coco.encode(np.asfortranarray(mask, np.uint8))["counts"]  # bytes, whatever it says
+    return {"size": list(mask.shape), "counts": counts.decode("ascii")}
