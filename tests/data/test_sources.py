@@ -13,7 +13,9 @@ from data.sources.files import RawPair, read_values
 from data.sources.ingest import Dataset
 from data.sources.streets.source import render
 from data.stage.errors import UserError
+from tests.data.annotations.writers import write_scene
 
+OWN = {"streets", "folder", "annotations"}
 EVAL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 
 
@@ -22,6 +24,9 @@ def section(name, request, files):
     if name == "streets":
         config = {"num_train": 3, "num_val": 2, "num_test": 1, "seed": 5}
         return {"root": "data/sources/streets", "streets": config}
+    if name == "annotations":
+        own = request.getfixturevalue("tmp_path") / "own"
+        return {"root": own, "annotations": write_scene(own, "coco", range(4), files)}
     root = request.getfixturevalue(name)
     return {"root": root} | ({"folder": files.folder} if name == "folder" else {})
 
@@ -30,13 +35,13 @@ def test_no_source_is_called_like_a_key_that_all_have() -> None:
     assert not set(SOURCES) & set(Dataset.model_fields)
 
 
-@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets", "folder"}))
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - OWN))
 def test_a_public_dataset_lists_its_traps_and_its_licence(name) -> None:
     assert "\nKnown traps:\n\n* " in SOURCES[name].__doc__
     assert len(SOURCES[name].LICENCE) > 20
 
 
-@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets"}))
+@pytest.mark.parametrize("name", sorted(set(SOURCES) - {"streets", "annotations"}))
 def test_finding_decodes_nothing(name, request, files) -> None:
     dataset = section(name, request, files)
     config = SOURCES[name].Config(**dataset.get(name, {}))

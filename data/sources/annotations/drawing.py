@@ -1,8 +1,8 @@
 """Draw shapes into a label map: pixels as COCO's own code draws them, whatever their size.
 
-Outlines are rasterised by pycocotools in the box around them, so that time and memory follow the
-object and not the picture. Everything that could make a hostile file cost more than its picture (a
-coordinate of 1e9, a run of 2^31, a size of its own) is refused or cut before.
+Outlines are rasterised by pycocotools and unrolled in the columns around them, so that time and
+memory follow the object and not the picture. What could make a hostile file cost more than its
+picture (a coordinate of 1e9, a run of 2^31, a size of its own) is refused or cut before.
 """
 
 from collections.abc import Sequence
@@ -95,15 +95,21 @@ def _filled(part: Rings, size: tuple[int, int]) -> Piece:
         return Piece(np.zeros((0, 0), bool), 0, 0, outside=True)
     box = np.zeros((bottom - top, right - left), bool)
     for ring in rings:
-        flat: Any = [(ring - (left, top)).ravel().tolist()]  # its types leave lists of lists out
-        packed = coco.frPyObjects(flat, *box.shape)[0]["counts"].decode("ascii")
-        # decoded here: its `decode` wakes a warning of numpy's, and see `_unrolled`
-        drawn = unrolled(lengths(packed), box.size).reshape(box.shape[::-1]).T
+        flat: Any = [ring.ravel().tolist()]  # its types leave lists of lists out
+        packed = coco.frPyObjects(flat, height, width)[0]["counts"].decode("ascii")
+        drawn = _columns(lengths(packed), height, left, right)[top:bottom]
         if part.holes:
             box ^= drawn
         else:
             box |= drawn
     return Piece(box, left, top, bool(reach))
+
+
+def _columns(counts: Sequence[int], height: int, left: int, right: int) -> np.ndarray:
+    """Return some columns of runs, bool [height, right - left]; the others cost nothing."""
+    ends = np.cumsum(counts).clip(left * height, right * height) - left * height
+    values = np.repeat(np.arange(len(counts)) % 2 == 1, np.diff(ends, prepend=0))
+    return values.reshape(right - left, height).T
 
 
 def _near(ring: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -106,5 +106,5 @@ def _categories(classes: ClassTable) -> list[dict[str, Any]]:
 
 def encode_mask(mask: np.ndarray) -> dict[str, object]:
     """Return a bool mask `[H, W]` as COCO's compressed RLE, `{"size": [H, W], "counts": text}`."""
-    counts: Any = coco.encode(np.asfortranarray(mask, np.uint8))["counts"]  # bytes, whatever it says
-    return {"size": list(mask.shape), "counts": counts.decode("ascii")}
+    packed: Any = coco.encode(np.asfortranarray(mask, np.uint8))  # its types call bytes text
+    return {"size": list(mask.shape), "counts": packed["counts"].decode("ascii")}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from data.sources.annotations import source
-from tests.data.annotations.writers import CLASSES, HEIGHT, WIDTH, WRITERS
+from tests.data.annotations.writers import write_scene
 
 
 @pytest.fixture
@@ -16,12 +16,7 @@ def scene(tmp_path, files) -> Callable[..., dict[str, Any]]:
     """Write some images and their annotations below own/; return the section that reads them."""
 
     def write(kind: str, keys: Sequence[int] = range(4)) -> dict[str, Any]:
-        root = tmp_path / "own"
-        for key in keys:
-            files.save(root / f"images/p{key}.png", files.picture(key, (HEIGHT, WIDTH)))
-        base = {"format": kind, "images": "images/*", "rest": "rest"}
-        base |= {"classes": [{"name": name} for name in CLASSES]}
-        return base | WRITERS[kind](root, keys)
+        return write_scene(tmp_path / "own", kind, keys, files)
 
     return write
 

@@ -227,3 +227,11 @@ WRITERS: dict[str, Callable[[Path, Sequence[int]], dict[str, Any]]] = {
     "label_studio": label_studio,
     "parquet": parquet,
 }
+
+
+def write_scene(root: Path, kind: str, keys: Sequence[int], files: Any) -> dict[str, Any]:
+    """Write images and their annotations of one format; return the section that reads them."""
+    for key in keys:
+        files.save(root / f"images/p{key}.png", files.picture(key, (HEIGHT, WIDTH)))
+    base = {"format": kind, "images": "images/*", "rest": "rest"}
+    return base | {"classes": [{"name": name} for name in CLASSES]} | WRITERS[kind](root, keys)
