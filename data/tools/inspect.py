@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -98,6 +98,7 @@ def main(
     suggest: bool = False,
     images: str | None = None,
     masks: str | None = None,
+    annotations: str | None = None,
     instances: bool = False,
     out: Path | None = None,
 ) -> None:
@@ -106,51 +107,60 @@ def main(
     Images nearly equal to one of another set are named: of another SET, or of the splits beside
     a single SET. With --suggest there is no SET: the classes are read off the masks that a quoted
     glob names, and a section `dataset` for params.yaml is printed; --instances makes two classes,
-    background and object, of masks in which each object has a number of its own.
+    background and object, of masks in which each object has a number of its own. --annotations is
+    the file, folder or quoted glob that a labelling tool wrote; images are then looked for beside.
     """
-    _check_flags(sets, suggest, images, masks, out)
-    if instances and not suggest:
-        raise UserError("--instances belongs to --suggest; add it, or name a SET alone")
+    globs = {"--images": images, "--masks": masks, "--annotations": annotations}
+    given = {flag: glob for flag, glob in globs.items() if glob is not None}
+    _check_flags(sets, suggest, given, out)
+    if instances and (not suggest or annotations is not None):
+        raise UserError("--instances belongs to --suggest and --masks; leave it out, or add them")
     if suggest:
-        _print_suggestion(images or "", masks or "", instances)
+        _print_suggestion(given, instances)
     else:
         _print_audit(sets or [], out)
 
 
 def _check_flags(
-    sets: list[Path] | None,
-    suggest: bool,
-    images: str | None,
-    masks: str | None,
-    out: Path | None,
+    sets: list[Path] | None, suggest: bool, globs: Mapping[str, str], out: Path | None
 ) -> None:
     if suggest and (sets or out):
         raise UserError(
             f"--suggest takes no {'SET' if sets else '--out'}; quote the globs, or the shell takes "
             "them apart: --suggest --images 'photos/*.jpg' --masks 'masks/*.png'"
         )
-    if suggest and (images is None or masks is None):
-        raise UserError("--suggest needs both --images GLOB and --masks GLOB, in quotes")
-    if not suggest and (images is not None or masks is not None):
-        raise UserError("--images and --masks belong to --suggest; add it, or name a SET alone")
+    if suggest and "--annotations" not in globs and len(globs) < 2:
+        raise UserError(
+            "--suggest needs both --images GLOB and --masks GLOB, in quotes, or --annotations PATH"
+        )
+    if globs and not suggest:
+        raise UserError(
+            "--images and --masks belong to --suggest, as --annotations does; add it, or name a "
+            "SET alone"
+        )
     if not suggest and not sets:
         raise UserError("name a pair set, such as artifacts/real/train, or use --suggest")
     if out is not None and len(sets or []) > 1:
         raise UserError("--out names one contact sheet, and there are several SETs; leave it out")
 
 
-def _print_suggestion(images: str, masks: str, instances: bool) -> None:
+def _print_suggestion(globs: Mapping[str, str], instances: bool) -> None:
     import typer
 
-    from data.tools.suggest import (
-        suggest,  # reads the dataset parsers, which an audit has no use for
-    )
+    # these read the dataset parsers, which an audit has no use for
+    from data.tools.suggest import suggest
+    from data.tools.suggest_annotations import suggest_annotations
 
     # the section alone goes to standard output, so that it can be redirected into a file
     for handler in logging.getLogger().handlers:
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
             handler.setStream(sys.stderr)
-    suggestion = suggest(images, masks, instances)
+    if "--annotations" in globs:
+        suggestion = suggest_annotations(
+            globs["--annotations"], globs.get("--images"), globs.get("--masks")
+        )
+    else:
+        suggestion = suggest(globs["--images"], globs["--masks"], instances)
     for note in suggestion.notes:
         typer.echo(f"note: {note}", err=True)
     typer.echo(suggestion.text, nl=False)

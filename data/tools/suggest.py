@@ -67,7 +67,7 @@ def _suggest(images: str, masks: str, instances: bool, tally: Tally) -> Suggesti
     clear = [(str(file), alpha) for file in files if (alpha := read_alpha(file)) is not None]
     rule, splits, notes = split_rule(root, images, files, suffixes[0], lists)
     lines = [
-        *_head(root, read.sizes, splits),
+        *head(root, read.sizes, splits),
         "  folder:",
         f"    images: {text(images)}",
         f"    masks: {text(masks)}",
@@ -80,18 +80,20 @@ def _suggest(images: str, masks: str, instances: bool, tally: Tally) -> Suggesti
         "    seed: 0",
     ]
     alpha = note(clear, len(files), "ignore")
-    said = (tally.left_out(), *_image_notes(files, read.sizes), alpha, *read.notes, *notes)
+    said = (tally.left_out(), *image_notes(files, read.sizes), alpha, *read.notes, *notes)
     return Suggestion("\n".join(lines) + "\n", tuple(filter(None, said)))
 
 
-def _head(root: Path, sizes: Sequence[tuple[int, int]], splits: Sequence[str]) -> list[str]:
-    """Return the lines of the section before `folder`."""
+def head(
+    root: Path, sizes: Sequence[tuple[int, int]], splits: Sequence[str], source: str = "folder"
+) -> list[str]:
+    """Return the lines of the section before that of its source."""
     height, width = working_size(sizes)
     return [
         "# Written by `python -m data.tools.inspect --suggest`. Name the classes, then save it as",
         "# preset (presets/NAME.yaml), or put it in place of the section `dataset` of params.yaml.",
         "dataset:",
-        "  source: folder",
+        f"  source: {source}",
         f"  root: {text(root.as_posix())}",
         f"  # Working size of {_range(sizes)} images; multiples of 32 suit every method.",
         f"  height: {height}",
@@ -201,7 +203,8 @@ def _common_start(one: str, other: str) -> str:
     return one[:length]
 
 
-def _image_notes(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> list[str]:
+def image_notes(files: Sequence[Path], sizes: Sequence[tuple[int, int]]) -> list[str]:
+    """Return what the user should know of images: that aspects differ, that they are dark."""
     notes = []
     aspects = [width / height for width, height in sizes]
     if max(aspects) > 1.1 * min(aspects):

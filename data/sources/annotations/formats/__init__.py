@@ -22,7 +22,8 @@ class Format:
 
     `on_top` is which of two objects is seen by the rules of the format. `upright` says that its
     tools outline a photograph as its EXIF orientation turns it. `holds_pictures` says
-    that its files hold the images. `suffix` is
+    that its files hold the images, `whole` that every pixel has a number, `needs_masks` that these
+    lie in files of their own, `numbers_classes` that a YAML file names the classes. `suffix` is
     that of its files; `is_mine` tells by the content of a JSON file. `total` is how many images
     there are, where no pictures say it.
     """
@@ -32,6 +33,9 @@ class Format:
     on_top: Literal["smaller", "later"]
     upright: bool
     holds_pictures: bool = False
+    whole: bool = False
+    needs_masks: bool = False
+    numbers_classes: bool = False
     is_mine: Callable[[Any], bool] | None = None
     total: Callable[[Given], int] | None = None
 
@@ -39,13 +43,25 @@ class Format:
 FORMATS: dict[str, Format] = {
     "coco": Format(coco.read, ".json", "smaller", False, is_mine=coco.is_mine),
     "coco_panoptic": Format(
-        coco_panoptic.read, ".json", "smaller", False, is_mine=coco_panoptic.is_mine
+        coco_panoptic.read,
+        ".json",
+        "smaller",
+        False,
+        is_mine=coco_panoptic.is_mine,
+        whole=True,
+        needs_masks=True,
     ),
     "labelme": Format(labelme.read, ".json", "later", True, is_mine=labelme.is_mine),
-    "yolo": Format(yolo.read, ".txt", "smaller", True),
+    "yolo": Format(yolo.read, ".txt", "smaller", True, numbers_classes=True),
     "cvat": Format(cvat.read, ".xml", "later", True),
     "label_studio": Format(label_studio.read, ".json", "later", True, is_mine=label_studio.is_mine),
     "parquet": Format(
-        parquet.read, ".parquet", "later", True, holds_pictures=True, total=parquet.total
+        parquet.read,
+        ".parquet",
+        "later",
+        True,
+        holds_pictures=True,
+        whole=True,
+        total=parquet.total,
     ),
 }
