@@ -1,6 +1,5 @@
 """Decode image and label files exactly, or say which file is at fault and what to do about it."""
 
-import struct
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,10 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from data.sources.reading.alpha import Alpha, Transparency, flatten, transparency
+from data.sources.reading.how import How, how, reading
+from data.sources.reading.pixels import bands, pack_colors, rgb, stretched
+from data.sources.reading.turning import orientation_of, upright
 from data.stage.errors import UserError
 
 T = TypeVar("T")
@@ -20,32 +22,22 @@ FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WebP")
 LOSSY = ("JPEG", "MPO", "WEBP")
 MAX_PIXELS = 9000 * 6000  # decoded, turned and converted it stays below 1 GiB
 MAX_BYTES = 512 << 20
-BAND_PIXELS = 2**20
+MAX_PAGES = 10_000
+LARGER = 8  # so many times more where pictures are cut into tiles, and decoded once for all
 GREY16 = ("I;16", "I;16B", "I;16L", "I;16N")
 DEEP = ("I", "F")
 SINGLE = (*GREY16, "I")  # "I": signed 16 bits, and 32 bits
 CONVERTIBLE = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr")
 MASK_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX")
 
-# What to do to a picture of each EXIF orientation so that it lies as it was seen.
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-
 
 def read_image(path: Path, alpha: Alpha = "ignore") -> Image.Image:
     """Decode an image file to 8-bit RGB, upright by its EXIF orientation.
 
-    16-bit grey levels are divided by 257, so that the full range stays the full range; `alpha`
-    says what becomes of transparency.
+    16-bit grey levels are divided by 257, so that the full range stays the full range, unless
+    `reading.how` has other levels; `alpha` says what becomes of transparency.
     """
-    return _decode(path, lambda file: _to_rgb(_upright(file), path, alpha))
+    return _decode(path, lambda file: _to_rgb(upright(file), path, alpha))
 
 
 def read_alpha(path: Path) -> Transparency | None:
@@ -100,7 +92,27 @@ def decode_label(path: Path, convert: Callable[[Image.Image], T]) -> T:
                 "as PNG with class ids, a colour table or RGB values"
             )
 
-    return _decode(path, lambda file: convert(_without_alpha(_upright(file), path)), check)
+    return _decode(path, lambda file: convert(_without_alpha(upright(file), path)), check)
+
+
+def read_deep(path: Path) -> np.ndarray | None:
+    """Decode the values [H, W] of an image of more than 8 bits, None for other images."""
+    if read_mode(path) not in (*GREY16, *DEEP):
+        return None
+    return _decode(path, np.asarray)
+
+
+def count_pages(path: Path) -> int:
+    """Return how many pages a TIFF has, 1 for other files; at most `MAX_PAGES`."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return 1
+    with reading(How(page=0)), _opened(path) as file:
+        for page in range(1, MAX_PAGES + 1):
+            try:
+                file.seek(page)
+            except EOFError:
+                return page
+        raise UserError(f"{path} has more than {MAX_PAGES} pages; save it in parts")
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -110,7 +122,7 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     with _opened(path) as file:
         width, height = file.size
-        return (height, width) if _orientation(file) >= 5 else (width, height)
+        return (height, width) if orientation_of(file) >= 5 else (width, height)
 
 
 def read_mode(path: Path) -> str:
@@ -119,17 +131,10 @@ def read_mode(path: Path) -> str:
         return file.mode
 
 
-def turned(values: np.ndarray, orientation: int) -> np.ndarray:
-    """Return values [H, W] of pixels as stored as they lie upright, by an EXIF orientation."""
-    if orientation == 1:
-        return values
-    return np.asarray(Image.fromarray(values).transpose(_TURNS[orientation]))
-
-
 def read_orientation(path: Path) -> int:
     """Return the EXIF orientation of an image file: 1 is upright, 5 to 8 lie on their side."""
     with _opened(path) as file:
-        return _orientation(file)
+        return orientation_of(file)
 
 
 def _decode(
@@ -154,11 +159,10 @@ def _opened(path: Path) -> Iterator[ImageFile]:
     try:
         if not path.is_file():
             raise UserError(f"{path} is not a regular file; replace or remove it")
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError(
-                f"{path} has more than {MAX_BYTES >> 20} MiB; scale it down or cut it up"
-            )
-        with warnings.catch_warnings():
+        most = MAX_BYTES * (LARGER if how().is_large else 1)
+        if path.stat().st_size > most:
+            raise UserError(f"{path} has more than {most >> 20} MiB; scale it down or cut it up")
+        with warnings.catch_warnings(), _bounded():
             warnings.simplefilter("ignore")  # about metadata; what matters is an error below
             with Image.open(path, formats=FORMATS) as file:
                 _check_header(file, path)
@@ -177,21 +181,36 @@ def _opened(path: Path) -> Iterator[ImageFile]:
         raise UserError(f"{path} is not readable ({reason}); replace or remove it") from None
 
 
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Lift Pillow's own bound while pictures are read that are cut into tiles; ours stays."""
+    bound = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS * LARGER if how().is_large else bound
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = bound
+
+
 def _check_header(file: ImageFile, path: Path) -> None:
+    page = how().page
+    if page is not None and file.format == "TIFF":
+        file.seek(page)
     tile = [getattr(file, "tag_v2", {}).get(tag, 0) for tag in (322, 323)]
-    if max(file.width * file.height, int(tile[0]) * int(tile[1])) > MAX_PIXELS:
+    most = MAX_PIXELS * (LARGER if how().is_large else 1)
+    if max(file.width * file.height, int(tile[0]) * int(tile[1])) > most:
         raise UserError(_too_large(path))
     # An MPO is what many phones call .jpg: the photograph first, then a depth map or small copy.
-    if file.format != "MPO" and _has_frames(file):
+    if file.format != "MPO" and page is None and _has_frames(file):
         raise UserError(
             f"{path} has several frames or pages; a pair has one picture: save the one you mean "
             "as PNG"
         )
     # Pillow 12 reads a TIFF that is not compressed with its sides exchanged.
-    if file.format == "TIFF" and _orientation(file) >= 5:
+    if file.format == "TIFF" and orientation_of(file) >= 5:
         raise UserError(
             f"{path} is a TIFF that lies on its side (its orientation tag is "
-            f"{_orientation(file)}); save it upright, as PNG"
+            f"{orientation_of(file)}); save it upright, as PNG"
         )
 
 
@@ -206,39 +225,12 @@ def _has_frames(file: ImageFile) -> bool:
 
 
 def _too_large(path: Path) -> str:
+    if how().is_large:
+        return f"{path} has more than {MAX_PIXELS * LARGER:,} pixels, the limit; cut it into pieces"
     return (
         f"{path} has more than {MAX_PIXELS:,} pixels, the limit (9000x6000); scale it down or cut "
-        "it into pieces"
+        "it into pieces (dataset.tile does)"
     )
-
-
-def _orientation(file: Image.Image) -> int:
-    png = file if isinstance(file, ImageFile) and file.format == "PNG" and file.tile else None
-    if png is not None and not _has_late_text(Path(str(png.filename))):
-        exif = Image.Image.getexif(file)  # a PNG's own method decodes all pixels first
-    else:
-        exif = file.getexif()
-    value = exif.get(ExifTags.Base.Orientation, 1)
-    return value if value in _TURNS else 1
-
-
-def _has_late_text(path: Path) -> bool:
-    """Return whether a PNG has metadata behind its pixels, where its header does not show it."""
-    behind = False
-    with path.open("rb") as file:
-        file.seek(8)
-        while len(head := file.read(8)) == 8:
-            length, kind = struct.unpack(">I4s", head)
-            if behind and kind in (b"eXIf", b"tEXt", b"zTXt", b"iTXt"):
-                return True
-            behind |= kind == b"IDAT"
-            file.seek(length + 4, 1)
-    return False
-
-
-def _upright(file: Image.Image) -> Image.Image:
-    turned = _orientation(file)
-    return file if turned == 1 else file.transpose(_TURNS[turned])
 
 
 def _depth(file: Image.Image) -> str:
@@ -246,13 +238,17 @@ def _depth(file: Image.Image) -> str:
 
 
 def _to_rgb(file: Image.Image, path: Path, alpha: Alpha) -> Image.Image:
+    levels = how().levels
+    if levels is not None and file.mode in (*GREY16, *DEEP):
+        return Image.fromarray(stretched(np.asarray(file), levels)).convert("RGB")
     if file.mode in GREY16:
         # 65535 = 255 * 257; the usual conversion clips everything above 255 instead.
         levels = (np.asarray(file) // 257).astype(np.uint8)
         return Image.fromarray(levels).convert("RGB")
     if file.mode in DEEP or file.mode not in CONVERTIBLE:
         what = _depth(file) if file.mode in DEEP else f"colours of mode {file.mode}"
-        raise UserError(f"{path} has {what}; save it as 8-bit RGB or grey, or 16-bit grey")
+        fix = ", or set dataset.levels" if file.mode in DEEP else ""
+        raise UserError(f"{path} has {what}; save it as 8-bit RGB or grey, or 16-bit grey{fix}")
     if not file.has_transparency_data:
         return file.convert("RGB")
     return flatten(file, alpha)
@@ -277,24 +273,3 @@ def _without_alpha(file: Image.Image, path: Path) -> Image.Image:
                 "here and opaque there; save the mask without an alpha channel"
             )
     return plain
-
-
-def rgb(file: Image.Image) -> np.ndarray:
-    """Return the pixels of a decoded picture as uint8 [H, W, 3]."""
-    return np.asarray(file if file.mode == "RGB" else file.convert("RGB"))
-
-
-def pack_colors(colors: np.ndarray) -> np.ndarray:
-    """Return one number for each colour: uint8 [H, W, 3] becomes int32 [H, W] of 24 bits."""
-    packed = colors[..., 0].astype(np.int32)
-    for channel in (1, 2):
-        packed <<= 8
-        packed |= colors[..., channel]
-    return packed
-
-
-def bands(values: np.ndarray) -> Iterator[slice]:
-    """Yield bands of rows of `[H, W]`: numpy counts in 64 bits, a lot for a whole picture."""
-    height = max(1, BAND_PIXELS // max(1, values.shape[1]))
-    for top in range(0, values.shape[0], height):
-        yield slice(top, top + height)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from data.sources.decode import bands
 from data.sources.decode import read_alpha as read_alpha
 
 # Sources take what finds files and what decodes them from here alike.
@@ -16,6 +15,8 @@ from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
 from data.sources.decode import read_values as read_values
 from data.sources.reading.alpha import Alpha
+from data.sources.reading.how import PLAIN, How
+from data.sources.reading.pixels import bands
 from data.sources.reading.walk import Listed, count, nfc, permitted, slashed, walk, without_suffix
 from data.sources.reading.walk import listed as listed
 from data.stage.errors import UserError, some
@@ -35,7 +36,8 @@ class RawPair:
     everything; it lies at `place` of what is left over, 0 for the top or left end, 1 for the other.
     `group` is what may not be split: a city, a video, a scene. `alpha` is what becomes of the
     image's alpha channel. `by_color` says that the label is read by the colours it shows, whatever
-    the palette.
+    the palette. `how` is how its files are read, `box` (left, top, right, bottom) the tile of both
+    that it is, None for all.
     """
 
     id: str
@@ -50,6 +52,8 @@ class RawPair:
     layers: tuple[int, ...] = ()
     rest: int = 0
     by_color: bool = False
+    how: How = PLAIN
+    box: tuple[int, int, int, int] | None = None
 
 
 def as_it_is(

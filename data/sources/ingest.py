@@ -21,7 +21,9 @@ from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
 from data.sources.reading.disjoint import in_one_split, not_empty, scorable, unique
 from data.sources.reading.faults import Noted
+from data.sources.reading.how import reading
 from data.sources.reading.sizes import Misfit
+from data.sources.reading.tiles import Levels, Tile, enlarged, levelled, paged, said, tiled
 from data.sources.reading.walk import Tally, permitted, tallied
 from data.sources.splits import HeldOut, held_out, parts_of
 from data.sources.writing import DETAIL, kept, write
@@ -32,6 +34,8 @@ from data.stage.outputs import replacing, require_ours
 from data.stage.params import Params, choose, read
 from data.stage.progress import log, progress
 from data.stage.timings import timed
+
+ROWS = 1024
 
 Split = Literal["train", "val", "test"]
 
@@ -47,6 +51,8 @@ class Dataset(Params):
     detail: float = Field(default=1.0, ge=1)
     limit: int | None = Field(default=None, ge=1)
     hold_out: dict[HeldOut, tuple[str, ...]] = Field(default={})
+    tile: Tile | None = None
+    levels: Levels | None = None
 
     def chosen(self) -> tuple[ModuleType, Any]:
         """Return the source and its numbers; `UserError` where they are needed and missing."""
@@ -80,12 +86,15 @@ def main(*, out: Path) -> None:
     with timed("ingest") as timing, tempfile.TemporaryDirectory() as scratch:
         with permitted(), tallied() as tally:
             root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
-            raw = source.find(root, dataset.splits, config)
-            raw = held_out(raw, dataset.hold_out, dataset.splits)
+            raw = read_as(source.find(root, dataset.splits, config), dataset)
             content = check(source, config, raw, dataset.splits)
+        raw = raw if dataset.tile is None else tiled(raw, dataset.tile)
         parts = parts_of(raw, dataset.limit)
         made_by = fingerprints(dataset, config, content, parts)
         origin = {"dataset": dataset.source, "licence": source.LICENCE}
+        if raw[0].how.levels is not None:
+            origin["levels"] = said(raw[0].how.levels)
+            log.info(f"levels {origin['levels']} become 0 to 255 in all images of more than 8 bits")
         with replacing(out) as partial:
             write(
                 source,
@@ -105,6 +114,14 @@ def main(*, out: Path) -> None:
         log.info(f"training sees {len(parts[TRAIN])} of {len(parts[POOL])} pairs (dataset.limit)")
 
 
+def read_as(raw: Sequence[RawPair], dataset: Dataset) -> list[RawPair]:
+    """Return the pairs of a dataset page by page, with its groups held out and its levels."""
+    raw = paged(raw)
+    raw = raw if dataset.tile is None else enlarged(raw)
+    raw = held_out(raw, dataset.hold_out, dataset.splits)
+    return raw if dataset.levels is None else levelled(raw, dataset.levels)
+
+
 def fingerprints(
     dataset: Dataset, config: Params, content: Sequence[str], parts: Mapping[str, object]
 ) -> dict[str, str]:
@@ -117,6 +134,8 @@ def fingerprints(
     }
     if dataset.hold_out:  # content does not say which split a pair is in
         asked["hold_out"] = dataset.model_dump(mode="json", include={"hold_out"})
+    if dataset.tile is not None:
+        asked["tile"] = dataset.tile.model_dump()
     limited = {TRAIN: {"limit": dataset.limit}} if POOL in parts else {}
     finer = {"detail": dataset.detail} | limited.get(TRAIN, {})
     made = {name: fingerprint(asked | limited.get(name, {}), []) for name in parts}
@@ -151,14 +170,15 @@ def check(
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
             advance()
-            both = _read(source, config, pair, noted)
-            if both is None:
-                continue
-            image, label = both
-            if not pair.by_color:
-                palettes.add(pair.label, label)
+            with reading(pair.how):
+                both = _read(source, config, pair, noted)
+                if both is None:
+                    continue
+                image, label = both
+                if not pair.by_color:
+                    palettes.add(pair.label, label)
             # of the whole picture: one image cut at two places is the same image
-            digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+            digest = _digest(image)
             look = duplicates.picture_hash(image)
             # blank tiles look alike, and nothing can be learned from one by heart
             if look is not None and seen.setdefault(digest, pair).split != pair.split:
@@ -177,6 +197,15 @@ def check(
     if noted.clear:
         log.info("note: " + note(noted.clear, len(raw), raw[0].alpha))
     return content
+
+
+def _digest(image: Image.Image) -> str:
+    """Return the hash of the size and pixels of an image."""
+    digest = hashlib.sha256(repr(image.size).encode())
+    for top in range(0, image.height, ROWS):  # a copy of all pixels would be as large as they are
+        bottom = min(image.height, top + ROWS)
+        digest.update(image.crop((0, top, image.width, bottom)).tobytes())
+    return digest.hexdigest()
 
 
 def _read(

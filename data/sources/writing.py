@@ -11,6 +11,7 @@ from data.pairs.pair import Pair
 from data.pairs.shards import ShardWriter
 from data.pairs.spread import TRAIN
 from data.sources.files import RawPair, read_image, read_size
+from data.sources.reading.how import How, reading
 from data.sources.reading.sizes import Misfit, require_one_size
 from data.stage.params import Params
 from data.stage.progress import progress
@@ -49,8 +50,9 @@ def write(
                 fingerprint=made_by[name],
                 origin={"real": origin},
             ) as writer:
+                last = Decoded(source, config)
                 for pair in pairs:
-                    writer.write(resized(source, config, pair, shape))
+                    writer.write(resized(last, pair, shape))
                     advance()
 
 
@@ -64,28 +66,48 @@ def detail_size(train: Sequence[RawPair], size: tuple[int, int], detail: float) 
         return size
     factors = []
     for pair in train:
-        left, top, right, bottom = kept(pair, read_size(pair.image))
+        with reading(pair.how):
+            left, top, right, bottom = kept(pair, (0, 0) if pair.box else read_size(pair.image))
         factors.append(min((bottom - top) / size[0], (right - left) / size[1]))
     factor = max(1.0, min(detail, float(np.median(factors))))
     return round(size[0] * factor), round(size[1] * factor)
 
 
-def decoded(source: ModuleType, config: Params, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
-    """Return image and label (class ids, uint8 [H, W]) of a raw pair, whole and of one size."""
-    image = read_image(pair.image, pair.alpha)
-    label = source.read_label(pair, config)
-    if image.size != label.shape[::-1]:
-        misfit = Misfit(pair.image, image.size, pair.label, label.shape[::-1])
-        require_one_size([misfit], num_pairs=1)
-    return image, label
+class Decoded:
+    """Decodes pairs whole; tiles of one picture decode it once, as they follow each other."""
+
+    def __init__(self, source: ModuleType, config: Params) -> None:
+        self._source, self._config = source, config
+        self._files: tuple[Path, Path, How] | None = None
+        self._both: tuple[Image.Image, np.ndarray] | None = None
+
+    def read(self, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
+        """Return image and label (class ids, uint8 [H, W]) of a raw pair, of one size."""
+        files = pair.image, pair.label, pair.how
+        if pair.box is None or self._both is None or self._files != files:
+            self._both = None  # before another is decoded
+            self._both, self._files = self._decode(pair), files
+        return self._both
+
+    def _decode(self, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
+        with reading(pair.how):
+            image = read_image(pair.image, pair.alpha)
+            label = self._source.read_label(pair, self._config)
+        if image.size != label.shape[::-1]:
+            misfit = Misfit(pair.image, image.size, pair.label, label.shape[::-1])
+            require_one_size([misfit], num_pairs=1)
+        return image, label
 
 
 def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the box (left, top, right, bottom) that is kept of a pair of size (width, height).
 
-    It is the largest of the pair's aspect, at its place of what is left over; 0 is top or left.
+    It is a tile, or the largest of the pair's aspect, at its place of what is left over; 0 is top
+    or left.
     """
     width, height = size
+    if pair.box is not None:
+        return pair.box
     if pair.aspect is None:
         return 0, 0, width, height
     across = max(1, min(width, round(height * pair.aspect)))
@@ -94,17 +116,17 @@ def kept(pair: RawPair, size: tuple[int, int]) -> tuple[int, int, int, int]:
     return left, top, left + across, top + down
 
 
-def resized(source: ModuleType, config: Params, pair: RawPair, size: tuple[int, int]) -> Pair:
+def resized(files: Decoded, pair: RawPair, size: tuple[int, int]) -> Pair:
     """Return the part of a raw pair that is kept, at size (height, width)."""
     shape = (size[1], size[0])
-    image, label = decoded(source, config, pair)
-    box = kept(pair, image.size)
+    image, label = files.read(pair)
+    left, top, right, bottom = box = kept(pair, image.size)
     image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
-    label = Image.fromarray(label).crop(box).resize(shape, Image.Resampling.NEAREST)
+    part = Image.fromarray(label[top:bottom, left:right])
     return Pair(
         id=pair.id,
         image=np.asarray(image),
-        label=np.asarray(label),
+        label=np.asarray(part.resize(shape, Image.Resampling.NEAREST)),
         source="real",
         group=pair.group or None,
     )

@@ -52,7 +52,7 @@ def test_stems_or_paths_below_a_folder(tmp_path) -> None:
 
 @pytest.mark.parametrize("spread", [1, 1000, 2**22])
 def test_values_are_counted_and_mapped_alike_in_any_band(monkeypatch, spread) -> None:
-    monkeypatch.setattr("data.sources.decode.BAND_PIXELS", 64)
+    monkeypatch.setattr("data.sources.reading.pixels.BAND_PIXELS", 64)
     values = np.random.default_rng(0).integers(0, 5, (37, 23)).astype(np.int32) * spread
     found, counts = distinct(values)
     expected = np.unique(values, return_counts=True)

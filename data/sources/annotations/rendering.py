@@ -13,9 +13,10 @@ from data.sources.annotations.findings import Findings
 from data.sources.annotations.formats import Format
 from data.sources.annotations.naming import Finder
 from data.sources.annotations.shapes import Annotated, Coded, Given, Shape
-from data.sources.decode import read_orientation, read_size, turned
+from data.sources.decode import read_orientation, read_size
 from data.sources.files import distinct
 from data.sources.reading.dividing import names_of
+from data.sources.reading.turning import turned
 from data.sources.reading.walk import nfc, slashed
 from data.sources.splits import by_list
 from data.stage.errors import UserError, some

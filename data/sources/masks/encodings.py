@@ -9,8 +9,9 @@ import numpy as np
 from PIL import Image
 
 from data.pairs.classes import ClassInfo
-from data.sources.decode import DEEP, GREY16, decode_label, pack_colors, rgb
+from data.sources.decode import DEEP, GREY16, decode_label
 from data.sources.files import distinct, to_ids
+from data.sources.reading.pixels import pack_colors, rgb
 from data.stage.errors import UserError
 
 ONE_BIT, GREY, WIDE, INDEXED, COLORED = "one bit", "grey", "16 bits", "a palette", "colours"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.sources.decode import bands
 from data.sources.files import distinct
+from data.sources.reading.pixels import bands
 
 NEVER_LABELLED = (255, 65535)
 

@@ -10,8 +10,9 @@ from data.sources.annotations.formats.coco import categories_of, images_of
 from data.sources.annotations.naming import Finder
 from data.sources.annotations.parsing import AGAIN, need, read_json, size_of
 from data.sources.annotations.shapes import Annotated, Coded, Given
-from data.sources.decode import decode_label, rgb
+from data.sources.decode import decode_label
 from data.sources.files import glob_files
+from data.sources.reading.pixels import rgb
 from data.stage.errors import UserError
 
 MASKS = "dataset.annotations.masks"
