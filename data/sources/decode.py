@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 
 from data.sources.reading.alpha import Alpha, Transparency, flatten, transparency
-from data.sources.reading.how import How, how, reading
+from data.sources.reading.how import how, reading
 from data.sources.reading.pixels import bands, pack_colors, rgb, stretched
 from data.sources.reading.turning import orientation_of, upright
 from data.stage.errors import UserError
@@ -106,7 +107,7 @@ def count_pages(path: Path) -> int:
     """Return how many pages a TIFF has, 1 for other files; at most `MAX_PAGES`."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return 1
-    with reading(How(page=0)), _opened(path) as file:
+    with reading(replace(how(), page=0)), _opened(path) as file:
         for page in range(1, MAX_PAGES + 1):
             try:
                 file.seek(page)
@@ -250,7 +251,8 @@ def _to_rgb(file: Image.Image, path: Path, alpha: Alpha) -> Image.Image:
         fix = ", or set dataset.levels" if file.mode in DEEP else ""
         raise UserError(f"{path} has {what}; save it as 8-bit RGB or grey, or 16-bit grey{fix}")
     if not file.has_transparency_data:
-        return file.convert("RGB")
+        # the conversion of what is RGB is a copy, which large pictures do without
+        return file if how().is_large and file.mode == "RGB" else file.convert("RGB")
     return flatten(file, alpha)
 
 

@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, create_model
 from data.pairs.shards import MANIFEST
 from data.pairs.spread import POOL, TRAIN
 from data.sources import SOURCES, duplicates
-from data.sources.files import RawPair, read_alpha, read_image
+from data.sources.files import RawPair, distinct, read_alpha, read_image
 from data.sources.folder import Config as Folder
 from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
@@ -116,9 +116,8 @@ def main(*, out: Path) -> None:
 
 def read_as(raw: Sequence[RawPair], dataset: Dataset) -> list[RawPair]:
     """Return the pairs of a dataset page by page, with its groups held out and its levels."""
-    raw = paged(raw)
     raw = raw if dataset.tile is None else enlarged(raw)
-    raw = held_out(raw, dataset.hold_out, dataset.splits)
+    raw = held_out(paged(raw), dataset.hold_out, dataset.splits)
     return raw if dataset.levels is None else levelled(raw, dataset.levels)
 
 
@@ -187,9 +186,10 @@ def check(
             left, top, right, bottom = box = kept(pair, image.size)
             if pair.aspect is not None:
                 content.append(repr(box))
-            seen_part = label[top:bottom, left:right]
-            totals[pair.split] += np.bincount(seen_part.ravel(), minlength=classes.num_classes)
+            ids, counts = distinct(label[top:bottom, left:right])
+            totals[pair.split][ids] += counts
             looks.append((pair.split, pair.id, look))
+            del both, image, label  # before the next is decoded: both may be large
     noted.require_none(len(raw))
     in_one_split(twice)
     scorable(totals, classes)

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 from data.pairs.shards import PairSet
 from data.sources import ingest
 from data.tools.suggest import suggest
+from tests.data.annotations.writers import COCO, write_scene
 
 
 def save(path: Path, array: np.ndarray) -> None:
@@ -94,7 +95,15 @@ def hash_of(split: str, index: int) -> int:
 @pytest.fixture
 def files() -> Any:
     """The helpers above, for tests that spoil or extend a dataset."""
-    return type("Files", (), {"save": save, "picture": picture, "labels": labels, "folder": FOLDER})
+    own = {"folder": FOLDER, "annotations": COCO}
+    return type("Files", (), {"save": save, "picture": picture, "labels": labels} | own)
+
+
+@pytest.fixture
+def annotations(tmp_path: Path, files: Any) -> Path:
+    """Four images and what COCO's JSON says of them, to be read by `files.annotations`."""
+    assert write_scene(tmp_path / "own", "coco", range(4), files) == files.annotations
+    return tmp_path / "own"
 
 
 @pytest.fixture

@@ -13,7 +13,6 @@ from data.sources.files import RawPair, read_values
 from data.sources.ingest import Dataset
 from data.sources.streets.source import render
 from data.stage.errors import UserError
-from tests.data.annotations.writers import write_scene
 
 OWN = {"streets", "folder", "annotations"}
 EVAL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -24,11 +23,9 @@ def section(name, request, files):
     if name == "streets":
         config = {"num_train": 3, "num_val": 2, "num_test": 1, "seed": 5}
         return {"root": "data/sources/streets", "streets": config}
-    if name == "annotations":
-        own = request.getfixturevalue("tmp_path") / "own"
-        return {"root": own, "annotations": write_scene(own, "coco", range(4), files)}
     root = request.getfixturevalue(name)
-    return {"root": root} | ({"folder": files.folder} if name == "folder" else {})
+    own = {"folder": files.folder, "annotations": files.annotations}
+    return {"root": root} | ({name: own[name]} if name in own else {})
 
 
 def test_no_source_is_called_like_a_key_that_all_have() -> None:

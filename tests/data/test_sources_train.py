@@ -40,6 +40,7 @@ def test_every_source_trains(name, request, files, run_ingest, tmp_path) -> None
     numbers = {
         "streets": {"num_train": 4, "num_val": 2, "num_test": 1, "seed": 1},
         "folder": files.folder,
+        "annotations": files.annotations,
     }
     root = "data/sources/streets" if name == "streets" else request.getfixturevalue(name)
     dataset = {"source": name, "root": str(root)}

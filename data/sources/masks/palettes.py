@@ -10,6 +10,7 @@ from data.pairs.classes import ClassInfo
 from data.sources.decode import read_mode
 from data.sources.files import distinct
 from data.sources.masks.encodings import Coded, is_neutral, pack, read_coded, show_color
+from data.sources.reading.pixels import bands
 from data.stage.errors import UserError
 
 FIX = "save one again with the palette of the other"
@@ -85,5 +86,8 @@ def _pairs(coded: Coded, label: np.ndarray) -> list[tuple[int, int]]:
     label = label[::factor, ::factor]
     if label.shape != coded.values.shape:
         return []
-    both, _ = distinct(coded.values.astype(np.int64) << 8 | label)
-    return [(int(v) >> 8, int(v) & 255) for v in both]
+    found: set[int] = set()
+    for rows in bands(label):
+        both, _ = distinct(coded.values[rows].astype(np.int64) << 8 | label[rows])
+        found.update(both.tolist())
+    return [(v >> 8, v & 255) for v in sorted(found)]

@@ -39,7 +39,8 @@ def paged(raw: Sequence[RawPair]) -> list[RawPair]:
     """
     found = []
     for pair in raw:
-        pages = count_pages(pair.image), count_pages(pair.label)
+        with reading(pair.how):
+            pages = count_pages(pair.image), count_pages(pair.label)
         if min(pages) > 1 and pages[0] != pages[1]:
             raise UserError(
                 f"{pair.image} has {pages[0]} pages, its label {pair.label} {pages[1]}; a stack "

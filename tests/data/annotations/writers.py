@@ -15,6 +15,8 @@ from pycocotools import mask as coco
 
 WIDTH, HEIGHT = 60, 40
 CLASSES = ("rest", "road", "car")
+BASE = {"images": "images/*", "rest": "rest", "classes": [{"name": name} for name in CLASSES]}
+COCO = BASE | {"format": "coco", "files": "annotations/*.json"}
 # Boxes (left, top, right, bottom) of classes: a car lies on a road, the other one has none.
 ROAD, CAR = (5, 20, 55, 35), (20, 25, 30, 32)
 
@@ -233,5 +235,4 @@ def write_scene(root: Path, kind: str, keys: Sequence[int], files: Any) -> dict[
     """Write images and their annotations of one format; return the section that reads them."""
     for key in keys:
         files.save(root / f"images/p{key}.png", files.picture(key, (HEIGHT, WIDTH)))
-    base = {"format": kind, "images": "images/*", "rest": "rest"}
-    return base | {"classes": [{"name": name} for name in CLASSES]} | WRITERS[kind](root, keys)
+    return BASE | {"format": kind} | WRITERS[kind](root, keys)
