@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from data.sources import ade20k, camvid, celebamask, cityscapes, cityscapes_25k, folder, idd
+from data.sources import ade20k, camvid, celebamask, cityscapes, cityscapes_25k, folder, gta5, idd
 from data.sources.annotations import source as annotations
 from data.sources.streets import source as streets
 
@@ -12,6 +12,7 @@ SOURCES: dict[str, ModuleType] = {
     "cityscapes_25k": cityscapes_25k,
     "camvid": camvid,
     "idd": idd,
+    "gta5": gta5,
     "celebamask": celebamask,
     "ade20k": ade20k,
     "folder": folder,

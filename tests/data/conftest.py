@@ -179,6 +179,24 @@ def idd(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def gta5(tmp_path: Path) -> Path:
+    """GTA-5: 6 numbered pairs in one folder, indexed labels of another palette, and split.mat."""
+    from scipy.io import savemat
+
+    root = tmp_path / "gta5"
+    palette = np.random.default_rng(0).integers(0, 256, (256, 3), np.uint8)
+    for number in range(1, 7):
+        save(root / "images" / f"{number:05d}.png", picture(number))
+        label = Image.fromarray(labels(number, [0, 4, 7, 11, 26, 34]))
+        label.putpalette(palette.tobytes())
+        (root / "labels").mkdir(exist_ok=True)
+        label.save(root / "labels" / f"{number:05d}.png")
+    numbers = {"trainIds": [[3], [1], [6]], "valIds": [[2], [5]], "testIds": [[4]]}
+    savemat(root / "split.mat", numbers)
+    return root
+
+
 # Number of a face, its name in CelebA, the split that follows from it.
 FACES = (
     (0, "119614.jpg", "train"),
