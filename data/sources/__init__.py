@@ -2,7 +2,17 @@
 
 from types import ModuleType
 
-from data.sources import ade20k, camvid, celebamask, cityscapes, cityscapes_25k, folder, gta5, idd
+from data.sources import (
+    ade20k,
+    camvid,
+    celebamask,
+    cityscapes,
+    cityscapes_25k,
+    coco_stuff,
+    folder,
+    gta5,
+    idd,
+)
 from data.sources.annotations import source as annotations
 from data.sources.streets import source as streets
 
@@ -15,6 +25,7 @@ SOURCES: dict[str, ModuleType] = {
     "gta5": gta5,
     "celebamask": celebamask,
     "ade20k": ade20k,
+    "coco_stuff": coco_stuff,
     "folder": folder,
     "annotations": annotations,
 }

@@ -197,6 +197,21 @@ def gta5(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.fixture
+def coco_stuff(tmp_path: Path) -> Path:
+    """COCO-Stuff: 3 train, 2 val JPEGs of two sizes, and masks; one of another numbering."""
+    root = tmp_path / "coco"
+    for split, number in (("train", 3), ("val", 2)):
+        folder = f"{split}2017"
+        for index in range(number):
+            stem, shape = f"{hash_of(split, index):012d}", (40 + 4 * index, 60)
+            save(root / "images" / folder / f"{stem}.jpg", picture(hash_of(split, index), shape))
+            label = labels(hash_of(split, index), [0, 90, 91, 181, 255], shape)
+            save(root / "annotations" / folder / f"{stem}.png", label)
+            save(root / "annotations" / folder / f"{stem}_labelTrainIds.png", label // 2)
+    return root
+
+
 # Number of a face, its name in CelebA, the split that follows from it.
 FACES = (
     (0, "119614.jpg", "train"),
