@@ -113,7 +113,7 @@ def _classes(place: Place, seen: Seen) -> list[str]:
     if not whole and BACKGROUND not in seen.labels:
         lines.append(f"    - {{name: {BACKGROUND}, eval: true}}  # what nobody outlined")
     for label, count in seen.labels.items():
-        name = f"class_{label}" if label.isdigit() else label
+        name = label if label and not label.isdigit() else f"class_{label}"
         lines.append(
             f"    - {{name: {text(name)}, labels: [{text(label)}], eval: true}}"
             f"  # {count} {'images' if whole else 'objects'}"

@@ -90,6 +90,7 @@ def test_every_source_verifies_and_exports(source, request, files, run_ingest, t
     config = {
         "streets": {"num_train": 2, "num_val": 1, "num_test": 1, "seed": 1},
         "folder": files.folder,
+        "annotations": files.annotations,
     }
     root = Path("data/sources/streets")
     if source != "streets":
