@@ -18,7 +18,10 @@ from evaluate.statistics import evenly
 from synth.layouts import LAYOUTS
 from synth.layouts.common.editing import with_hole
 from synth.layouts.common.edits import NUM_CANDIDATES, fitting
-from synth.layouts.common.masks import band_of, remove
+from synth.layouts.common.losses import blurred_layout
+from synth.layouts.common.masks import band_of, remove, shares
+from synth.layouts.common.progressive import enlarge
+from synth.layouts.common.rounding import round_layout
 from synth.nets.features import Features
 from synth.training.method import generator, rand, randn
 
@@ -43,6 +46,7 @@ COLUMNS = {
     "noises": ("two noises, %", 1),
     "draws": ("two draws, %", 1),
     "excluded": ("not asked for, %", 2),
+    "survives": ("thinnest class, IoU", 2),
     "frechet": ("Frechet", 2),
     "copies": ("copies, %", 1),
 }
@@ -65,6 +69,9 @@ def of_whole(name: str, method: Any, nets: nn.ModuleDict, real: PairSet) -> tupl
     found = like_real(drawn, labels, real.classes) | entry.measures(method, nets, real)
     if entry.follows_palette:
         found["kl"] = float(kl(asked, palette_of(drawn, real.classes.num_classes)).mean())
+        found["survives"] = float(
+            surviving(method, labels[evenly(range(len(labels)), NUM_DRAWN)]).min()
+        )
     found["draws"] = 100 * float((drawn != np.roll(drawn, 1, axis=0)).mean())
     found["frechet"] = frechet(described(drawn, real.classes), described(labels, real.classes))
     found["copies"] = copied(drawn, labels, real.column("group"))
@@ -101,6 +108,7 @@ def of_edits(method: Any, nets: nn.ModuleDict, real: PairSet) -> tuple[Numbers, 
     found["noises"] = 100 * differing(one, other, hole)
     found["draws"] = 100 * differing(first, second, hole)
     found["excluded"] = 100 * excluded(one, was, hole, real.classes.num_classes)
+    found["survives"] = float(surviving(method, was.numpy()).min())
     return found, [*torch.stack([was, first, second], 1).flatten(0, 1).byte().numpy()]
 
 
@@ -139,6 +147,26 @@ def like_real(made: Labels, real: Labels, classes: ClassTable) -> Numbers:
         "sizes": float(np.mean(sizes)),
         "edges": float(np.mean(edges)),
     }
+
+
+def surviving(method: Any, labels: np.ndarray) -> np.ndarray:
+    """Return the IoU of each class of real labels `[N, H, W]` with what a method makes of them.
+
+    They are reduced to the finest layouts that it is trained on, as its critic sees them, enlarged
+    and rounded to their palettes: no training lifts a class above that. Only classes that occur.
+    """
+    count, label = method.given.num_classes, torch.from_numpy(labels).long()
+    made = []
+    for part in label.split(BATCH):
+        soft = blurred_layout(part, count, method.sizes[-1], method.config.blur)
+        full = enlarge(soft, method.given.size)
+        made.append(round_layout(full, shares(part, count), method.config.rounding))
+    same = torch.cat(made)
+    both, one, other = (
+        torch.bincount(part.flatten(), minlength=count + 1)[:count]
+        for part in (torch.where(same == label, label, count), same, label)
+    )
+    return (both / (one + other - both))[other > 0].numpy()
 
 
 def bands(labels: Tensor, hole: Tensor) -> Labels:

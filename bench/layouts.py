@@ -169,7 +169,9 @@ def page(rows: Sequence[tuple[str, Numbers]], load: float, real: PairSet) -> str
             "were there. *Presence*: the class that occurs in too many or too few layouts. *Sizes* "
             "and *lower edges*: 1-Wasserstein distances of the regions that pixels lie in; an "
             "octave is a factor of 2. *Two noises*: how many pixels of a band differ that is asked "
-            "for the same; *two draws*: for anything, or of two whole layouts. *Frechet*: of an "
+            "for the same; *two draws*: for anything, or of two whole layouts. *Thinnest class*: "
+            "what is left of it in real layouts that are reduced to the finest size that is "
+            "trained, enlarged and rounded; no training lifts it above that. *Frechet*: of an "
             "ImageNet network's features of layouts in class colours. *Copies*: nearer to a real "
             "layout than 99 of 100 real ones of other groups are.",
             "",

@@ -28,10 +28,12 @@ from segment.config import Config as SegmentConfig
 from segment.rows import AugmentParams, read_rows
 from synth.joints import joint
 from synth.layouts import LAYOUTS
+from synth.layouts.common.grown import GrownParams, growth
 from synth.making import parts, sets
 from synth.painters import PAINTERS
 from synth.palettes import adaptive, palette
 from synth.training import session as training
+from synth.training.method import Given
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("data", "synth", "segment", "evaluate", "flows")
@@ -274,6 +276,14 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
         *("preset", "budget", "train", "joints", "adaptive", "sets", "rows", "trust"),
     }
     assert not extra, f"nothing reads {extra}"
+
+
+def test_layouts_grow_to_the_full_size(params_file: Path) -> None:
+    size = (read_raw("dataset.height", params_file), read_raw("dataset.width", params_file))
+    for name in read_raw("train.layouts", params_file):
+        numbers = read(f"layouts.{name}", LAYOUTS[name].Config, params_file)
+        if isinstance(numbers, GrownParams):
+            assert growth(numbers, Given(2, size, None)).sizes[-1] == size, name
 
 
 def entries(node: Any) -> Iterator[tuple[str, Any]]:

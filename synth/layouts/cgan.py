@@ -7,7 +7,6 @@ baseline gave its critic soft or sampled layouts is not known: `gumbel_temperatu
 an average of the generator's weights.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +17,7 @@ from torch import Tensor, nn
 from data.pairs.batches import Batch
 from synth.layouts.common.activation import plain
 from synth.layouts.common.entry import Entry
+from synth.layouts.common.grids import Levels
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
@@ -95,11 +95,11 @@ class ConditionalGan:
 class PaletteCritic(nn.Module):
     """Critic that is shown a palette: 8 learnt mixtures of its shares, at every pixel."""
 
-    def __init__(self, num_classes: int, *, channels: Sequence[int], base: tuple[int, int]) -> None:
+    def __init__(self, num_classes: int, *, levels: Levels) -> None:
         """Build the linear layer and the critic of C + 8 channels."""
         super().__init__()
         self.show = EqualLinear(num_classes, SHOWN)
-        self.critic = Critic(num_classes + SHOWN, channels=channels, base=base)
+        self.critic = Critic(num_classes + SHOWN, levels=levels)
 
     def forward(self, soft: Tensor, share: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
         """Score layouts `[B, C, h, w]` at the grid of `level` under palettes `[B, C]`: `[B]`."""
@@ -113,7 +113,7 @@ def build(config: Config, given: Given) -> ConditionalGan:
     nets = nn.ModuleDict(
         {
             "G": conv_generator(config, given, grown, activate=plain),
-            "D": PaletteCritic(given.num_classes, channels=grown.channels, base=grown.sizes[0]),
+            "D": PaletteCritic(given.num_classes, levels=grown.levels),
         }
     )
     return ConditionalGan(config, given, nets, grown.spans, grown.sizes)

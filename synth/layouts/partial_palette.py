@@ -12,7 +12,6 @@ layouts, blurred, where the released one tells edits by their sharpness.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import torch
@@ -86,7 +85,6 @@ class Config(GrownParams):
     entropy_weight: float = Field(ge=0)
     merged_entropy_weight: float = Field(ge=0)
     spread_weight: float = Field(ge=0)
-    level_gain: float = Field(gt=0)  # of entropy and spread
     novelty_weight: float = Field(ge=0)  # only with `switch` among the masks
     mode_seeking_weight: float = Field(ge=0)  # above 0 every edit is made twice
     joint: JointKind
@@ -148,13 +146,12 @@ class PartialPalette:
             scales = self.nets["G"](scene.z, edit.share, level=level, alpha=alpha, scene=scene)
             merged = [Activation(scene.merge(scale.soft), scale.mask) for scale in scales]
             made.append(scene.shown(scales[-1].soft, around, line))
-            sums = partial(over_scales, gain=config.level_gain)
             decided, both = config.entropy_weight, config.merged_entropy_weight
             terms = {
                 "adversarial": -D(made[0]).float().mean(),
-                "entropy": decided * sums(scales, lambda s: entropy(s.soft)),
-                "merged_entropy": both * sums(merged, lambda s: entropy(s.soft)),
-                "spread": config.spread_weight * sums(scales, lambda s: spread(s.mask)),
+                "entropy": decided * over_scales(scales, lambda s: entropy(s.soft)),
+                "merged_entropy": both * over_scales(merged, lambda s: entropy(s.soft)),
+                "spread": config.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
             }
             if config.masks.get("switch", 0):
                 wasted = over_scales(
@@ -202,14 +199,18 @@ class PartialPalette:
         return enlarge(soft, self.given.size)
 
     def _lengths(self, level: int) -> list[int]:
-        everywhere = self.config.noise == "everywhere"
-        grids = self.sizes[: level + 1] if everywhere else ()
+        grids = self._grids(level) if self.config.noise == "everywhere" else ()
         return [self.config.latent, *(height * width for height, width in grids)]
+
+    def _grids(self, level: int) -> list[tuple[int, int]]:
+        cell = self.config.cell
+        return [(height // cell, width // cell) for height, width in self.sizes[: level + 1]]
 
     def _scene(self, edit: Edit, finest: tuple[int, int], z: Tensor) -> Scene:
         level = self.sizes.index(finest) if finest in self.sizes else len(self.sizes) - 1
         z, *maps = z.split(self._lengths(level), 1)
-        maps = [part.view(len(z), 1, *size) for part, size in zip(maps, self.sizes, strict=False)]
+        grids = self._grids(level)
+        maps = [part.view(len(z), 1, *grid) for part, grid in zip(maps, grids, strict=False)]
         return Scene(edit, finest, keep=self.config.keep, z=z, maps=maps)
 
 
@@ -248,13 +249,12 @@ class EditBlock(nn.Module):
 def _editor(config: Config, num_classes: int, grown: Growth) -> Generator:
     latent = config.latent if config.noise == "everywhere" else 0
     numbers = {"hidden": config.hidden, "init_gain": config.init_gain, "latent": latent}
-    pairs = zip([grown.channels[0], *grown.channels], grown.channels, strict=False)
+    channels = grown.levels.channels
+    pairs = zip([channels[0], *channels], channels, strict=False)
     return Generator(
         [EditBlock(a, b, num_classes, **numbers) for a, b in pairs],
-        channels=grown.channels,
-        stem=Stem(
-            config.latent + num_classes + 1, grown.sizes[0], config.pixel_norm, normalised=False
-        ),
+        levels=grown.levels,
+        stem=Stem(config.latent + num_classes + 1, config.pixel_norm, normalised=False),
         num_masks=num_classes + 1,
         num_fed=num_classes,
         activate=assisted_present,

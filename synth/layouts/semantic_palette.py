@@ -46,7 +46,7 @@ class Config(GrownParams):
 
     entropy_weight: float = Field(ge=0)
     spread_weight: float = Field(ge=0)
-    level_gain: float = Field(gt=0)  # of entropy and spread
+    sinkhorn: int = Field(ge=0)  # steps
     joint: JointKind
     blur: Blur
     rounding: Rounding
@@ -83,10 +83,8 @@ class SemanticPalette:
             made.append(scales[-1].soft)
             return {
                 "adversarial": -D(scales[-1].soft).float().mean(),
-                "entropy": config.entropy_weight
-                * over_scales(scales, lambda s: entropy(s.soft), config.level_gain),
-                "spread": config.spread_weight
-                * over_scales(scales, lambda s: spread(s.mask), config.level_gain),
+                "entropy": config.entropy_weight * over_scales(scales, lambda s: entropy(s.soft)),
+                "spread": config.spread_weight * over_scales(scales, lambda s: spread(s.mask)),
             }
 
         def critic_loss() -> dict[str, Tensor]:
@@ -108,9 +106,10 @@ class SemanticPalette:
 def build(config: Config, given: Given) -> SemanticPalette:
     """Build the method; raises what `growth` does."""
     grown = growth(config, given)
+    activate = partial(assisted, steps=config.sinkhorn)
     nets = nn.ModuleDict(
         {
-            "G": conv_generator(config, given, grown, activate=assisted, joint=config.joint),
+            "G": conv_generator(config, given, grown, activate=activate, joint=config.joint),
             "D": grown.critic(given.num_classes),
         }
     )

@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from bench import layout_scores, layouts
-from bench.layout_scores import copied, differing, excluded, like_real, yardsticks
+from bench.layout_scores import copied, differing, excluded, like_real, surviving, yardsticks
 from bench.record import streets_set
 from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from data.stage.outputs import read_json
+from synth.training.method import Given
 from tests.synth import small
 from tests.synth.scenes import law_of
 
@@ -78,6 +79,20 @@ def test_real_layouts_are_like_themselves(project):
     assert found == {"presence": 0, "presence_kl": 0, "sizes": 0, "edges": 0}
     whole, bands = yardsticks(real)
     assert whole["sizes"] > 0 and whole["draws"] > 0 and bands["noises"] > 0
+
+
+def test_thin_classes_survive_at_full_size_and_not_at_half(project):
+    real = PairSet(project / "train")
+    given = Given(real.classes.num_classes, real.size, law_of(real.column("palette")))
+    label = np.zeros((2, 16, 32), np.uint8)
+    label[:, 8:] = 1
+    label[:, 3:14, 5] = label[:, 3:14, 18] = 2  # poles, a pixel wide, in odd and even columns
+    half, full = (
+        surviving(small.build("semantic_palette", given, enlarge=factor, levels=LEVELS), label)
+        for factor in (2, 1)
+    )
+    assert len(half) == 3 and half[2] < 0.6 and half[1] > 0.8
+    assert (full > 0.95).all()
 
 
 def test_scores_by_hand():

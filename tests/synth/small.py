@@ -24,6 +24,9 @@ GROWN = {
     "latent": 512,
     "width": 512,
     "taper_from": 4,
+    "cell": 1,
+    "enlarge": 1,
+    "skip": False,
     "mask_gain": 1.0,
     "pixel_norm": "rms",
     "lr": 1e-3,
@@ -34,11 +37,10 @@ GROWN = {
 LOSSES = {
     "entropy_weight": 1.0,
     "spread_weight": 1.0,
-    "level_gain": 1.0,
     "joint": "bias",
     "blur": "symmetric",
 }
-BALANCED = {"kind": "balanced", "smoothing": 1, "smallest": 0}
+BALANCED = {"kind": "balanced", "smallest": 0}
 ARGMAX = BALANCED | {"kind": "argmax"}
 DRAWN = {"gumbel_temperature": None, "blur": "symmetric", "rounding": ARGMAX}
 PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64}
@@ -53,7 +55,13 @@ PATCHES = {
 PUBLISHED: dict[str, dict[str, Any]] = {
     "none": {},
     "real": {},
-    "semantic_palette": GROWN | LOSSES | {"rounding": BALANCED, "filter_palette": False},
+    "semantic_palette": {
+        **GROWN,
+        **LOSSES,
+        "sinkhorn": 0,
+        "rounding": BALANCED,
+        "filter_palette": False,
+    },
     "partial_palette": {
         **GROWN,
         **LOSSES,

@@ -66,6 +66,18 @@ def test_random_logits_only_approximate_the_palette(logits, palettes):
     assert (made.soft.mean((2, 3)) - palettes).abs().max() > 0.01
 
 
+def test_steps_bring_any_logits_to_their_palette(logits, palettes):
+    palettes[0, 1] = 0
+    palettes[0] /= palettes[0].sum()
+    made = [assisted(logits, palettes, steps) for steps in (0, 2, 16)]
+    away = [float((it.soft.mean((2, 3)) - palettes).abs().max()) for it in made]
+    assert away[0] > 0.15 > 0.1 > away[1] > 0.01 > 1e-3 > away[2]
+    assert spread(made[2].mask) < 1e-3 < spread(made[1].mask) < spread(made[0].mask)
+    for it in made:
+        torch.testing.assert_close(it.mask.mean((2, 3)), palettes)
+    assert float(made[2].soft[0, 1].max()) < 1e-4
+
+
 def test_the_order_in_memory_changes_neither_values_nor_itself(logits, palettes):
     """Networks are channels-last; what turns back and forth costs as much as a convolution."""
     turned = logits.contiguous(memory_format=torch.channels_last)
@@ -105,11 +117,10 @@ def test_blend_is_linear_in_every_entry(logits, palettes):
     torch.testing.assert_close(half.soft.sum(1), torch.ones(3, 8, 16))
 
 
-def test_terms_of_scales_count_by_their_gain():
+def test_terms_of_scales_are_summed():
     masks = [torch.full((1, 4, 2**n, 2**n), 0.5) for n in (1, 2, 3)]  # each misses 1 by 1
     scales = [Activation(mask, mask) for mask in masks]
     assert float(over_scales(scales, lambda s: spread(s.mask))) == 3
-    assert float(over_scales(scales, lambda s: spread(s.mask), gain=2.0)) == 1 + 2 + 4
 
 
 def test_entropy_and_spread_closed_forms():

@@ -34,7 +34,7 @@ C = 5
 SKY, ROAD, CAR, SIGN, NEVER = range(C)
 SMALL = {"hidden": 4, "levels": ((0, 16, 8), (8, 8, 4), (8, 8, 4))}
 BALANCED, ARGMAX = small.BALANCED, small.ARGMAX
-CLEAN = {"kind": "balanced", "smoothing": 3, "smallest": 6}
+CLEAN = {"kind": "balanced", "smallest": 6}
 MIXED = {"band": 0.4, "classes": 0.3, "switch": 0.3}
 
 

@@ -12,6 +12,7 @@ from data.pairs.shards import ShardWriter
 from data.stage.errors import UserError
 from synth.layouts import LAYOUTS
 from synth.layouts.common.losses import blur_line, real_layout, soften
+from synth.layouts.common.progressive import upsample
 from synth.palettes.palette import PaletteModel
 from synth.stages import fit_palette, train_layout
 from synth.training import artifact
@@ -57,16 +58,50 @@ def at(level=2, alpha=1.0, step=0):
 # -- blocks ---------------------------------------------------------------------------------------
 
 
-def test_a_fade_begins_with_the_coarser_critic_and_generator(build):
-    method = build("semantic_palette")
-    fine = torch.rand(2, C, 16, 32)
+@pytest.mark.parametrize("cell", [1, 2])
+def test_a_fade_begins_with_the_coarser_critic_and_generator(build, cell):
+    method = build("semantic_palette", cell=cell, levels=LEVELS[: 4 - cell])
+    top = len(method.sizes) - 1
+    assert method.sizes[top] == SIZE
+    fine = torch.rand(2, C, *SIZE)
     coarse = torch.nn.functional.avg_pool2d(fine, 2)
     critic, G = method.nets["D"], method.nets["G"]
-    begun = critic(fine, level=2, alpha=0.0)
-    torch.testing.assert_close(begun, critic(coarse, level=1))
+    begun = critic(fine, level=top, alpha=0.0)
+    torch.testing.assert_close(begun, critic(coarse, level=top - 1))
     z, share = torch.randn(2, 8), torch.full((2, C), 0.25)
-    small, faded = G(z, share, level=1)[-1].soft, G(z, share, level=2, alpha=0.0)[-1].soft
+    small, faded = (
+        G(z, share, level=top - 1)[-1].soft,
+        G(z, share, level=top, alpha=0.0)[-1].soft,
+    )
     torch.testing.assert_close(torch.nn.functional.avg_pool2d(faded, 2), small)
+
+
+def test_a_level_that_skips_begins_where_the_coarser_one_has_come_to(build, stream):
+    method = build("semantic_palette", skip=True, mask_gain=50.0)
+    z, share = torch.randn(2, 8), torch.full((2, C), 0.25)
+    small, large, faded = (
+        method.nets["G"](z, share, level=level, alpha=alpha)[-1].soft
+        for level, alpha in ((0, 1.0), (1, 1.0), (1, 0.0))
+    )
+    torch.testing.assert_close(large, faded)
+    assert float((large.argmax(1) == upsample(small).argmax(1)).float().mean()) > 0.6
+    for phase in method.phases(stream.batch(0, 4), at(1)):
+        sum(phase.loss().values()).backward()
+    assert bool(method.nets["G"].to_mask[1].weight.grad.any())
+
+
+@pytest.mark.parametrize("name", LAYOUTS_TRAINED)
+def test_cells_make_the_same_layouts_with_a_level_less(name, build, stream):
+    method = build(name, cell=2, levels=LEVELS[:2])
+    assert method.sizes == ((8, 16), SIZE)
+    for level, alpha in ((0, 1.0), (1, 0.5), (1, 1.0)):
+        for phase in method.phases(stream.batch(0, 4), at(level, alpha)):
+            assert torch.isfinite(sum(phase.loss().values()))
+    request = method.request(stream.batch(0, 2), generator(0))
+    soft = method.sample(method.nets.eval(), request, [generator(1), generator(2)])
+    assert soft.shape == (2, C, *SIZE)
+    with pytest.raises(UserError, match="has 2 levels"):
+        build(name, cell=2)
 
 
 @pytest.mark.parametrize("kind", ["symmetric", "released"])
@@ -169,8 +204,9 @@ def test_resume_is_exact(name, build, stream, tmp_path):
 
 @pytest.mark.parametrize("name", LAYOUTS_TRAINED)
 def test_early_end_of_growth_still_fills_the_size(name, build, stream):
-    method = build(name, levels=((0, 8, 4), (0, 8, 4)))
+    method = build(name, levels=((0, 8, 4), (0, 8, 4)), enlarge=2)
     assert method.sizes == ((4, 8), (8, 16))
+    assert build(name, levels=((0, 8, 4), (0, 8, 4))).sizes == ((8, 16), SIZE)
     request = method.request(stream.batch(0, 2), generator(0))
     soft = method.sample(method.nets.eval(), request, [generator(1), generator(2)])
     assert soft.shape == (2, C, *SIZE)
@@ -202,7 +238,7 @@ def test_halved_is_bias_with_half_the_features(build):
 
 
 def test_training_puts_the_sky_above_the_road(build, stream, labels, palettes, tmp_path):
-    method = build("semantic_palette", width=16, ema=0.9, levels=((0, 2400, 16),))
+    method = build("semantic_palette", width=16, ema=0.9, levels=((0, 2400, 16),), enlarge=4)
 
     @torch.no_grad()
     def in_place(nets):

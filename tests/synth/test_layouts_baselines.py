@@ -276,7 +276,7 @@ def train_small(method, stream, folder):
 def test_training_recovers_the_palette_that_was_asked(build, stream, palettes, tmp_path):
     """The KL falls, and it falls for the layout's own palette, not for just any real one."""
     settings = {"latent": 4, "lr": 1e-2, "recovery_weight": 30.0, "ema": 0.9}
-    method = build("palette_recovery", levels=((0, 1920, 16),), **settings)
+    method = build("palette_recovery", levels=((0, 1920, 16),), enlarge=2, **settings)
     measures = LAYOUTS["palette_recovery"].measures
     untrained = measures(method, method.nets.eval(), None)["kl_argmax"]
     nets = train_small(method, stream, tmp_path)
@@ -291,7 +291,7 @@ def test_training_recovers_the_palette_that_was_asked(build, stream, palettes, t
 
 @pytest.mark.parametrize("name", ASKED)
 def test_another_palette_makes_another_layout_of_the_same_noise(name, build, stream, tmp_path):
-    method = build(name, lr=1e-2, ema=0.0, levels=((0, 160, 16),))
+    method = build(name, lr=1e-2, ema=0.0, levels=((0, 160, 16),), enlarge=2)
     nets = train_small(method, stream, tmp_path)
     asked = torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.4, 0.4]])
     with torch.no_grad():
@@ -341,7 +341,7 @@ def test_sbgan_fades_in_unless_released(build, batch):
 
 
 def test_sbgan_learns_where_the_road_is(build, stream, tmp_path):
-    method = build("sbgan", lr=3e-3, ema=0.9, levels=((0, 1600, 16),))
+    method = build("sbgan", lr=3e-3, ema=0.9, levels=((0, 1600, 16),), enlarge=2)
 
     @torch.no_grad()
     def road_below(nets):

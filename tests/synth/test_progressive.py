@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from data.stage.errors import UserError
-from synth.layouts.common.grids import channel_table, grids
+from synth.layouts.common.grids import Levels, channel_table, grids
 from synth.layouts.common.grown import spans_of
 from synth.layouts.common.losses import blur_line, critic_terms
 from synth.layouts.common.progressive import Critic, pixel_norm
@@ -30,13 +30,15 @@ def test_channel_table_of_the_paper():
     assert channel_table(512, 4, 9) == [512, 512, 512, 512, 256, 128, 64, 32, 16]
 
 
+@pytest.mark.parametrize("cell", [1, 2])
 @pytest.mark.parametrize("size", [(128, 256), (96, 128), (64, 64), (128, 32)])
-def test_critic_gives_one_score_at_every_level(size):
-    levels = grids(size)
-    critic = Critic(3, channels=channel_table(8, 2, len(levels)), base=levels[0])
-    for level, grid in enumerate(levels):
+def test_critic_gives_one_score_at_every_level(size, cell):
+    found = tuple(grids(size))
+    levels = Levels(found, tuple(channel_table(8, 2, len(found))), cell)
+    critic = Critic(3, levels=levels)
+    for level, layout in enumerate(levels.sizes):
         for alpha in (0.5, 1.0):
-            assert critic(torch.rand(2, 3, *grid), level=level, alpha=alpha).shape == (2,)
+            assert critic(torch.rand(2, 3, *layout), level=level, alpha=alpha).shape == (2,)
 
 
 def test_grids_halve_to_a_base_and_refuse_other_sizes():

@@ -10,13 +10,12 @@ from synth.layouts.common.rounding import (
     balanced,
     round_holes,
     round_layout,
-    smoothed,
     without_specks,
 )
 from tests.synth import small
 
 ARGMAX = Rounding(**small.ARGMAX)
-CLEAN = Rounding(kind="balanced", smoothing=3, smallest=6)
+CLEAN = Rounding(kind="balanced", smallest=6)
 
 
 def random_layouts(batch=4, classes=6, size=(16, 32), seed=0):
@@ -85,25 +84,6 @@ def test_soft_layouts_in_bfloat16_are_fine(rounding):
     assert round_layout(soft.bfloat16(), share, rounding).shape == (4, 16, 32)
 
 
-def test_smoothing_is_the_mean_of_log_probabilities_around_a_pixel():
-    soft, _ = random_layouts(batch=2)
-    one = smoothed(soft, 3)
-    wanted = soft[:, :, 3:6, 7:10].add(1e-8).log().mean((2, 3)).exp()
-    torch.testing.assert_close(one[:, :, 4, 8], wanted)
-    corner = soft[:, :, :2, :2].add(1e-8).log().mean((2, 3)).exp()
-    torch.testing.assert_close(one[:, :, 0, 0], corner)
-    assert smoothed(soft, 1) is soft
-
-
-def test_smoothing_in_a_hole_does_not_see_what_is_around():
-    soft, _ = random_layouts(batch=1)
-    hole = torch.zeros(1, 16, 32, dtype=torch.bool)
-    hole[:, 4:9, 10:20] = True
-    other = torch.where(hole[:, None], soft, soft.flip(1))
-    one, two = (smoothed(part, 3, hole) for part in (soft, other))
-    assert torch.equal(one[:, :, hole[0]], two[:, :, hole[0]])
-
-
 def count_below(label, size):
     """Count the components of fewer pixels than `size`."""
     count = 0
@@ -169,7 +149,7 @@ def test_holes_are_filled_with_what_is_asked_for_and_nothing_else(rounding):
         torch.testing.assert_close(inside, wanted, atol=0.03, rtol=0)
 
 
-@pytest.mark.parametrize("wrong", [{"smoothing": 2}, {"smallest": -1}, {"kind": "best"}])
+@pytest.mark.parametrize("wrong", [{"smoothing": 3}, {"smallest": -1}, {"kind": "best"}])
 def test_wrong_numbers_are_refused(wrong):
     with pytest.raises(ValidationError):
         Rounding(**small.BALANCED | wrong)

@@ -37,14 +37,24 @@ class Activation:
         )
 
 
-def assisted(logits: Tensor, share: Tensor) -> Activation:
+def assisted(logits: Tensor, share: Tensor, steps: int = 0) -> Activation:
     """Activate logits `[B, C, h, w]` under the palette `share` `[B, C]`, which sums to 1.
 
     mask_c = h w share_c softmax_positions(logits_c); soft = (mask + eps) / sum_c (mask + eps).
+    Added: Sinkhorn's `steps`. Each gives soft_c the mean share_c again, which is the next mask, and
+    normalises every pixel, so that soft layouts come near their palette before anything is learnt.
     """
     mask = densities(logits, share)
+    soft = _normalised(mask)
+    for _ in range(steps):
+        mask = soft * (share / soft.mean((2, 3)))[:, :, None, None]
+        soft = _normalised(mask)
+    return Activation(soft, mask)
+
+
+def _normalised(mask: Tensor) -> Tensor:
     raised = mask + EPS
-    return Activation(raised * raised.sum(1, keepdim=True).reciprocal(), mask)
+    return raised * raised.sum(1, keepdim=True).reciprocal()
 
 
 def assisted_present(logits: Tensor, share: Tensor, room: Tensor | None = None) -> Activation:

@@ -1,8 +1,30 @@
 """The grids that a layout grows through, and how wide networks are on each."""
 
+from dataclasses import dataclass
+
 from data.stage.errors import UserError
 
 SMALLEST, LARGEST = 3, 7  # rows (the shorter side) of the base grid
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The levels that networks grow through, coarsest first.
+
+    `grids` (height, width) and `channels` of their features. A cell of a grid stands for a square
+    of `cell` pixels of the layout, which its features describe all at once. `skip`: a level adds to
+    the logits of the one before.
+    """
+
+    grids: tuple[tuple[int, int], ...]
+    channels: tuple[int, ...]
+    cell: int = 1
+    skip: bool = False
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (height, width) of the layouts."""
+        return tuple((height * self.cell, width * self.cell) for height, width in self.grids)
 
 
 def grids(size: tuple[int, int]) -> list[tuple[int, int]]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -15,7 +15,7 @@ from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.activation import Activation, gumbel_onehot
-from synth.layouts.common.grids import channel_table, grids
+from synth.layouts.common.grids import Levels, channel_table, grids
 from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
 from synth.layouts.common.progressive import (
     Activate,
@@ -49,6 +49,9 @@ class GrownParams(Params):
 
     latent: int = Field(ge=1)
     width: int = Field(ge=4)
+    cell: Literal[1, 2, 4]  # pixels of a layout along the side of a cell of features
+    enlarge: Literal[1, 2, 4, 8]  # what the sides of the finest layouts are multiplied by
+    skip: bool
     taper_from: int = Field(ge=1)
     levels: tuple[Level, ...]
     mask_gain: float = Field(gt=0)
@@ -61,38 +64,47 @@ class GrownParams(Params):
 
 @dataclass(frozen=True)
 class Growth:
-    """How a method grows: its schedule, and the sizes and feature channels of its levels."""
+    """How a method grows: its schedule, and the levels of its networks."""
 
     spans: tuple[Span, ...]
-    sizes: tuple[tuple[int, int], ...]
-    channels: list[int]
+    levels: Levels
+
+    @property
+    def sizes(self) -> tuple[tuple[int, int], ...]:
+        """Sizes (height, width) of the layouts of the trained levels."""
+        return self.levels.sizes
 
     def critic(self, num_planes: int) -> Critic:
         """Build the critic of layouts `[B, num_planes, h, w]`."""
-        return Critic(num_planes, channels=self.channels, base=self.sizes[0])
+        return Critic(num_planes, levels=self.levels)
 
 
 def growth(config: GrownParams, given: Given) -> Growth:
-    """Plan the growth of layouts of the given size.
+    """Plan the growth of layouts of the given size, which the last level makes.
 
     Raises `UserError` for a size that does not halve to a base grid. With fewer `levels` than the
-    size has, layouts are grown up to the last one and enlarged from there.
+    size has, growth begins at a finer grid. Cells of 2 pixels make the same layouts with a level
+    less, and layouts that are to be `enlarge`d by 2 have one less too.
     """
-    spans = spans_of(config.levels, len(grids(given.size)))
-    sizes = tuple(grids(given.size)[: len(config.levels)])
-    return Growth(spans, sizes, channel_table(config.width, config.taper_from, len(sizes)))
+    finest = given.size[0] // (config.cell * config.enlarge)
+    found = [grid for grid in grids(given.size) if grid[0] <= finest]
+    spans = spans_of(config.levels, len(found))
+    channels = channel_table(config.width, config.taper_from, len(config.levels))
+    used = tuple(found[-len(config.levels) :])
+    return Growth(spans, Levels(used, tuple(channels), config.cell, config.skip))
 
 
 def spans_of(levels: Sequence[Level], num_levels: int) -> tuple[Span, ...]:
     """Turn a list of levels, coarsest first, into spans; the base grid does not fade.
 
-    Fewer entries than a layout size has levels stop growing early. Raises `UserError` for more
-    entries, or for a last one without stable images.
+    Raises `UserError` for more entries than a layout size has levels, or for a last one without
+    stable images.
     """
     if not 1 <= len(levels) <= num_levels:
         raise UserError(
             f"`levels` has {len(levels)} entries, this layout size has {num_levels} levels (both "
-            "sides halved down to the base grid); list 1 to that many, from the coarsest"
+            "sides halved down to the base grid, but for those that `cell` and `enlarge` leave "
+            "out); list 1 to that many, the coarsest first"
         )
     if not levels[-1][1]:
         raise UserError("the last entry of `levels` has no stable images; give it some")
@@ -115,14 +127,14 @@ def conv_generator(
     palette_size: int | None = None,
 ) -> Generator:
     """Build a generator of convolutions, with the palette beside the noise unless it has size 0."""
-    norm, channels = config.pixel_norm, grown.channels
+    norm, channels = config.pixel_norm, grown.levels.channels
     blocks = [ConvBlock(None, channels[0], norm)]
     blocks += [ConvBlock(a, b, norm) for a, b in pairwise(channels)]
     entries = given.num_classes if palette_size is None else palette_size
     return Generator(
         blocks,
-        channels=channels,
-        stem=Stem(config.latent + entries, grown.sizes[0], norm, normalised=True),
+        levels=grown.levels,
+        stem=Stem(config.latent + entries, norm, normalised=True),
         num_masks=given.num_classes,
         activate=activate,
         joint=joint,

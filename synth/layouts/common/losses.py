@@ -54,16 +54,9 @@ def mode_seeking(soft: Tensor, where: Tensor, z: Tensor) -> Tensor:
     return ((area > 0) / (ratio + CLOSEST)).sum() / max(1, pairs // 2)
 
 
-def over_scales(
-    scales: list[Activation], term: Callable[[Activation], Tensor], gain: float = 1.0
-) -> Tensor:
-    """Sum a term over all scales, each a mean over its own pixels (`inter`, as released).
-
-    Scale i counts `gain ** i`. The gradient of a mean over pixels halves with every doubling of
-    both sides, that of the critic does not: its penalty holds it at 1 over the whole layout. With a
-    gain of 2 they stay in proportion; 1 is as released.
-    """
-    return torch.stack([gain**level * term(scale) for level, scale in enumerate(scales)]).sum()
+def over_scales(scales: list[Activation], term: Callable[[Activation], Tensor]) -> Tensor:
+    """Sum a term over all scales, each a mean over its own pixels (`inter`, as released)."""
+    return torch.stack([term(scale) for scale in scales]).sum()
 
 
 def critic_terms(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from synth.layouts.common.activation import Activation
+from synth.layouts.common.grids import Levels
 from synth.layouts.common.scene import Scene
 
 SLOPE = 0.2
@@ -117,13 +118,12 @@ class ConvBlock(nn.Module):
 
 @dataclass(frozen=True)
 class Stem:
-    """How features begin: from `inputs` numbers, noise and palette, to the `base` grid.
+    """How features begin: from `inputs` numbers, noise and palette, to the coarsest grid.
 
     `normalised` passes them through LReLU and pixel norm, whose kind is `norm`.
     """
 
     inputs: int
-    base: tuple[int, int]
     norm: PixelNormKind
     normalised: bool
 
@@ -131,8 +131,8 @@ class Stem:
 class Generator(nn.Module):
     """Progressive layout generator: a vector in, one activated layout per scale out.
 
-    `blocks[i]` maps features (already at the grid of level i) and the scene to `channels[i]`
-    features. `num_masks` is C, or C + 1 where a channel keeps what is there. `joint`
+    `blocks[i]` maps features (already at the grid of level i) and the scene to those that `levels`
+    says. `num_masks` is C, or C + 1 where a channel keeps what is there. `joint`
     None feeds nothing back (`plain` layouts, as released).
     """
 
@@ -140,7 +140,7 @@ class Generator(nn.Module):
         self,
         blocks: Sequence[nn.Module],
         *,
-        channels: Sequence[int],
+        levels: Levels,
         stem: Stem,
         num_masks: int,
         activate: Activate,
@@ -150,25 +150,29 @@ class Generator(nn.Module):
     ) -> None:
         """Build stem, heads and joints; the last level needs no joint.
 
-        Joints see `num_fed` classes, as many as there are masks unless a layout is merged first.
-        `mask_gain` multiplies the learning rate of the heads' weights without changing the logits
-        at the start: a small class fills its pixels only with logits far apart, which heads that
-        move by one learning rate per step reach after thousands of steps.
+        Where `levels.skip`, a head adds to the logits of the level before, at first nothing: a new
+        level begins with what the coarser one has learnt, as sure of its classes. Joints see
+        `num_fed` classes, as many as there are masks unless a layout is merged first. `mask_gain`
+        multiplies the learning rate of the heads' weights without changing the logits at the
+        start: a small class fills its pixels only with logits far apart, which heads that move by
+        one learning rate per step reach after thousands of steps.
         """
         super().__init__()
-        self.base, self.activate = stem.base, activate
+        self.base, self.cell, self.skip = levels.grids[0], levels.cell, levels.skip
+        self.activate = activate
         self.norm: PixelNormKind = stem.norm
         self.normalised_stem = stem.normalised
-        cells = stem.base[0] * stem.base[1]
+        channels, cells = levels.channels, self.base[0] * self.base[1]
         self.stem = EqualLinear(stem.inputs, channels[0] * cells, gain=2**0.5 / 4)
         self.blocks = nn.ModuleList(blocks)
-        heads = [EqualConv(c, num_masks, 1, gain=mask_gain) for c in channels]
-        for head in heads:
-            head.weight.data /= mask_gain
+        planes = levels.cell**2  # of a class: one for each pixel of a cell
+        heads = [EqualConv(c, num_masks * planes, 1, gain=mask_gain) for c in channels]
+        for number, head in enumerate(heads):
+            head.weight.data *= 0.0 if number and levels.skip else 1 / mask_gain
         self.to_mask = nn.ModuleList(heads)
         self.joints = nn.ModuleList()
         if joint is not None:
-            fed = num_fed or num_masks
+            fed = (num_fed or num_masks) * planes
             self.joints.extend(Joint(fed, c, joint) for c in channels[:-1])
 
     def forward(
@@ -188,26 +192,37 @@ class Generator(nn.Module):
         """
         activate = self.activate if scene is None else scene.activate
         x = self.stem(pixel_norm(torch.cat([z, share], 1), self.norm))
-        x = x.view(len(z), -1, *self.base)
+        features = x.view(len(z), -1, *self.base)
         if self.normalised_stem:
-            x = pixel_norm(F.leaky_relu(x, SLOPE), self.norm)
+            features = pixel_norm(F.leaky_relu(features, SLOPE), self.norm)
         scales: list[Activation] = []
-        before = features = x
+        logits = coarse = features  # of the scale before
         for number, block in enumerate(self.blocks[: level + 1]):
             if number:
-                before = features
+                coarse = self._enlarged(logits)
                 if self.joints:
                     soft = scales[-1].soft
                     soft = soft if scene is None else scene.merge(soft)
-                    features = self.joints[number - 1](features, soft)
+                    features = self.joints[number - 1](features, packed(soft, self.cell))
                 features = upsample(features)
             features = block(features, scene)
-            scale = activate(self.to_mask[number](features), share)
+            logits = self._logits(number, features)
+            if number and self.skip:
+                logits = coarse.float() + logits  # in bfloat16 sums of large logits lose theirs
+            scale = activate(logits, share)
             if number == level and number and alpha < 1:
-                coarse = self.to_mask[number - 1](upsample(before))
                 scale = scale.blend(activate(coarse, share), alpha)
             scales.append(scale)
         return scales
+
+    def _enlarged(self, logits: Tensor) -> Tensor:
+        """Double the sides of the logits of a level; what is added to begins without steps."""
+        if not self.skip:
+            return upsample(logits)
+        return F.interpolate(logits, scale_factor=2, mode="bilinear")
+
+    def _logits(self, number: int, features: Tensor) -> Tensor:
+        return unpacked(self.to_mask[number](features), self.cell)
 
 
 class Critic(nn.Module):
@@ -217,10 +232,12 @@ class Critic(nn.Module):
     as large as what is left makes it 1x1.
     """
 
-    def __init__(self, num_classes: int, *, channels: Sequence[int], base: tuple[int, int]) -> None:
+    def __init__(self, num_planes: int, *, levels: Levels) -> None:
         """Build the blocks of all levels; the index counts from the base grid."""
         super().__init__()
-        self.from_mask = nn.ModuleList([EqualConv(num_classes, c, 1, gain=1) for c in channels])
+        base, channels, self.cell = levels.grids[0], levels.channels, levels.cell
+        planes = num_planes * levels.cell**2
+        self.from_mask = nn.ModuleList([EqualConv(planes, c, 1, gain=1) for c in channels])
         self.blocks = nn.ModuleList(
             nn.ModuleList([EqualConv(wide, wide), EqualConv(wide, narrow)])
             for narrow, wide in pairwise(channels)
@@ -233,17 +250,20 @@ class Critic(nn.Module):
 
     def forward(self, soft: Tensor, *, level: int, alpha: float = 1.0) -> Tensor:
         """Score layouts at the grid of `level`; `alpha` < 1 fades the level in."""
-        x = F.leaky_relu(self.from_mask[level](soft), SLOPE)
+        x = self._seen(level, soft)
         for number in range(level, 0, -1):
             for conv in self.blocks[number - 1].children():
                 x = F.leaky_relu(conv(x), SLOPE)
             x = F.avg_pool2d(x, 2)
             if number == level and alpha < 1:
-                coarse = self.from_mask[level - 1](F.avg_pool2d(soft, 2))
-                x = torch.lerp(F.leaky_relu(coarse, SLOPE).to(x.dtype), x, alpha)
+                coarse = self._seen(level - 1, F.avg_pool2d(soft, 2))
+                x = torch.lerp(coarse.to(x.dtype), x, alpha)
         x = F.leaky_relu(self.squeeze(x), SLOPE)
         x = F.leaky_relu(self.whole(x), SLOPE)
         return self.score(x.flatten(1)).squeeze(1)
+
+    def _seen(self, level: int, soft: Tensor) -> Tensor:
+        return F.leaky_relu(self.from_mask[level](packed(soft, self.cell)), SLOPE)
 
 
 def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
@@ -251,6 +271,16 @@ def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
     if soft.shape[2:] == size:
         return soft
     return F.interpolate(soft, size=size, mode="bilinear")
+
+
+def packed(x: Tensor, cell: int) -> Tensor:
+    """Lay the pixels of each cell of `[B, K, h, w]` behind each other: `[B, K cell^2, h', w']`."""
+    return x if cell == 1 else F.pixel_unshuffle(x, cell)
+
+
+def unpacked(x: Tensor, cell: int) -> Tensor:
+    """Undo `packed`: `[B, K cell^2, h, w]` -> `[B, K, cell h, cell w]`."""
+    return x if cell == 1 else F.pixel_shuffle(x, cell)
 
 
 def upsample(x: Tensor) -> Tensor:

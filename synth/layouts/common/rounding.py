@@ -1,14 +1,12 @@
 """From a soft layout to a label map: the likeliest class, or the best map of a given palette."""
 
-from functools import partial
 from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 from scipy.ndimage import distance_transform_edt
 from torch import Tensor
-from torch.nn import functional as F
 
 from data.pairs.components import components
 from data.stage.params import Params
@@ -24,26 +22,16 @@ class Rounding(Params):
     """Key `rounding` of a layout method.
 
     `argmax` takes the most probable class (as released): a class that is likely nowhere vanishes,
-    and rare classes are. `balanced` meets the palettes within 1 % of the pixels. `smoothing` is the
-    side, in pixels, of the square over which log-probabilities are averaged before, 1 for none;
-    components of fewer than `smallest` pixels become their neighbours, 0 for none.
+    and rare classes are. `balanced` meets the palettes within 1 % of the pixels. Components of
+    fewer than `smallest` pixels then become their neighbours, 0 for none.
     """
 
     kind: Literal["balanced", "argmax"]
-    smoothing: int = Field(ge=1)
     smallest: int = Field(ge=0)
-
-    @field_validator("smoothing")
-    @classmethod
-    def _odd(cls, smoothing: int) -> int:
-        if smoothing % 2 == 0:
-            raise ValueError(f"{smoothing} is even, and a square around a pixel is not; use 3 or 5")
-        return smoothing
 
 
 def round_layout(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:
     """Turn soft layouts `[B, C, H, W]` of palettes `[B, C]` into labels int64 `[B, H, W]`."""
-    soft = smoothed(soft, rounding.smoothing)
     label = soft.argmax(1) if rounding.kind == "argmax" else balanced(soft, share)
     return without_specks(label, rounding.smallest)
 
@@ -57,7 +45,7 @@ def round_holes(
     share gets no pixel.
     """
     there = soft * (share > 0)[:, :, None, None]
-    there = smoothed(there / there.sum(1, keepdim=True).clamp_min(EPS), rounding.smoothing, holes)
+    there = there / there.sum(1, keepdim=True).clamp_min(EPS)
     made = label.clone()
     for item, hole in enumerate(holes):
         if hole.any():
@@ -67,19 +55,6 @@ def round_holes(
             wanted = wanted / wanted.sum()
             made[item, hole] = inside.argmax(0) if few else _balance(inside, wanted)
     return without_specks(made, rounding.smallest, holes)
-
-
-def smoothed(soft: Tensor, side: int, where: Tensor | None = None) -> Tensor:
-    """Average log-probabilities of layouts `[B, C, H, W]` over squares of `side` pixels.
-
-    The result is not normalised. Pixels that are False in `where` `[B, H, W]` do not count.
-    """
-    if side == 1:
-        return soft
-    logits = soft.float().add(EPS).log()
-    counted = torch.ones_like(logits[:, :1]) if where is None else where[:, None].to(logits)
-    mean = partial(F.avg_pool2d, kernel_size=side, stride=1, padding=side // 2)
-    return (mean(logits * counted) / mean(counted).clamp_min(EPS)).exp()
 
 
 def without_specks(label: Tensor, smallest: int, where: Tensor | None = None) -> Tensor:
