@@ -3,13 +3,17 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from synth.painters.common.styles import StyleBank
+from synth.painters import PAINTERS
+from synth.painters.common.bank import StyleBank
+from synth.painters.common.entry import always
+from synth.training import artifact
 
 # The look of the real pair whose layout it is | of another one | of each class by itself | of none,
 # drawn from the looks that there are.
@@ -114,3 +118,17 @@ class StyleLaw:
         part = int(np.searchsorted(self.weights.cumsum()[:-1], rng.random()))
         drawn = self.means[part] + self.roots[part] @ rng.standard_normal(self.means.shape[1])
         return drawn.clip(self.low, self.high).astype(np.float32)
+
+
+def takes_style(painter: str, path: Path) -> bool:
+    """Say whether the painter of an artifact, of this registry name, keeps a bank of looks."""
+    entry = PAINTERS[painter]
+    return entry.takes_style is not None and entry.takes_style(artifact.config_of(path, entry))
+
+
+def who_takes_styles() -> str:
+    """Name the painters that do, and those that do with an encoder."""
+    may = {name: entry.takes_style for name, entry in PAINTERS.items() if entry.takes_style}
+    return ", ".join(
+        name if takes is always else f"{name} with an encoder" for name, takes in may.items()
+    )

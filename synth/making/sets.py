@@ -17,9 +17,9 @@ from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Editor, Edits, editor
 from synth.layouts.common.edits import describe as describe_edits
 from synth.layouts.common.entry import Composing
-from synth.making.looks import Looks, Style
+from synth.making.looks import Looks, Style, takes_style, who_takes_styles
 from synth.painters import PAINTERS
-from synth.painters.common.styles import StyleBank
+from synth.painters.common.bank import StyleBank, bank_of
 from synth.palettes import adaptive
 from synth.palettes.controls import Control, Controls, control
 from synth.palettes.controls import describe as describe_controls
@@ -141,7 +141,7 @@ def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> Che
             holds = artifact.describe(path).name
             raise UserError(f"{path} holds {holds!r}, the set asks for {named!r}")
     edits = None if row.edits == Edits() else _editor(name, row, layouts, artifacts.layout, real)
-    style = _style(name, row, layouts, painter)
+    style = _style(name, row, layouts, takes_style(painter, artifacts.painter))
     return CheckedSet(name, layouts, painter, palettes, asked, edits, style)
 
 
@@ -169,9 +169,7 @@ def load(
     ids = real.ids()
     looks = None
     if checked.style is not None:
-        bank = painter_nets["bank"]
-        assert isinstance(bank, StyleBank), "a painter that takes styles keeps a bank of them"
-        looks = _looks(artifacts.painter, checked.style, bank, ids)
+        looks = _looks(artifacts.painter, checked.style, bank_of(painter_nets), ids)
     painter_nets = PAINTERS[checked.painter].prepare(painter_method, painter_nets, dtype)
     editor = checked.editor
     rows = np.arange(len(real)) if editor is None else editor.rows
@@ -240,14 +238,13 @@ def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet
     return editor(row.edits, real.classes, config.masks, real.column("palette"))
 
 
-def _style(name: str, row: SetParams, layouts: str, painter: str) -> Style | None:
-    if not PAINTERS[painter].takes_style:
+def _style(name: str, row: SetParams, layouts: str, has_looks: bool) -> Style | None:
+    if not has_looks:
         if row.style is None:
             return None
-        can = ", ".join(name for name, entry in PAINTERS.items() if entry.takes_style)
         raise UserError(
             f"set {name!r} has style {row.style!r}, but its painter {row.painter!r} takes none; "
-            f"use {can} or remove `style`"
+            f"use {who_takes_styles()} or remove `style`"
         )
     if row.style == "own" and not LAYOUTS[layouts].derives:
         raise UserError(

@@ -47,11 +47,8 @@ class PatchCritic(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the score map [B,1,h,w] and the features of every layer but the last."""
-        features = []
-        for layer in self.layers:
-            x = activate(layer(x))
-            features.append(x)
-        return self.head(x), features
+        features = _through(self.layers, x)
+        return self.head(features[-1]), features
 
 
 class MultiScalePatchCritic(nn.Module):
@@ -145,6 +142,95 @@ class FeatureCritic(nn.Module):
         for layer, seen in zip(reversed(self.layers), reversed(inward), strict=True):
             x = activate(layer(seen + F.interpolate(x, seen.shape[2:], mode="nearest")))
         return self.head(activate(self.mixed(torch.cat([x, activate(self.pixels(image))], 1))))
+
+
+class EmbeddingCritic(nn.Module):
+    """Score image patches at strides 4, 8 and 16 for realism and for fitting the layout (CC-FPSE).
+
+    A feature pyramid of the image alone; the layout enters as an embedding whose product with the
+    features is added to the score. `width` is that of the first layer, 64 as
+    published, `depth` counts halvings, 5 as published; both heads are shared by the scales.
+    """
+
+    def __init__(self, num_classes: int, *, width: int, depth: int) -> None:
+        super().__init__()
+        outs = [width * min(8, 2**level) for level in range(depth)]
+        inner, last = 4 * width, 2 * width
+
+        def normed(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Module:
+            layer = conv(inputs, outputs, kernel, spectral=True, bias=False, stride=stride)
+            return nn.Sequential(layer, nn.InstanceNorm2d(outputs))
+
+        self.down = nn.ModuleList(
+            normed(i, o, 3, 2) for i, o in zip([3, *outs[:-1]], outs, strict=True)
+        )
+        self.across = nn.ModuleList(normed(its, inner, 1) for its in outs[1:])
+        self.final = nn.ModuleList(normed(inner, last, 3) for _ in outs[1:-1])
+        self.realism, self.meaning = conv(last, 1, 1), conv(last, last, 1)
+        self.embedding = conv(num_classes, last, 1)
+
+    def forward(self, image: Tensor, layout: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Return score maps by scale, and features, each as a scale of its own.
+
+        image [B,3,H,W]; layout [B,C,H,W], one-hot or soft.
+        """
+        seen, x = [], image
+        for layer in self.down:
+            x = activate(layer(x))
+            seen.append(x)
+        across = [activate(layer(its)) for layer, its in zip(self.across, seen[1:], strict=True)]
+        embedded, scores = self.embedding(layout), []
+        x = across.pop()
+        for layer in reversed(self.final):
+            its = across.pop()
+            x = its + F.interpolate(x, its.shape[2:], mode="bilinear", align_corners=False)
+            features = activate(layer(x))
+            asked = F.adaptive_avg_pool2d(embedded, features.shape[2:])
+            fit = (self.meaning(features) * asked).sum(1, keepdim=True)
+            scores.append(self.realism(features) + fit)
+        return scores, [[its] for its in seen[1:]]
+
+
+class TwoStreamCritic(nn.Module):
+    """Patch critics of image and layout apart, joined before the last layer (SESAME).
+
+    What the layout's stream says, summed over channels, scales the image's features. Features are
+    those of the image's stream.
+    """
+
+    def __init__(self, num_classes: int, *, width: int, num_layers: int, num_scales: int) -> None:
+        super().__init__()
+        scales = range(num_scales)
+        self.images = nn.ModuleList(PatchCritic(3, width, num_layers) for _ in scales)
+        self.layouts = nn.ModuleList(
+            PatchCritic(num_classes, width, num_layers).layers for _ in scales
+        )
+
+    def forward(self, image: Tensor, layout: Tensor) -> tuple[list[Tensor], list[list[Tensor]]]:
+        """Return per scale the score map and the list of features.
+
+        image [B,3,H,W]; layout [B,C,H,W], one-hot or soft, with what else is known of a pixel.
+        """
+        scores, features = [], []
+        for number, (critic, layers) in enumerate(zip(self.images, self.layouts, strict=True)):
+            if number:
+                image, layout = (
+                    F.avg_pool2d(x, 3, stride=2, padding=1, count_include_pad=False)
+                    for x in (image, layout)
+                )
+            seen, asked = _through(critic.layers, image), _through(layers, layout)  # pyright: ignore[reportArgumentType]  # modules of a list
+            joined = seen[-1] * (1 + asked[-1].sum(1, keepdim=True))
+            scores.append(critic.head(joined))  # pyright: ignore[reportCallIssue]  # a layer
+            features.append(seen)
+        return scores, features
+
+
+def _through(layers: nn.ModuleList, x: Tensor) -> list[Tensor]:
+    found = []
+    for layer in layers:
+        x = activate(layer(x))
+        found.append(x)
+    return found
 
 
 class _Down(nn.Module):

@@ -22,10 +22,11 @@ def conv(
     bias: bool = True,
     stride: int = 1,
     padding: int | None = None,
+    dilation: int = 1,
 ) -> nn.Conv2d:
     """Make a Xavier-initialised convolution, padded to keep the size unless told otherwise."""
-    padding = kernel // 2 if padding is None else padding
-    layer = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, bias=bias)
+    padding = dilation * (kernel // 2) if padding is None else padding
+    layer = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, dilation, bias=bias)
     nn.init.xavier_normal_(layer.weight, gain=INIT_GAIN)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
@@ -33,6 +34,53 @@ def conv(
     if spectral:
         spectral_norm(layer)
     return layer
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """Make a linear layer, initialised as `conv` is."""
+    layer = nn.Linear(inputs, outputs)
+    nn.init.xavier_normal_(layer.weight, gain=INIT_GAIN)
+    nn.init.zeros_(layer.bias)
+    return layer
+
+
+def edges(layout: Tensor) -> Tensor:
+    """Return where a pixel differs from one beside, above or below it, [B,1,H,W] in [0,1].
+
+    Of a one-hot layout [B,C,H,W] these are the borders of connected components, two pixels thick as
+    the instance borders of pix2pixHD are; of a soft one, how far two pixels disagree.
+    """
+
+    def differ(one: Tensor, other: Tensor) -> Tensor:
+        return (one - other).abs().sum(1, keepdim=True) / 2
+
+    across = differ(layout[..., 1:], layout[..., :-1])
+    along = differ(layout[..., 1:, :], layout[..., :-1, :])
+    sides = (
+        F.pad(across, (1, 0)),
+        F.pad(across, (0, 1)),
+        F.pad(along, (0, 0, 1, 0)),
+        F.pad(along, (0, 0, 0, 1)),
+    )
+    return torch.stack(sides).amax(0)
+
+
+def filtered(x: Tensor, kernels: Tensor) -> Tensor:
+    """Filter every channel of x [B,C,h,w] by a 3x3 kernel of its own at every pixel.
+
+    `kernels` [B,9C,h,w] has the nine numbers of a channel side by side, rows first; outside the
+    image x is 0 (CC-FPSE, eq. 2; SAFM's feature modulation).
+    """
+    height, width = x.shape[-2:]
+    padded = F.pad(x, (1, 1, 1, 1))
+    weights = kernels.unflatten(1, (x.shape[1], 9))
+    # nine shifted products: `unfold` would hold all of them at once
+    made = padded[..., :height, :width] * weights[:, :, 0]
+    for place in range(1, 9):
+        top, left = divmod(place, 3)
+        part = padded[..., top : top + height, left : left + width]
+        made = made + part * weights[:, :, place]
+    return made
 
 
 @torch.no_grad()
@@ -98,13 +146,18 @@ class ModulatedBlock(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, modulation: Callable[[int], nn.Module]
+        self,
+        in_channels: int,
+        out_channels: int,
+        modulation: Callable[[int], nn.Module],
+        *,
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         middle = min(in_channels, out_channels)
         self.norm0, self.norm1 = modulation(in_channels), modulation(middle)
-        self.conv0 = conv(in_channels, middle, 3, spectral=True)
-        self.conv1 = conv(middle, out_channels, 3, spectral=True)
+        self.conv0 = conv(in_channels, middle, 3, spectral=True, dilation=dilation)
+        self.conv1 = conv(middle, out_channels, 3, spectral=True, dilation=dilation)
         self.learned_skip = in_channels != out_channels
         if self.learned_skip:
             self.norm_skip = modulation(in_channels)

@@ -22,10 +22,23 @@ from synth.nets.losses import (
     label_mix_mask,
     real_cross_entropy,
 )
-from synth.painters.common.adversarial import DoubledParams, adam, alternate, average, request_real
+from synth.painters.common.adversarial import (
+    DoubledParams,
+    adam,
+    alternate,
+    average,
+    in_turn,
+    request_real,
+)
 from synth.painters.common.entry import Entry
 from synth.painters.common.prepared import fold_generator
-from synth.painters.common.pyramid import Pyramid, check_size, oasis_stages
+from synth.painters.common.pyramid import (
+    Pyramid,
+    check_size,
+    layout_seed,
+    oasis_stages,
+    spade_block,
+)
 from synth.training.method import (
     Given,
     Losses,
@@ -33,10 +46,13 @@ from synth.training.method import (
     Progress,
     Span,
     computed,
+    rand,
     randn,
 )
 
-Noise = Literal["image", "region", "pixel"]
+BOX = (0.25, 0.75)  # shortest and longest side of a box, fractions of the image's
+
+Noise = Literal["image", "region", "box", "pixel"]
 
 
 class Config(DoubledParams):
@@ -46,6 +62,7 @@ class Config(DoubledParams):
     max_channels: int = Field(ge=1)
     hidden: int = Field(ge=1)
     noise: Noise
+    noise_produced: Noise
     noise_channels: int = Field(ge=1)
     critic_depth: int = Field(ge=1)
     label_mix_weight: float = Field(ge=0)
@@ -71,17 +88,12 @@ class Oasis:
     def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
         """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
         rngs = [progress.rng] * len(layout)
-        made: list[Tensor] = []
-
-        def generator() -> dict[str, Tensor]:
-            made.append(self._paint(self.nets, layout, rngs))
-            return self.generator_loss(made[0], layout)
-
-        def critic() -> dict[str, Tensor]:
-            fake = made[0].detach() if self.config.reuse_fake else self._repaint(layout, rngs)
-            return self.critic_loss(batch.image, fake, layout, progress.rng)
-
-        return Losses(generator, critic, made)
+        return in_turn(
+            lambda: self._paint(self.nets, layout, self.config.noise, rngs),
+            lambda fake: self.generator_loss(fake, layout),
+            lambda fake: self.critic_loss(batch.image, fake, layout, progress.rng),
+            reuse=self.config.reuse_fake,
+        )
 
     def generator_loss(self, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
         """Make the critic see in fake the classes of layout [B,C,H,W], one-hot or soft (eq. 3)."""
@@ -110,17 +122,14 @@ class Oasis:
         self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
     ) -> Tensor:
         """Paint images [B,3,H,W] with one generator each."""
-        return self._paint(nets, request.planes(self.given.num_classes), rngs)
+        layout = request.planes(self.given.num_classes)
+        return self._paint(nets, layout, self.config.noise_produced, rngs)
 
     def _paint(
-        self, nets: nn.ModuleDict, layout: Tensor, rngs: Sequence[torch.Generator]
+        self, nets: nn.ModuleDict, layout: Tensor, kind: Noise, rngs: Sequence[torch.Generator]
     ) -> Tensor:
-        noise = draw_noise(layout, self.config.noise, self.config.noise_channels, rngs)
+        noise = draw_noise(layout, kind, self.config.noise_channels, rngs)
         return nets["G"](torch.cat([noise, layout], 1))
-
-    def _repaint(self, layout: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
-        with torch.no_grad():
-            return self._paint(self.nets, layout, rngs)
 
     def _weights(self, layout: Tensor) -> Tensor:
         config = self.config
@@ -132,8 +141,8 @@ def draw_noise(
 ) -> Tensor:
     """Draw the noise map [B,channels,H,W] that joins the layout.
 
-    "image": one vector per image (the released code); "region": one per class of an image;
-    "pixel": one per pixel (the paper's text).
+    "image": one vector per image (the released code); "region": one per class of an image; "box":
+    another one inside a box of the image; "pixel": one per pixel (the paper's text).
     """
     batch, classes, height, width = layout.shape
     if kind == "pixel":
@@ -141,8 +150,27 @@ def draw_noise(
     if kind == "region":
         vectors = randn(rngs, (classes, channels)).to(layout)
         return torch.einsum("bchw,bcz->bzhw", layout, vectors)
+    if kind == "box":
+        vectors = randn(rngs, (2, channels)).to(layout)
+        inside = _boxes(rngs, height, width).to(layout)
+        outside, within = vectors[..., None, None].unbind(1)
+        return outside + inside[:, None] * (within - outside)
     vectors = randn(rngs, (channels,)).to(layout)
     return vectors[:, :, None, None].expand(batch, channels, height, width)
+
+
+def _boxes(rngs: Sequence[torch.Generator], height: int, width: int) -> Tensor:
+    """Draw a box in each image: 1 inside, 0 outside, `[B,height,width]`."""
+    low, high = BOX
+    numbers = rand(rngs, (4,))
+    sides = low + (high - low) * numbers[:, :2]
+    begins = (1 - sides) * numbers[:, 2:]
+    within = []
+    for axis, length in enumerate((height, width)):
+        place = (torch.arange(length, device=numbers.device) + 0.5) / length
+        begin = begins[:, axis, None]
+        within.append((place >= begin) & (place < begin + sides[:, axis, None]))
+    return (within[0][:, :, None] & within[1][:, None, :]).float()
 
 
 def build(config: Config, given: Given) -> Oasis:
@@ -159,7 +187,9 @@ def build(config: Config, given: Given) -> Oasis:
     channels, depth = given.num_classes + config.noise_channels, config.critic_depth
     nets = nn.ModuleDict(
         {
-            "G": Pyramid(channels, stages, hidden=config.hidden),
+            "G": Pyramid(
+                layout_seed(channels, stages), stages, spade_block(channels, config.hidden)
+            ),
             "D": SegmentationCritic(
                 given.num_classes, width=config.critic_width, depth=halvings(given.size, depth)
             ),

@@ -7,7 +7,6 @@ as a decoder of frozen pretrained features (Projected GANs, Sauer et al., NeurIP
 perceptual loss where the look is the image's own (Johnson et al., ECCV 2016).
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,11 +24,18 @@ from synth.nets.features import perceptual
 from synth.nets.layers import activate
 from synth.nets.losses import fake_cross_entropy, real_cross_entropy
 from synth.nets.modulation import modulate
-from synth.painters.common.adversarial import PainterParams, adam, alternate, request_real
-from synth.painters.common.entry import Entry
-from synth.painters.common.prepared import cast
+from synth.painters.common.adversarial import (
+    CriticParams,
+    adam,
+    alternate,
+    average,
+    request_real,
+)
+from synth.painters.common.bank import StyleBank, bank_of, style_map
+from synth.painters.common.entry import Entry, always
+from synth.painters.common.prepared import cast_generator
 from synth.painters.common.pyramid import check_size
-from synth.painters.common.styles import StyleBank, style_map
+from synth.painters.common.styles import MOMENTS, measure
 from synth.training.method import (
     Given,
     Losses,
@@ -44,7 +50,7 @@ from synth.training.method import (
 UNHEARD = -1  # the level before the first: nobody listens to the critic
 
 
-class Config(PainterParams):
+class Config(CriticParams):
     """Section `painters.regions` of `params.yaml`."""
 
     batch_size: int = Field(ge=1)
@@ -123,13 +129,8 @@ class Regions:
     spans: tuple[Span, ...]
 
     generators, critics = ("G",), ("D",)
-    optimizers = computed(adam)
+    optimizers, kept = computed(adam), computed(average)
     phases, request = alternate, request_real
-
-    @property
-    def kept(self) -> dict[str, float]:
-        """Keep an average of the generator, and the bank."""
-        return {"G": self.config.ema, "bank": 0.0}
 
     @cached_property
     def features(self) -> Features:
@@ -187,14 +188,9 @@ class Regions:
         self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
     ) -> Tensor:
         """Paint layouts in the looks asked for, or in those of rows that the generators draw."""
-        layout, style, bank = request.planes(self.given.num_classes), request.style, bank_of(nets)
+        layout = request.planes(self.given.num_classes)
         numbers = rand(rngs, (1 + self.given.num_classes,)).to(layout.device)
-        if style is None:
-            looks = bank.other(numbers)
-        elif style.is_floating_point():
-            looks = style
-        else:
-            looks = bank.looks(style, numbers[:, 1:])
+        looks = bank_of(nets).asked(request.style, numbers)
         return nets["G"](layout, looks, self._noise(layout, rngs))
 
     def _noise(self, layout: Tensor, rngs: Sequence[torch.Generator]) -> Tensor:
@@ -222,20 +218,13 @@ class Regions:
         return weights.clamp(max=config.class_weight_max)
 
 
-def bank_of(nets: nn.ModuleDict) -> StyleBank:
-    """Return the bank of styles among the networks."""
-    bank = nets["bank"]
-    assert isinstance(bank, StyleBank)
-    return bank
-
-
 def build(config: Config, given: Given) -> Regions:
     """Build the painter; `begin` fills its bank.
 
     Raises `UserError` for a size that the grids do not divide.
     """
     check_size(given.size, len(config.channels) - 1, fix="shorten its list of channels")
-    bank = StyleBank(given.num_classes, config.style_components)
+    bank = StyleBank(given.num_classes, MOMENTS + config.style_components)
     condition = given.num_classes + bank.size + config.noise_channels
     seen = Features.channels[: depth(given.size)]
     nets = nn.ModuleDict(
@@ -263,14 +252,7 @@ def spans(config: Config) -> Iterator[Span]:
 
 def begin(method: Regions, stream: Stream) -> None:
     """Measure the looks of the training pairs."""
-    bank_of(method.nets).fill(stream, method.features)
+    measure(bank_of(method.nets), stream, method.features)
 
 
-def prepare(method: Regions, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
-    """Return a `G` that computes in `dtype`, and the bank as it is."""
-    prepared = cast(method, nn.ModuleDict({"G": nets["G"]}), dtype)
-    prepared["bank"] = copy.deepcopy(nets["bank"])
-    return prepared
-
-
-ENTRY = Entry(Config, build, prepare, begin=begin, joins=True, takes_style=True)
+ENTRY = Entry(Config, build, cast_generator, begin=begin, joins=True, takes_style=always)

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from data.pairs.batches import Stream
 from data.pairs.shards import PairSet
 from data.stage.cli import run
 from data.stage.compute import begin
@@ -21,6 +23,7 @@ from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
+from synth.training.defaults import Hooks
 from synth.training.method import Given
 from synth.training.session import (
     Training,
@@ -122,7 +125,8 @@ def main(
         laying, painting = (half.load(given) for half in halves)
         method = joint.build(config, laying, painting)
         job = Training("joint", name, made_of, images=True)
-        nets, curve = fit(method, real, training, job, compute)
+        hooks = Hooks(end=partial(_end, halves[1].entry))
+        nets, curve = fit(method, real, training, job, compute, hooks)
         if timing is None or new_layout is None or new_painter is None:
             return  # the first process writes
         if config.freeze_layout:  # what it was given, to the last bit
@@ -133,6 +137,11 @@ def main(
             half.write(was, own, nets, curve, real, out)
         timing.images = sum(span.num_images for span in method.spans)
     remove(job.scratch)
+
+
+def _end(painter: Any, method: joint.Joint, nets: nn.ModuleDict, stream: Stream) -> None:
+    """Let the painter put into its half of the networks what only trained ones know."""
+    painter.end(method.painter, joint.part(nets, joint.PAINTER), stream)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from pathlib import Path
 from data.stage.cli import run
 from data.stage.params import check_name, choose
 from synth.painters import PAINTERS
+from synth.training.defaults import Hooks
 from synth.training.session import run_training
 from synth.training.team import run_in_team
 
@@ -20,7 +21,7 @@ def main(*, method: str, train: Path, out: Path) -> None:
         inputs=[train],
         palettes=None,
         out=out,
-        begin=entry.begin,
+        hooks=Hooks(entry.begin, entry.end),
     )
 
 

@@ -1,6 +1,6 @@
 """The body that the training stages share: from a pair set and a method to an artifact."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import nn
 
-from data.pairs.batches import Stream, load_stream
+from data.pairs.batches import load_stream
 from data.pairs.shards import PairSet
 from data.stage import compute as computing
 from data.stage.compute import Compute
@@ -18,7 +18,7 @@ from data.stage.outputs import remove, replacing
 from data.stage.params import Params, read
 from data.stage.timings import timed
 from synth.training import artifact
-from synth.training.defaults import no_beginning
+from synth.training.defaults import NO_HOOKS, Hooks
 from synth.training.loop import Options, train
 from synth.training.method import Given, Method, Palettes
 from synth.training.team import current, only_first
@@ -49,14 +49,14 @@ def run_training(
     inputs: Sequence[Path],
     palettes: Palettes | None,
     out: Path,
-    begin: Callable[[Any, Stream], None] = no_beginning,
+    hooks: Hooks = NO_HOOKS,
 ) -> None:
     """Train the method of a registry's entry on the real pairs of a set and write its artifact.
 
     `stage` is `layout` or `painter`, and `layouts` or `painters` is its section of `params.yaml`. A
     method that needs no training leaves only its description. `inputs` are all the artifacts read;
     with the parameters and the code they key the scratch folder from which an interrupted run
-    resumes. `begin(method, stream)` lets the method look at all pairs before the first step.
+    resumes. `hooks` let the method look at all pairs before the first step and after the last.
     """
     config, training = read(f"{stage}s.{name}", entry.Config), read("training", TrainingParams)
     numbers = config.model_dump(mode="json")
@@ -77,7 +77,7 @@ def run_training(
             return
         method = entry.build(config, Given(real.classes.num_classes, real.size, palettes))
         job = Training(stage, name, made_of, images=entry.sees_images)
-        nets, curve = fit(method, real, training, job, compute, begin)
+        nets, curve = fit(method, real, training, job, compute, hooks)
         if partial is None or timing is None:
             return  # the first process writes
         measures = entry.measures(method, nets, real)
@@ -118,15 +118,15 @@ def fit(
     training: TrainingParams,
     job: Training,
     compute: Compute,
-    begin: Callable[[Any, Stream], None] = no_beginning,
+    hooks: Hooks = NO_HOOKS,
 ) -> tuple[nn.ModuleDict, list[dict[str, float]]]:
     """Train a method on the real pairs of a set, or resume where such a run was killed.
 
     Returns the networks it keeps and the curve.
     """
     stream = load_stream(real, seed=training.seed, flip=training.flip, images=job.images)
-    begin(method, stream)
-    return train(
+    hooks.begin(method, stream)
+    nets, curve = train(
         method,
         stream,
         seed=training.seed,
@@ -136,3 +136,5 @@ def fit(
         options=training.options(compute),
         team=current(),
     )
+    hooks.end(method, nets, stream)
+    return nets, curve

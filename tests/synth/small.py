@@ -16,7 +16,7 @@ from synth.layouts import LAYOUTS
 from synth.layouts.common.entry import Material
 from synth.making import drawing
 from synth.painters import PAINTERS
-from synth.painters.common.styles import StyleBank
+from synth.painters.common.bank import StyleBank
 from synth.training import artifact
 from synth.training.method import Given, Palettes
 
@@ -51,6 +51,31 @@ PATCHES = {
     "perceptual_weight": 10.0,
     "vgg": None,
     "pretrained": None,
+}
+HINGED = (
+    PAINTER
+    | PATCHES
+    | {
+        "batch_size": 16,
+        "max_channels": 1024,
+        "hidden": 128,
+        "reuse_fake": True,
+        "init_gain": 0.02,
+        "generator_lr": 1e-4,
+        "critic_lr": 4e-4,
+        "betas": [0.0, 0.9],
+        "ema": 0.999,
+    }
+)
+PATCH_CRITIC = {"critic_layers", "critic_scales"}
+DOUBLED = {"num_doublings", "width", "max_channels"}
+ENCODED = {"latent": None, "encoder_width": 64, "encoder_halvings": 6, "kl_weight": 0.8}
+SEGMENTED = {
+    "segmentation_weight": 0.0,
+    "segmentation_width": 64,
+    "segmentation_depth": 6,
+    "class_weight_power": 1.0,
+    "class_weight_max": None,
 }
 PUBLISHED: dict[str, dict[str, Any]] = {
     "none": {},
@@ -94,25 +119,14 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     "cgan": GROWN | DRAWN,
     "palette_recovery": GROWN | DRAWN | {"recovery_weight": 1.0},
     "sbgan": GROWN | {"gumbel_temperature": 1.0, "fade": "blended"},
-    "spade": {
-        **PAINTER,
-        **PATCHES,
-        "batch_size": 16,
-        "max_channels": 1024,
-        "hidden": 128,
-        "reuse_fake": True,
-        "init_gain": 0.02,
-        "generator_lr": 1e-4,
-        "critic_lr": 4e-4,
-        "betas": [0.0, 0.9],
-        "ema": 0.999,
-    },
+    "spade": HINGED | ENCODED | SEGMENTED,
     "oasis": {
         **PAINTER,
         "batch_size": 20,
         "max_channels": 1024,
         "hidden": 128,
         "noise": "image",
+        "noise_produced": "image",
         "noise_channels": 64,
         "critic_depth": 6,
         "label_mix_weight": 5.0,
@@ -182,6 +196,20 @@ TINY: dict[str, dict[str, Any]] = {
         "critic_width": 8,
     },
 }
+CODES = {"latent": 3, "encoder_width": 4, "encoder_halvings": 2}
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "spade, codes": ("spade", CODES),
+    "spade, segmentation critic": (
+        "spade",
+        {"segmentation_weight": 1.0, "segmentation_width": 4, "reuse_fake": False},
+    ),
+    "sean, shared": ("sean", {"shared": True}),
+    "cc_fpse, codes": ("cc_fpse", CODES),
+    "oasis, boxes": ("oasis", {"noise_produced": "box", "reuse_fake": False}),
+    "pix2pixhd, features": ("pix2pixhd", {"edges": True, "features": 3, "encoder_width": 4}),
+    "pix2pixhd, enhancer": ("pix2pixhd", {"enhancer_blocks": 1, "num_doublings": 2}),
+}
+"""Painters with options that their sections have off: the contract holds for these too."""
 LEVELS = [[0, 8, 4], [4, 4, 4], [4, 4, 4], [4, 4, 4]]
 """Four levels of a size that has four or more."""
 
@@ -267,10 +295,11 @@ def config(name: str, *, published: bool = False, **changes: Any) -> Params:
 def build(
     name: str, given: Given, *, published: bool = False, num_looks: int = 12, **changes: Any
 ) -> Any:
-    """Build a method; one that takes styles is given a bank of `num_looks` of them."""
+    """Build a method; its banks are given `num_looks` looks each."""
     method = entry_of(name).build(config(name, published=published, **changes), given)
-    if name in PAINTERS and PAINTERS[name].takes_style:
-        fill(method.nets["bank"], num_looks)
+    for net in method.nets.values():
+        if isinstance(net, StyleBank):
+            fill(net, num_looks)
     return method
 
 
@@ -286,9 +315,10 @@ def fill(bank: StyleBank, count: int) -> None:
 
 def doublings(name: str, count: int) -> dict[str, Any]:
     """Return the settings of a painter whose coarsest grid doubles so often."""
-    if "channels" in PAINTERS[name].Config.model_fields:
+    fields = PAINTERS[name].Config.model_fields
+    if "channels" in fields:
         return {"channels": [4] * (count + 1)}
-    return {"num_doublings": count}
+    return {"num_doublings": count} if "num_doublings" in fields else {}
 
 
 def joint_config(**changes: Any) -> joint.Config:

@@ -11,7 +11,8 @@ from data.pretrained import Features
 from synth.nets.features import perceptual
 from synth.painters import PAINTERS
 from synth.painters.common import styles
-from synth.painters.common.styles import MOMENTS, SCALE_MOMENTS, StyleBank
+from synth.painters.common.bank import StyleBank
+from synth.painters.common.styles import MOMENTS, SCALE_MOMENTS, measure
 from synth.training import artifact
 from synth.training.loop import CHECKPOINT, Options, train
 from synth.training.method import Given, PaintRequest, Progress, generator
@@ -45,8 +46,8 @@ def stream():
 
 @pytest.fixture
 def bank(stream, features):
-    made = StyleBank(CLASSES, 3)
-    made.fill(stream, features)
+    made = StyleBank(CLASSES, MOMENTS + 3)
+    measure(made, stream, features)
     return made
 
 
@@ -100,8 +101,8 @@ def test_a_row_for_each_class_gives_each_its_own_donor(bank):
 
 def test_a_mirrored_image_gives_a_class_the_look_of_its_mirror_image(stream, features):
     swapped = Stream(stream.images, stream.labels, seed=0, flip=True, mirrored=[1, 0, 2, 3])
-    bank = StyleBank(CLASSES, 3)
-    bank.fill(swapped, features)
+    bank = StyleBank(CLASSES, MOMENTS + 3)
+    measure(bank, swapped, features)
     rows, mirrored = torch.tensor([1, 1]), torch.tensor([False, True])
     plain, other = bank.looks(rows, numbers(2)[:, 1:], mirrored)
     assert torch.equal(plain[:3], bank.styles[1, :3])
@@ -119,14 +120,14 @@ def test_a_stream_says_which_pairs_are_mirrored(stream):
 def test_rows_are_those_of_the_set_that_the_pairs_come_from(stream, features, bank):
     pairs = stream.images, stream.labels
     part = Stream(*pairs, seed=0, flip=False, mirrored=range(255), rows=range(2, 2 + COUNT))
-    shifted = StyleBank(CLASSES, 3)
-    shifted.fill(part, features)
+    shifted = StyleBank(CLASSES, MOMENTS + 3)
+    measure(shifted, part, features)
     assert len(shifted) == 2 + COUNT and not shifted.shown[:2].any()
     assert torch.equal(shifted.styles[2:], bank.styles)
 
 
 def test_a_bank_is_as_large_as_what_is_loaded_and_an_empty_one_gives_nothing(bank):
-    empty = StyleBank(CLASSES, 3)
+    empty = StyleBank(CLASSES, MOMENTS + 3)
     assert not empty.looks(torch.zeros(2, dtype=torch.long), numbers(2)[:, 1:]).any()
     empty.load_state_dict(bank.state_dict())
     assert torch.equal(empty.other(numbers()), bank.other(numbers())) and empty.styles.any()
@@ -136,8 +137,8 @@ def test_looks_do_not_depend_on_how_many_images_are_measured_at_once(
     bank, stream, features, monkeypatch
 ):
     monkeypatch.setattr(styles, "BATCH", 4)
-    other = StyleBank(CLASSES, 3)
-    other.fill(stream, features)
+    other = StyleBank(CLASSES, MOMENTS + 3)
+    measure(other, stream, features)
     torch.testing.assert_close(other.styles, bank.styles, rtol=1e-3, atol=1e-4)
 
 

@@ -1,6 +1,6 @@
-"""What painters share: their sections' keys, and losses beside a patch critic."""
+"""What painters share: their sections' keys, and what a class may take over as it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -13,44 +13,65 @@ from data.stage.params import Params, Pretrained
 from synth.nets.critics import MultiScalePatchCritic
 from synth.nets.features import FeatureLoss
 from synth.nets.losses import feature_matching, load_perceptual
-from synth.training.method import AdamConfig, Painter, PaintRequest, Phase, Progress
+from synth.training.method import AdamConfig, Losses, Painter, PaintRequest, Phase, Progress
 
 
 class PainterParams(Params):
     """The keys that the sections of all painters have."""
 
     num_images: int = Field(gt=0)
-    critic_width: int = Field(ge=1)
     generator_lr: float = Field(gt=0)
-    critic_lr: float = Field(gt=0)
     betas: tuple[float, float]
     ema: float = Field(ge=0, lt=1)
 
 
-class DoubledParams(PainterParams):
+class CriticParams(PainterParams):
+    """The further keys of painters with a critic."""
+
+    critic_width: int = Field(ge=1)
+    critic_lr: float = Field(gt=0)
+
+
+class DoubledParams(CriticParams):
     """The further keys of painters whose channels halve where the grid doubles."""
 
     num_doublings: int = Field(ge=1, le=7)
     width: int = Field(ge=1)
 
 
-class PatchParams(DoubledParams):
-    """The further keys of painters with a multi-scale patch critic."""
+class PerceptualParams(Params):
+    """The keys of a perceptual loss, which is there only with a network."""
 
-    critic_layers: Literal[3, 4]
-    critic_scales: int = Field(ge=1)
-    feature_matching_weight: float = Field(ge=0)
     perceptual_weight: float = Field(ge=0)
     vgg: Path | None
     pretrained: Pretrained | None
 
     @model_validator(mode="after")
-    def _one_network(self) -> "PatchParams":
+    def _one_network(self) -> "PerceptualParams":
         if self.vgg is not None and self.pretrained is not None:
             raise ValueError(
                 "`vgg` and `pretrained` are two networks for one loss; set one to null"
             )
         return self
+
+    def perceptual(self) -> nn.Module | None:
+        """Load the perceptual loss if there is one; `UserError` where its weights are missing."""
+        if self.pretrained is not None:
+            return FeatureLoss(self.pretrained)
+        return None if self.vgg is None else load_perceptual(self.vgg)
+
+
+class MatchParams(PerceptualParams):
+    """The keys of losses that draw fake towards real: in the critic's features, and perceptual."""
+
+    feature_matching_weight: float = Field(ge=0)
+
+
+class PatchParams(DoubledParams, MatchParams):
+    """The further keys of painters with a multi-scale patch critic."""
+
+    critic_layers: Literal[3, 4]
+    critic_scales: int = Field(ge=1)
 
     def critic(self, num_classes: int, *, spectral: bool) -> MultiScalePatchCritic:
         """Build the critic of an image beside its layout."""
@@ -62,41 +83,40 @@ class PatchParams(DoubledParams):
             spectral=spectral,
         )
 
-    def perceptual(self) -> nn.Module | None:
-        """Load the perceptual loss if there is one; `UserError` where its weights are missing."""
-        if self.pretrained is not None:
-            return FeatureLoss(self.pretrained)
-        return None if self.vgg is None else load_perceptual(self.vgg)
-
 
 # == what a painter may take over as it is: `phases = alternate`, `kept = computed(average)` ==
 
 
 class Adversarial(Painter, Protocol):
-    """A painter with one generator and one critic."""
+    """A painter whose optimizers its numbers decide."""
 
     @property
     def config(self) -> Any:
-        """Its `PainterParams`."""
+        """Its `CriticParams`, or `PainterParams` where it has no critics."""
         ...
 
 
 def adam(method: Adversarial) -> dict[str, AdamConfig]:
-    """Return the optimizers of generator and critic."""
-    rates = {"G": method.config.generator_lr, "D": method.config.critic_lr}
-    return {name: AdamConfig(lr, method.config.betas) for name, lr in rates.items()}
+    """Return the optimizers of generators and critics."""
+    config = method.config
+    rates = dict.fromkeys(method.generators, config.generator_lr)
+    if method.critics:
+        rates |= dict.fromkeys(method.critics, config.critic_lr)
+    return {name: AdamConfig(lr, config.betas) for name, lr in rates.items()}
 
 
 def average(method: Adversarial) -> dict[str, float]:
-    """Keep an average of the generator."""
-    return {"G": method.config.ema}
+    """Keep averages of the generators, and the bank of looks where there is one."""
+    kept = dict.fromkeys(method.generators, method.config.ema)
+    return kept | ({"bank": 0.0} if "bank" in method.nets else {})
 
 
 def alternate(method: Painter, batch: Batch, progress: Progress) -> Iterator[Phase]:
-    """Yield the generator's phase, then the critic's."""
+    """Yield the generators' phase, then the critics' where there are some."""
     losses = method.losses(batch, onehot(batch.label, method.given.num_classes), progress)
-    yield Phase("generator", losses.generator, ("G",))
-    yield Phase("critic", losses.critic, ("D",))
+    yield Phase("generator", losses.generator, method.generators)
+    if method.critics:
+        yield Phase("critic", losses.critic, method.critics)
 
 
 def request_real(method: Painter, batch: Batch, rng: torch.Generator) -> PaintRequest:
@@ -114,11 +134,39 @@ def sample_one(
     return nets["G"](request.planes(method.given.num_classes))
 
 
-# == losses beside a patch critic ==
+def in_turn(
+    paint: Callable[[], Tensor],
+    generator: Callable[[Tensor], dict[str, Tensor]],
+    critic: Callable[[Tensor], dict[str, Tensor]],
+    *,
+    reuse: bool,
+) -> Losses:
+    """Return the losses of one step: the generator's of what it paints, the critic's of that.
+
+    `paint` gives an image with its gradient. The critic is shown it without; unless `reuse`, one
+    that is painted anew, by the generator that has just learnt and with noise of its own.
+    """
+    made: list[Tensor] = []
+
+    def of_generator() -> dict[str, Tensor]:
+        made.append(paint())
+        return generator(made[0])
+
+    def of_critic() -> dict[str, Tensor]:
+        if reuse:
+            return critic(made[0].detach())
+        with torch.no_grad():
+            fake = paint()
+        return critic(fake)
+
+    return Losses(of_generator, of_critic, made)
+
+
+# == losses beside a critic that scores an image and its layout, and has features ==
 
 
 def match(
-    config: PatchParams,
+    config: MatchParams,
     critic: nn.Module,
     perceptual: nn.Module | None,
     *,

@@ -11,7 +11,7 @@ from data.pairs.batches import Stream
 from data.pairs.pairset import PairSet
 from data.stage.params import Params
 from synth.painters.common.prepared import cast
-from synth.training.defaults import no_beginning, no_measures
+from synth.training.defaults import no_beginning, no_end, no_measures
 from synth.training.method import Given, Painter
 
 
@@ -26,19 +26,29 @@ class Entry:
     `measures(method, nets, real)` takes numbers of trained networks, and of the real pairs, for the
     report.
 
-    `joins`: it can be tuned end to end with a layout method. `takes_style`: it paints in the looks
-    that it is asked for, rows of a `StyleBank` that it keeps as `bank`.
+    `end(method, nets, stream)` lets it look at them once more after the last one, with the networks
+    that it keeps, to put into them what only trained ones know, such as the codes of real images.
+
+    `joins`: it can be tuned end to end with a layout method. `takes_style(config)`: with these
+    numbers it paints in the looks that it is asked for, rows of a `StyleBank` that it keeps as
+    `bank`; None where it never does.
     """
 
     Config: type[Params]
     build: Callable[[Any, Given], Painter] | None = None
     prepare: Callable[[Any, nn.ModuleDict, torch.dtype], nn.ModuleDict] = cast
     begin: Callable[[Any, Stream], None] = no_beginning
+    end: Callable[[Any, nn.ModuleDict, Stream], None] = no_end
     measures: Callable[[Any, nn.ModuleDict, PairSet], dict[str, float]] = no_measures
     joins: bool = False
-    takes_style: bool = False
+    takes_style: Callable[[Any], bool] | None = None
 
     @property
     def sees_images(self) -> bool:
         """Training looks at images: always."""
         return True
+
+
+def always(config: Any) -> bool:
+    """Say that a painter takes styles, whatever its numbers."""
+    return True

@@ -30,7 +30,18 @@ def fold_generator(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> 
     In float32 images agree to 1e-4. Layouts are the last channels of what it is given.
     """
     folded = PreparedPyramid(nets["G"], method.given.num_classes)
-    return nn.ModuleDict({"G": _ready(folded, dtype)})
+    return _with_bank(nn.ModuleDict({"G": _ready(folded, dtype)}), nets)
+
+
+def cast_generator(method: Painter, nets: nn.ModuleDict, dtype: torch.dtype) -> nn.ModuleDict:
+    """Return a copy of `G` that computes in `dtype`, and the bank of looks as it is."""
+    return _with_bank(cast(method, nn.ModuleDict({"G": nets["G"]}), dtype), nets)
+
+
+def _with_bank(prepared: nn.ModuleDict, nets: nn.ModuleDict) -> nn.ModuleDict:
+    if "bank" in nets:
+        prepared["bank"] = copy.deepcopy(nets["bank"])
+    return prepared
 
 
 def _ready(net: nn.Module, dtype: torch.dtype) -> nn.Module:
@@ -48,17 +59,21 @@ class PreparedPyramid(nn.Module):
     def __init__(self, pyramid: Any, num_classes: int) -> None:
         super().__init__()
         self.num_classes, self.doubles = num_classes, pyramid.doubles
-        self.seed, self.rgb = _plain(pyramid.seed), _plain(pyramid.rgb)
+        self.seed, self.rgb = _seed(pyramid.seed), _plain(pyramid.rgb)
         self.blocks = nn.ModuleList(_Block(block) for block in pyramid.blocks)
 
-    def forward(self, condition_map: Tensor) -> Tensor:
-        """Return an image [B,3,H,W] in [-1,1], float32."""
+    def forward(self, condition_map: Tensor, code: Tensor | None = None) -> Tensor:
+        """Return an image [B,3,H,W] in [-1,1], float32; `code` [B,Z] is for a linear seed."""
         on_cpu = condition_map.device.type == "cpu"
         shared = find_neighbourhoods(condition_map, self.num_classes) if on_cpu else None
         condition = Condition(condition_map.to(self.seed.weight.dtype))
         factor = 2 ** sum(self.doubles)
-        height, width = condition_map.shape[-2:]
-        x = self.seed(condition.at((height // factor, width // factor)))
+        base = (condition_map.shape[-2] // factor, condition_map.shape[-1] // factor)
+        if code is None:
+            x = self.seed(condition.at(base))
+        else:
+            x = self.seed(code.to(self.seed.weight.dtype)).unflatten(1, (-1, *base))
+            x = x.contiguous(memory_format=torch.channels_last)
         for doubles, block in zip(self.doubles, self.blocks, strict=True):
             if doubles:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")
@@ -150,12 +165,16 @@ class _Casting(nn.Module):
         super().__init__()
         self.net, self.dtype = copy.deepcopy(net), dtype
 
-    def forward(self, *given: Tensor) -> Tensor:
-        return self.net(*map(self._cast, given))
+    def forward(self, *given: Tensor, **choices: bool) -> Tensor:
+        return self.net(*map(self._cast, given), **choices)
 
     def _cast(self, x: Tensor) -> Tensor:
         x = x.to(self.dtype) if x.is_floating_point() else x
         return x.contiguous(memory_format=torch.channels_last) if x.dim() == 4 else x
+
+
+def _seed(seed: nn.Module) -> nn.Conv2d | nn.Linear:
+    return copy.deepcopy(seed) if isinstance(seed, nn.Linear) else _plain(seed)
 
 
 def _plain(layer: Any) -> nn.Conv2d:

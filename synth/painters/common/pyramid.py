@@ -1,5 +1,6 @@
 """The coarse-to-fine generator that SPADE-like painters share, and the sizes it can paint."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from data.stage.errors import UserError
-from synth.nets.layers import Condition, ModulatedBlock, Spade, activate, conv
+from synth.nets.layers import Condition, ModulatedBlock, Spade, activate, conv, linear
 
 
 @dataclass(frozen=True)
@@ -45,32 +46,62 @@ def spade_stages(num_doublings: int, *, width: int, max_channels: int) -> tuple[
     return (*stages[:2], Stage(again, again, False), *stages[2:])
 
 
-class Pyramid(nn.Module):
-    """Paint a condition map: a convolution on it at the base grid, stages, RGB, tanh.
+Block = Callable[[Stage], nn.Module]
+"""Makes the block of a stage, called as block(x, condition)."""
 
-    Every SPADE layer of every stage sees the condition [B,K,H,W] at its own size. The base grid is
-    size / 2 ** (number of doublings); any size with whole numbers there can be painted.
+
+def spade_block(condition_channels: int, hidden: int) -> Block:
+    """Return what makes a block whose norms are SPADE's."""
+
+    def modulation(channels: int) -> nn.Module:
+        return Spade(channels, condition_channels, hidden)
+
+    return lambda stage: ModulatedBlock(stage.in_channels, stage.out_channels, modulation)
+
+
+def layout_seed(condition_channels: int, stages: Sequence[Stage]) -> nn.Module:
+    """Return a seed that is a convolution on the condition at the base grid."""
+    return conv(condition_channels, stages[0].in_channels, 3)
+
+
+def code_seed(latent: int, stages: Sequence[Stage], size: tuple[int, int]) -> nn.Module:
+    """Return a seed that is a linear map of a code: it ties the weights to the size (H,W)."""
+    factor = 2 ** sum(stage.doubles for stage in stages)
+    grid = (size[0] // factor) * (size[1] // factor)
+    return linear(latent, stages[0].in_channels * grid)
+
+
+class Pyramid(nn.Module):
+    """Paint a condition map: a seed at the base grid, stages, RGB, tanh.
+
+    Every block sees the condition [B,K,H,W] at its own size. The base grid is size / 2 ** (number
+    of doublings); any size with whole numbers there can be painted. The seed is a convolution on
+    the condition, or a linear map of a code; without one features are given.
     """
 
-    def __init__(self, condition_channels: int, stages: tuple[Stage, ...], *, hidden: int) -> None:
+    def __init__(self, seed: nn.Module | None, stages: tuple[Stage, ...], block: Block) -> None:
         super().__init__()
-
-        def modulation(channels: int) -> nn.Module:
-            return Spade(channels, condition_channels, hidden)
-
         self.doubles = tuple(stage.doubles for stage in stages)
-        self.seed = conv(condition_channels, stages[0].in_channels, 3)
-        self.blocks = nn.ModuleList(
-            ModulatedBlock(stage.in_channels, stage.out_channels, modulation) for stage in stages
-        )
+        self.seed = seed
+        self.blocks = nn.ModuleList(block(stage) for stage in stages)
         self.rgb = conv(stages[-1].out_channels, 3, 3)
 
-    def forward(self, condition_map: Tensor) -> Tensor:
-        """Return an image [B,3,H,W] in [-1,1], float32."""
+    def forward(self, condition_map: Tensor, code: Tensor | None = None) -> Tensor:
+        """Return an image [B,3,H,W] in [-1,1], float32; `code` [B,Z] is for a linear seed."""
         condition = Condition(condition_map)
+        return self.paint(condition, self.sow(condition, condition_map.shape[-2:], code))
+
+    def sow(self, condition: Condition, size: Sequence[int], code: Tensor | None = None) -> Tensor:
+        """Return the features [B,K,h,w] at the base grid of a size (H,W)."""
+        assert self.seed is not None, "features are given to `paint`"
         factor = 2 ** sum(self.doubles)
-        height, width = condition_map.shape[-2:]
-        x = self.seed(condition.at((height // factor, width // factor)))
+        base = (size[0] // factor, size[1] // factor)
+        if code is None:
+            return self.seed(condition.at(base))
+        return self.seed(code).unflatten(1, (-1, *base))
+
+    def paint(self, condition: Condition, x: Tensor) -> Tensor:
+        """Return an image [B,3,H,W] in [-1,1], float32, from features at the base grid."""
         for doubles, block in zip(self.doubles, self.blocks, strict=True):
             if doubles:
                 x = F.interpolate(x, scale_factor=2, mode="nearest")

@@ -53,7 +53,10 @@ def test_edits_are_refused_where_layouts_are_no_edits(folder):
 
 
 def test_styles_that_cannot_be_had_are_refused(folder):
-    with pytest.raises(UserError, match="'oasis' takes none; use regions or remove `style`"):
+    with pytest.raises(
+        UserError,
+        match=r"'oasis' takes none; use spade with an.*, regions, .* or remove",
+    ):
         load(folder, "semi", ROWS["semi"].model_copy(update={"style": "one"}))
     with pytest.raises(UserError, match="no real ones with a look of their own; use one, mixed"):
         load(folder, "palette", styled("own", "semantic_palette"))
