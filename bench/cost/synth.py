@@ -32,7 +32,7 @@ from synth.making.sets import SetParams
 from synth.nets.features import FeatureLoss
 from synth.nets.losses import Perceptual
 from synth.painters import PAINTERS
-from synth.painters.common.adversarial import PatchParams
+from synth.painters.common.adversarial import PerceptualParams
 from synth.palettes.margins import NO_MARGINS
 from synth.palettes.palette import PaletteModel
 from synth.training.method import Given, Method, Progress, Span, generator
@@ -108,7 +108,7 @@ def build(registry: Mapping[str, Any], section: str, num_classes: int, size: Siz
     if entry.build is None:
         return None
     given = Given(num_classes, size, even_palettes(num_classes))
-    if not isinstance(config, PatchParams):
+    if not isinstance(config, PerceptualParams):
         with WITHOUT_CONTENT:
             return entry.build(config, given)
     # pretrained features are loaded with their content, as no tensor without it can be

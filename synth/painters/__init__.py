@@ -1,6 +1,13 @@
 """Painters: layout -> image, one file per method; `none` leaves pixels as the layouts draw them."""
 
-from synth.painters import none, oasis, pix2pixhd, regions, spade
+from synth.painters import (
+    none,
+    oasis,
+    pix2pixhd,
+    regions,
+    sean,
+    spade,
+)
 from synth.painters.common.entry import Entry
 
 PAINTERS: dict[str, Entry] = {
@@ -9,4 +16,5 @@ PAINTERS: dict[str, Entry] = {
     "oasis": oasis.ENTRY,
     "pix2pixhd": pix2pixhd.ENTRY,
     "regions": regions.ENTRY,
+    "sean": sean.ENTRY,
 }
