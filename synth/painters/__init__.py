@@ -1,6 +1,7 @@
 """Painters: layout -> image, one file per method; `none` leaves pixels as the layouts draw them."""
 
 from synth.painters import (
+    cc_fpse,
     none,
     oasis,
     pix2pixhd,
@@ -17,4 +18,5 @@ PAINTERS: dict[str, Entry] = {
     "pix2pixhd": pix2pixhd.ENTRY,
     "regions": regions.ENTRY,
     "sean": sean.ENTRY,
+    "cc_fpse": cc_fpse.ENTRY,
 }

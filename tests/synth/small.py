@@ -159,6 +159,12 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "ema": 0.0,
     },
     "sean": HINGED | {"style_size": 512, "encoder_width": 32, "shared": False},
+    "cc_fpse": {
+        **{key: value for key, value in HINGED.items() if key not in PATCH_CRITIC},
+        **ENCODED,
+        "feature_matching_weight": 20.0,
+        "layout_width": 64,
+    },
     "regions": {
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
@@ -196,6 +202,7 @@ TINY: dict[str, dict[str, Any]] = {
     "oasis": TINY_PYRAMID | {"noise_channels": 4},
     "pix2pixhd": {"num_images": 8, "width": 4, "critic_width": 4, "num_blocks": 1},
     "sean": TINY_PYRAMID | {"style_size": 6, "encoder_width": 4},
+    "cc_fpse": TINY_PYRAMID | {"layout_width": 4},
     "regions": {
         "num_images": 8,
         "channels": [8, 8, 4],
@@ -213,6 +220,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
         {"segmentation_weight": 1.0, "segmentation_width": 4, "reuse_fake": False},
     ),
     "sean, shared": ("sean", {"shared": True}),
+    "cc_fpse, codes": ("cc_fpse", CODES),
     "oasis, boxes": ("oasis", {"noise_produced": "box", "reuse_fake": False}),
     "pix2pixhd, features": ("pix2pixhd", {"edges": True, "features": 3, "encoder_width": 4}),
     "pix2pixhd, enhancer": ("pix2pixhd", {"enhancer_blocks": 1, "num_doublings": 2}),
