@@ -7,6 +7,7 @@ from synth.painters import (
     pix2pixhd,
     regions,
     sean,
+    sesame,
     spade,
 )
 from synth.painters.common.entry import Entry
@@ -19,4 +20,5 @@ PAINTERS: dict[str, Entry] = {
     "regions": regions.ENTRY,
     "sean": sean.ENTRY,
     "cc_fpse": cc_fpse.ENTRY,
+    "sesame": sesame.ENTRY,
 }

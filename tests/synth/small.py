@@ -165,6 +165,14 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "feature_matching_weight": 20.0,
         "layout_width": 64,
     },
+    "sesame": {
+        **{key: value for key, value in HINGED.items() if key not in DOUBLED},
+        "batch_size": 4,
+        "width": 64,
+        "num_blocks": 4,
+        "boxes": [0.25, 0.75],
+        "whole": 0.5,
+    },
     "regions": {
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
@@ -203,6 +211,7 @@ TINY: dict[str, dict[str, Any]] = {
     "pix2pixhd": {"num_images": 8, "width": 4, "critic_width": 4, "num_blocks": 1},
     "sean": TINY_PYRAMID | {"style_size": 6, "encoder_width": 4},
     "cc_fpse": TINY_PYRAMID | {"layout_width": 4},
+    "sesame": TINY_PYRAMID | {"num_blocks": 1},
     "regions": {
         "num_images": 8,
         "channels": [8, 8, 4],
