@@ -6,6 +6,7 @@ from synth.painters import (
     oasis,
     pix2pixhd,
     regions,
+    safm,
     sean,
     sesame,
     spade,
@@ -21,4 +22,5 @@ PAINTERS: dict[str, Entry] = {
     "sean": sean.ENTRY,
     "cc_fpse": cc_fpse.ENTRY,
     "sesame": sesame.ENTRY,
+    "safm": safm.ENTRY,
 }

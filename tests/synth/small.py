@@ -173,6 +173,17 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "boxes": [0.25, 0.75],
         "whole": 0.5,
     },
+    "safm": HINGED
+    | {
+        "class_weight_power": 1.0,
+        "class_weight_max": None,
+        "smallest_object": 4,
+        "largest_object": 0.25,
+        "alignment_weight": 1.0,
+        "alignment_start": 0,
+        "segmenter_width": 64,
+        "segmenter_depth": 6,
+    },
     "regions": {
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
@@ -212,6 +223,7 @@ TINY: dict[str, dict[str, Any]] = {
     "sean": TINY_PYRAMID | {"style_size": 6, "encoder_width": 4},
     "cc_fpse": TINY_PYRAMID | {"layout_width": 4},
     "sesame": TINY_PYRAMID | {"num_blocks": 1},
+    "safm": TINY_PYRAMID | {"segmenter_width": 4},
     "regions": {
         "num_images": 8,
         "channels": [8, 8, 4],
