@@ -2,6 +2,7 @@
 
 from synth.painters import (
     cc_fpse,
+    lggan,
     none,
     oasis,
     pix2pixhd,
@@ -23,4 +24,5 @@ PAINTERS: dict[str, Entry] = {
     "cc_fpse": cc_fpse.ENTRY,
     "sesame": sesame.ENTRY,
     "safm": safm.ENTRY,
+    "lggan": lggan.ENTRY,
 }

@@ -184,6 +184,15 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "segmenter_width": 64,
         "segmenter_depth": 6,
     },
+    "lggan": HINGED
+    | {
+        "batch_size": 8,
+        "encoder_width": 64,
+        "num_blocks": 9,
+        "class_weight": 1.0,
+        "local_weight": 1.0,
+        "init_std": 0.02,
+    },
     "regions": {
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
@@ -224,6 +233,7 @@ TINY: dict[str, dict[str, Any]] = {
     "cc_fpse": TINY_PYRAMID | {"layout_width": 4},
     "sesame": TINY_PYRAMID | {"num_blocks": 1},
     "safm": TINY_PYRAMID | {"segmenter_width": 4},
+    "lggan": TINY_PYRAMID | {"encoder_width": 4, "num_blocks": 1},
     "regions": {
         "num_images": 8,
         "channels": [8, 8, 4],
