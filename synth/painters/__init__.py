@@ -2,6 +2,7 @@
 
 from synth.painters import (
     cc_fpse,
+    crn,
     lggan,
     none,
     oasis,
@@ -25,4 +26,5 @@ PAINTERS: dict[str, Entry] = {
     "sesame": sesame.ENTRY,
     "safm": safm.ENTRY,
     "lggan": lggan.ENTRY,
+    "crn": crn.ENTRY,
 }

@@ -193,6 +193,19 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "local_weight": 1.0,
         "init_std": 0.02,
     },
+    "crn": {
+        "batch_size": 1,
+        "num_doublings": 5,
+        "width": 1024,
+        "perceptual_weight": 10.0,
+        "vgg": None,
+        "pretrained": "efficientnet_lite0",
+        "pixel_weight": 1.0,
+        "init_gain": 1.0,
+        "generator_lr": 1e-4,
+        "betas": [0.9, 0.999],
+        "ema": 0.0,
+    },
     "regions": {
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
@@ -234,6 +247,7 @@ TINY: dict[str, dict[str, Any]] = {
     "sesame": TINY_PYRAMID | {"num_blocks": 1},
     "safm": TINY_PYRAMID | {"segmenter_width": 4},
     "lggan": TINY_PYRAMID | {"encoder_width": 4, "num_blocks": 1},
+    "crn": {"num_images": 8, "width": 6},
     "regions": {
         "num_images": 8,
         "channels": [8, 8, 4],
