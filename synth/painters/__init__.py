@@ -1,6 +1,7 @@
 """Painters: layout -> image, one file per method; `none` leaves pixels as the layouts draw them."""
 
 from synth.painters import (
+    bicyclegan,
     cc_fpse,
     crn,
     lggan,
@@ -27,4 +28,5 @@ PAINTERS: dict[str, Entry] = {
     "safm": safm.ENTRY,
     "lggan": lggan.ENTRY,
     "crn": crn.ENTRY,
+    "bicyclegan": bicyclegan.ENTRY,
 }
