@@ -1,14 +1,41 @@
-"""The leaderboard of painters: scores on real val layouts, beside what real images score."""
+"""The leaderboard of painters: who is in it, and scores beside what real images score."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from evaluate.metrics import METRICS
+from synth.painters import PAINTERS
+from synth.painters.common.adversarial import PerceptualParams
 
 Json = dict[str, Any]
 ALIGNMENT = "alignment"
 SHOWN = ("feature_frechet", "feature_diversity")
+
+
+FEATURES: Mapping[str, Any] = {"vgg": None, "pretrained": "efficientnet_lite0"}
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A painter of params.yaml, and what of its section is changed."""
+
+    painter: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def entrants() -> dict[str, Entrant]:
+    """Return every painter, and those with a perceptual loss once more with ImageNet features."""
+    found = {}
+    for name, entry in PAINTERS.items():
+        if entry.build is not None:
+            found[name] = Entrant(name)
+        if issubclass(entry.Config, PerceptualParams):
+            found[f"{name}_features"] = Entrant(name, FEATURES)
+    return found
+
+
+ENTRANTS = entrants()
 
 
 @dataclass(frozen=True)

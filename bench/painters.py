@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 from ruamel.yaml import YAML
 
-from bench.leaderboard import Score, page
+from bench.leaderboard import ENTRANTS, Score, page
 from bench.record import machine, write_section
 from data.pairs.pairset import PairSet
 from data.pairs.shards import ShardWriter
@@ -50,23 +50,6 @@ from synth.training.session import TrainingParams, weight_files
 
 IMAGES = (3600, 12000, 40000)
 SECONDS_BETWEEN_LOOKS = 2.0  # at the processor time of a training; what a kill may hide of it
-
-
-@dataclass(frozen=True)
-class Entrant:
-    """A painter of params.yaml, and what of its section is changed."""
-
-    painter: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-
-
-ENTRANTS = {
-    "spade": Entrant("spade"),
-    "spade_features": Entrant("spade", {"vgg": None, "pretrained": "efficientnet_lite0"}),
-    "oasis": Entrant("oasis"),
-    "pix2pixhd": Entrant("pix2pixhd"),
-    "regions": Entrant("regions"),
-}
 
 
 @dataclass(frozen=True)
@@ -273,8 +256,9 @@ def _paint(
 
 def main() -> None:
     """Read the command line."""
+    plain = [name for name, entrant in ENTRANTS.items() if not entrant.changes]
     parser = argparse.ArgumentParser(description="Train painters alike, and score them alike.")
-    parser.add_argument("--painters", nargs="+", default=list(ENTRANTS), help="default: all")
+    parser.add_argument("--painters", nargs="+", default=plain, help=f"default: {' '.join(plain)}")
     parser.add_argument("--images", nargs="+", type=int, default=IMAGES, help="shown, each in turn")
     parser.add_argument("--real", type=Path, default=Path("artifacts/real"))
     parser.add_argument("--judge", type=Path, help="default: the first segmenter of `real`")

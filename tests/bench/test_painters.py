@@ -8,18 +8,20 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from bench import painters
+from bench import leaderboard, painters
 from bench.leaderboard import Score, page
 from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_json
+from data.stage.params import read_raw
 from data.tools import preset
 from evaluate.cells import read_cell, read_splits
 from segment.config import PerBatch
 from segment.rows import as_json, plain
 from segment.stages import train as segmenter
+from synth.painters import PAINTERS
 
 SIZE = (32, 64)
 CLASSES = ClassTable(
@@ -103,6 +105,15 @@ def test_painters_are_trained_scored_and_not_trained_again(project):
     assert {file: file.stat().st_mtime_ns for file in WORK.rglob("*.json")} == before
 
 
+def test_every_painter_is_in_it(root):
+    trained = {name for name, entry in PAINTERS.items() if entry.build is not None}
+    plain = {name for name, entrant in leaderboard.ENTRANTS.items() if not entrant.changes}
+    assert plain == trained
+    for name, entrant in leaderboard.ENTRANTS.items():
+        numbers = read_raw(f"painters.{entrant.painter}", root / "params.yaml")
+        assert PAINTERS[entrant.painter].Config(**numbers | entrant.changes), name
+
+
 def test_other_numbers_are_another_training(project):
     def folder(name: str, images: int) -> Path:
         return painters.plan(name, images, REAL / "train", WORK).folder
@@ -122,8 +133,8 @@ def test_other_numbers_are_another_training(project):
 
 
 def test_a_training_that_fails_leaves_the_others_on_the_page(project, monkeypatch):
-    broken = {"spade_features": painters.Entrant("spade", {"num_doublings": 7})}
-    monkeypatch.setattr(painters, "ENTRANTS", painters.ENTRANTS | broken)
+    broken = {"spade_features": leaderboard.Entrant("spade", {"num_doublings": 7})}
+    monkeypatch.setattr(painters, "ENTRANTS", leaderboard.ENTRANTS | broken)
     shutil.rmtree(OUT.parent, ignore_errors=True)
     killed = painters.plan("spade_features", 16, REAL / "train", WORK)
     write_json(killed.spent, {"seconds": 100.0})

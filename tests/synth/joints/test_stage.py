@@ -9,14 +9,17 @@ from data.pairs.classes import ClassInfo, ClassTable
 from data.pairs.pair import Pair
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
+from synth.painters import PAINTERS
 from synth.stages import fit_palette, paint_joint, produce, train_joint, train_layout, train_painter
 from synth.training import artifact
+from synth.training.method import Given
 from tests.synth import small
 from tests.synth.scenes import SIZE
 from tests.synth.small import JOINED_LAYOUTS
 
 LEARNT = {"semantic_palette": {"levels": [[0, 4, 4], [0, 4, 4]]}, "cgan": {"levels": [[0, 4, 4]]}}
 LEARNT["spade"] = {"num_images": 4, "batch_size": 4, "num_doublings": 3, "max_channels": 12}
+LEARNT["spade"] |= small.CODES
 SHORT = {"num_images": 4, "warm_up_images": 0, "critic_width": 4}
 STILL = dict.fromkeys((key for key in small.JOINT if key.endswith("_lr")), 1e-30)
 SECTIONS = {
@@ -124,6 +127,19 @@ def test_sets_use_what_a_joint_made(place):
     assert [pair.parent for pair in mixed] != [None] * 3
     _, plain = made(place, "palette", "semantic_palette", "spade")
     assert not np.array_equal(plain[0].image, tuned[0].image)
+
+
+def test_the_bank_of_a_joint_holds_the_codes_of_its_own_encoder(place):
+    tune(place, "e2e")
+    real = PairSet(place / "train")
+    images = torch.from_numpy(real.images(range(len(real)))).permute(0, 3, 1, 2).float()
+    banks = []
+    for name in ("spade", "e2e"):
+        _, nets = artifact.load(place / "painters" / name, PAINTERS["spade"], Given(4, SIZE))
+        codes, _ = nets["E"](images / 127.5 - 1)
+        banks.append(nets["bank"].styles[:, 0])
+        torch.testing.assert_close(banks[-1], codes, rtol=1e-3, atol=1e-4)
+    assert not torch.allclose(*banks, atol=1e-4)
 
 
 def test_real_layouts_are_painted_before_and_after(place):
