@@ -17,8 +17,9 @@ SIZE, CLASSES = (64, 128), 7
 SETTINGS = {"width": 8, "hidden": 16, "noise_channels": 6}
 SETTINGS |= {"max_channels": 1024, "num_blocks": 2}
 CASES = {name: (name, {}) for name in PAINTERS_TRAINED} | {
-    "noise a region": ("oasis", {"noise": "region"}),
-    "noise a pixel": ("oasis", {"noise": "pixel"}),
+    "noise a region": ("oasis", {"noise": "region", "noise_produced": "region"}),
+    "noise a pixel": ("oasis", {"noise": "pixel", "noise_produced": "pixel"}),
+    "codes": ("spade", small.CODES),
 }
 
 
