@@ -185,7 +185,7 @@ class EmbeddingCritic(nn.Module):
             its = across.pop()
             x = its + F.interpolate(x, its.shape[2:], mode="bilinear", align_corners=False)
             features = activate(layer(x))
-            asked = F.adaptive_avg_pool2d(embedded, features.shape[2:])
+            asked = F.adaptive_avg_pool2d(embedded, (features.shape[2], features.shape[3]))
             fit = (self.meaning(features) * asked).sum(1, keepdim=True)
             scores.append(self.realism(features) + fit)
         return scores, [[its] for its in seen[1:]]

@@ -260,9 +260,8 @@ def cluster(points: Tensor, most: int) -> Tensor:
 
     different = torch.unique(points, dim=0)
     with threadpool_limits(1):  # the same bits whatever the machine has
-        found = KMeans(min(most, len(different)), n_init=4, random_state=0).fit(
-            points.double().numpy()
-        )
+        law = KMeans(min(most, len(different)), n_init=4, random_state=0)  # pyright: ignore[reportArgumentType]  # its stub knows words alone
+        found = law.fit(points.double().numpy())
     return torch.from_numpy(found.cluster_centers_).float()
 
 

@@ -99,15 +99,15 @@ class Adversarial(Painter, Protocol):
 def adam(method: Adversarial) -> dict[str, AdamConfig]:
     """Return the optimizers of generators and critics."""
     config = method.config
-    rates = dict.fromkeys(method.generators, config.generator_lr)
+    rates: dict[str, float] = {name: config.generator_lr for name in method.generators}
     if method.critics:
-        rates |= dict.fromkeys(method.critics, config.critic_lr)
+        rates |= {name: config.critic_lr for name in method.critics}
     return {name: AdamConfig(lr, config.betas) for name, lr in rates.items()}
 
 
 def average(method: Adversarial) -> dict[str, float]:
     """Keep averages of the generators, and the bank of looks where there is one."""
-    kept = dict.fromkeys(method.generators, method.config.ema)
+    kept: dict[str, float] = {name: method.config.ema for name in method.generators}
     return kept | ({"bank": 0.0} if "bank" in method.nets else {})
 
 
