@@ -264,7 +264,13 @@ TINY: dict[str, dict[str, Any]] = {
     "safm": TINY_PYRAMID | {"segmenter_width": 4},
     "lggan": TINY_PYRAMID | {"encoder_width": 4, "num_blocks": 1},
     "crn": {"num_images": 8, "width": 6},
-    "bicyclegan": {"num_images": 8, "width": 4, "critic_width": 4, "encoder_width": 4},
+    "bicyclegan": {
+        "num_images": 8,
+        "width": 4,
+        "critic_width": 4,
+        "encoder_width": 4,
+        "init_gain": 1.0,
+    },
     "regions": {
         "num_images": 8,
         "channels": [8, 8, 4],
