@@ -92,7 +92,8 @@ class LocalGenerator(nn.Module):
             ],
             1,
         )
-        image = torch.tanh(self.joined(by_class.flatten(1, 2)).float())
+        joined = self.joined(by_class.flatten(1, 2).to(features))
+        image = torch.tanh(joined.float())
         means = torch.einsum("bkhw,bchw->bck", features, layout.to(features))
         return image, by_class, self.classifier(means / layout[0, 0].numel())
 

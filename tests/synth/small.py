@@ -269,6 +269,7 @@ TINY: dict[str, dict[str, Any]] = {
         "width": 4,
         "critic_width": 4,
         "encoder_width": 4,
+        "num_doublings": 5,
         "init_gain": 1.0,
     },
     "regions": {

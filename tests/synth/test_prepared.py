@@ -38,6 +38,9 @@ def trained(key):
         weight.data.mul_(8 if weight.dim() > 1 and has_statistics else 1)
         if weight.dim() == 1:
             weight.data.normal_(0, 0.1)
+    for layer in method.nets["G"].modules():
+        if isinstance(layer, nn.GroupNorm):
+            layer.weight.data.uniform_(0.5, 2)
     return method, nn.ModuleDict(
         {name: method.nets[name] for name in method.kept}
     ).eval().requires_grad_(False)
