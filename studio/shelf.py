@@ -18,11 +18,11 @@ from data.stage.params import choose, read
 from synth.layouts import LAYOUTS
 from synth.layouts.transplant import Transplant
 from synth.making import sets
-from synth.making.looks import Style
+from synth.making.looks import Style, takes_style
 from synth.making.parts import ProduceParams
 from synth.making.sets import Artifacts, ReadySet, SetParams
 from synth.painters import PAINTERS
-from synth.painters.common.styles import StyleBank
+from synth.painters.common.bank import StyleBank, bank_of
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
 from synth.training.method import Given, Painter
@@ -80,7 +80,7 @@ class Shelf:
     def painters(self) -> list[str]:
         """Return the names of painters, those that take looks first."""
         there = [(n, e) for n, e in self._methods("painters", PAINTERS) if e.build is not None]
-        return [name for name, entry in sorted(there, key=lambda item: not item[1].takes_style)]
+        return [name for name, entry in sorted(there, key=lambda it: it[1].takes_style is None)]
 
     def cells(self) -> list[str]:
         """Return the trained segmenters, `ROW/SEED`."""
@@ -109,7 +109,8 @@ class Shelf:
         self._require("layouts", layouts, self.layouts())
         self._require("painters", painter, self.painters())
         entry = LAYOUTS[self._described("layouts", layouts).method]
-        takes = PAINTERS[self._described("painters", painter).method].takes_style
+        painted_by = self._described("painters", painter).method
+        takes = takes_style(painted_by, self.artifacts / "painters" / painter)
         row = SetParams(
             layouts=layouts,
             painter=painter,
@@ -139,8 +140,7 @@ class Shelf:
             name = artifact.checked(folder, self.real).method
             method, nets = sets.load_painter(folder, name, self.real, self.device)
             nets = PAINTERS[name].prepare(method, nets, self.compute.dtype)
-            bank = nets["bank"] if PAINTERS[name].takes_style else None
-            assert bank is None or isinstance(bank, StyleBank)
+            bank = bank_of(nets) if "bank" in nets else None
             if bank is not None and len(bank) != len(self.real):
                 raise UserError(
                     f"{folder} has the looks of {len(bank)} pairs, {self.train} has "
