@@ -80,7 +80,7 @@ def test_a_prepared_painter_paints_the_same(key, kind):
     method, nets = trained(key)
     wanted = paint(method, nets, LAYOUTS[kind])
     assert wanted.std() > 0.05
-    for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, 0.06, 0.01)):
+    for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, 0.12, 0.01)):
         ready = entry_of(key).prepare(method, nets, dtype)
         differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()
         assert differing.max() < most and differing.mean() < mean
