@@ -36,7 +36,7 @@ def _(labels: Tensor, smallest: int, largest: float) -> Tensor:
 def _describe(label: np.ndarray, smallest: int, largest: float) -> np.ndarray:
     made = np.zeros((BINS, *label.shape), np.float32)
     for class_id in np.unique(label):
-        regions, count = ndimage.label(label == class_id)
+        regions, count = ndimage.label(label == class_id)  # pyright: ignore[reportGeneralTypeIssues]  # a pair, its stub says less
         for number, box in enumerate(ndimage.find_objects(regions, count), start=1):
             inside = regions[box] == number
             if smallest <= inside.sum() <= largest * label.size:
