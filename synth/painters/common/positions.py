@@ -48,7 +48,8 @@ def _describe(label: np.ndarray, smallest: int, largest: float) -> np.ndarray:
 def _around(inside: np.ndarray) -> np.ndarray:
     """Return the shares `[n, 72]` of the pixels of an object, a bool mask, in reading order."""
     pixels = np.argwhere(inside)
-    outline = np.argwhere(inside & ~ndimage.binary_erosion(inside))
+    core = np.asarray(ndimage.binary_erosion(inside), bool)
+    outline = np.argwhere(inside & ~core)
     if len(outline) > OUTLINE:
         outline = outline[np.linspace(0, len(outline) - 1, OUTLINE).round().astype(int)]
     down, right = np.moveaxis(pixels[:, None] - outline[None], 2, 0)
