@@ -71,20 +71,21 @@ def test_two_streams_and_embedding_have_about_the_published_parameters():
 # == four pairs are learnt ==
 
 FOUR = {"num_images": 400, "batch_size": 4, "ema": 0.9, "generator_lr": 2e-3, "init_gain": 1.0}
-SLOWER = {"num_images": 600, "generator_lr": 8e-3}
+LONGER, LONGEST = {"num_images": 800}, {"num_images": 2000}
+SLOWER = {"num_images": 1600, "generator_lr": 8e-3}
 LEARNING = {
     "spade, codes": {"num_doublings": 3, "width": 8, "max_channels": 32, "kl_weight": 0.0},
     "spade, segmentation critic": {"num_doublings": 3, "width": 8, "max_channels": 32},
-    "pix2pixhd, features": {"num_doublings": 2, "width": 8},
-    "pix2pixhd, enhancer": {"width": 8, "global_images": 100, "enhancer_images": 100},
+    "pix2pixhd, features": {"num_doublings": 2, "width": 8} | LONGEST,
+    "pix2pixhd, enhancer": {"width": 8, "global_images": 100, "enhancer_images": 100} | LONGEST,
     "sean": {"num_doublings": 3, "width": 8, "max_channels": 32},
     "cc_fpse": {"num_doublings": 3, "width": 8, "max_channels": 32} | SLOWER,
     "cc_fpse, codes": {"num_doublings": 3, "width": 8, "max_channels": 32, "kl_weight": 0.0}
     | SLOWER,
-    "sesame": {"width": 8, "whole": 1.0},
+    "sesame": {"width": 8, "whole": 1.0} | LONGER,
     "safm": {"num_doublings": 3, "width": 8, "max_channels": 32, "alignment_weight": 0.1},
     "lggan": {"num_doublings": 3, "width": 8, "max_channels": 32},
-    "crn": {"num_doublings": 3, "width": 16},
+    "crn": {"num_doublings": 3, "width": 16} | LONGER,
     "bicyclegan": {"num_doublings": 3, "width": 16, "latent": 3},
 }
 
@@ -102,7 +103,7 @@ def four_pairs():
 @pytest.mark.slow
 @pytest.mark.parametrize("key", LEARNING)
 def test_four_pairs_are_learnt(key, tmp_path):
-    """A hundred steps or more bring images within two fifths of the distance they began at."""
+    """A hundred steps or more bring images within a fifth of the distance that they began at."""
     stream = four_pairs()
     name, changes = small.VARIANTS.get(key, (key, {}))
     fields = small.known(name, **FOUR) | changes | LEARNING[key]
@@ -124,7 +125,7 @@ def test_four_pairs_are_learnt(key, tmp_path):
     nets, _ = train(method, stream, seed=0, **about)
     entry.end(method, nets, stream)
     with torch.no_grad():
-        assert distance(nets) < 0.4 * before
+        assert distance(nets) < 0.2 * before
 
 
 # == what each says besides ==

@@ -80,7 +80,8 @@ def test_a_prepared_painter_paints_the_same(key, kind):
     method, nets = trained(key)
     wanted = paint(method, nets, LAYOUTS[kind])
     assert wanted.std() > 0.05
-    for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, 0.12, 0.01)):
+    rounded = 0.12 if key == "lggan" else 0.06  # its instance norms amplify what small maps round
+    for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, rounded, 0.01)):
         ready = entry_of(key).prepare(method, nets, dtype)
         differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()
         assert differing.max() < most and differing.mean() < mean
