@@ -76,7 +76,6 @@ LEARNING = {
     "spade, codes": {"num_doublings": 3, "width": 8, "max_channels": 32, "kl_weight": 0.0},
     "spade, segmentation critic": {"num_doublings": 3, "width": 8, "max_channels": 32},
     "sean": {"num_doublings": 3, "width": 8, "max_channels": 32},
-    | SLOWER,
     "sesame": {"width": 8, "whole": 1.0} | LONGER,
     "safm": {"num_doublings": 3, "width": 8, "max_channels": 32, "alignment_weight": 0.1},
     "lggan": {"num_doublings": 3, "width": 8, "max_channels": 32},
