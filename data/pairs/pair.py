@@ -14,7 +14,7 @@ from data.pairs.classes import IGNORE
 from data.stage.errors import UserError
 
 # What Pillow raises for content that is not an image, besides its own errors.
-_UNREADABLE = (
+UNREADABLE = (
     OSError,
     SyntaxError,
     ValueError,
@@ -107,6 +107,6 @@ def _decode(
             return np.asarray(image)
     except UserError:
         raise
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:100]
         raise UserError(f"is not an intact {' or '.join(formats)} ({reason})") from None

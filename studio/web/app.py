@@ -1,7 +1,6 @@
 """The server of the studio: it answers this machine alone, one request after the other."""
 
 import asyncio
-import io
 import json
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -19,6 +17,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from data.pairs.pair import encode_png
 from data.stage.errors import UserError
 from studio.acts import gallery, keep
 from studio.shelf import Shelf, pages_of
@@ -78,7 +77,7 @@ class Desk:
             what = "label" if given.get("what") == "label" else "image"
             content, pairs = gallery.picture(shelf.artifacts, name, row, what)
             if content and what == "label":
-                return _png(pairs.classes.colorize(pairs.labels([row])[0]))
+                return encode_png(pairs.classes.colorize(pairs.labels([row])[0]))
             return content
 
         content = await self.do(work)
@@ -199,12 +198,6 @@ def _number(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > 9:
         raise UserError("a number is missing; load the page again")
     return int(text)
-
-
-def _png(array: Any) -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(array).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 class _Headers:

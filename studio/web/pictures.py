@@ -2,15 +2,13 @@
 
 import base64
 import io
-import struct
 import warnings
-import zlib
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from data.pairs.pair import encode_png
+from data.pairs.pair import UNREADABLE, encode_png
 from data.stage.errors import UserError
 
 MOST_BYTES, MOST_PIXELS = 32 * 2**20, 50_000_000
@@ -60,13 +58,5 @@ def decode(content: bytes, size: tuple[int, int]) -> np.ndarray:
         return np.asarray(ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.BOX))
     except UserError:
         raise
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-        struct.error,
-        zlib.error,
-        Image.DecompressionBombError,
-    ):
+    except UNREADABLE:
         raise UserError(f"this is no intact picture; choose a {', '.join(FORMATS)}") from None

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
-from data.pairs.batches import Batch
 from synth.nets.critics import EmbeddingCritic
 from synth.nets.layers import Condition, Spade, activate, conv, filtered, set_gain
 from synth.painters.common import hinged
@@ -28,7 +27,6 @@ from synth.painters.common.adversarial import (
 )
 from synth.painters.common.encoding import (
     EncoderParams,
-    asked_code,
     fill_codes,
     has_encoder,
     request_own,
@@ -43,7 +41,7 @@ from synth.painters.common.pyramid import (
     layout_seed,
     spade_stages,
 )
-from synth.training.method import Given, Losses, PaintRequest, Progress, Span, computed
+from synth.training.method import Given, Span, computed
 
 DEPTH = 5  # halvings of the published critic
 
@@ -168,17 +166,7 @@ class CcFpse:
     optimizers, kept = computed(adam), computed(average)
     phases, request = alternate, request_own
     generator_loss, critic_loss = hinged.generator_loss, hinged.critic_loss
-
-    def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
-        """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
-        return hinged.coded_losses(self, batch, layout, progress)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Paint images [B,3,H,W], with an encoder in the looks asked for, else without any."""
-        layout, code = request.planes(self.given.num_classes), asked_code(nets, request, rngs)
-        return nets["G"](layout) if code is None else nets["G"](layout, code)
+    losses, sample = hinged.coded_losses, hinged.coded_sample
 
 
 def critic_depth(size: tuple[int, int]) -> int:

@@ -6,19 +6,15 @@ the law of the codes of few images has holes. Instance edges are left out: gener
 none. A segmentation critic beside the patch critic (OASIS) can take the place of VGG.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from data.pairs.batches import Batch
 from synth.nets.layers import set_gain
 from synth.painters.common import hinged
 from synth.painters.common.adversarial import adam, alternate, average
 from synth.painters.common.encoding import (
     EncoderParams,
-    asked_code,
     fill_codes,
     has_encoder,
     request_own,
@@ -33,7 +29,7 @@ from synth.painters.common.pyramid import (
     spade_block,
     spade_stages,
 )
-from synth.training.method import Given, Losses, PaintRequest, Progress, Span, computed
+from synth.training.method import Given, Span, computed
 
 
 class Config(hinged.HingeParams, EncoderParams, hinged.SegmentedParams):
@@ -54,17 +50,7 @@ class Spade:
     optimizers, kept = computed(adam), computed(average)
     phases, request = alternate, request_own
     generator_loss, critic_loss = hinged.generator_loss, hinged.critic_loss
-
-    def losses(self, batch: Batch, layout: Tensor, progress: Progress) -> Losses:
-        """Return the losses of one step on layouts [B,C,H,W] of the batch, one-hot or soft."""
-        return hinged.coded_losses(self, batch, layout, progress)
-
-    def sample(
-        self, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
-    ) -> Tensor:
-        """Paint images [B,3,H,W], with an encoder in the looks asked for, else without any."""
-        layout, code = request.planes(self.given.num_classes), asked_code(nets, request, rngs)
-        return nets["G"](layout) if code is None else nets["G"](layout, code)
+    losses, sample = hinged.coded_losses, hinged.coded_sample
 
 
 def build(config: Config, given: Given) -> Spade:

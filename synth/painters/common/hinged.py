@@ -1,12 +1,15 @@
 """The recipe that SPADE and its descendants share: hinge loss, feature and perceptual matching.
 
-A method takes over `generator_loss` and `critic_loss`; its critic `D` scores an image beside its
-layout. A second critic `S`, where there is one, names the class of every pixel (OASIS, Schoenfeld
-et al., ICLR 2021): alignment with the layout without a pretrained network.
+A method takes over `generator_loss` and `critic_loss`, one that may have an encoder `coded_losses`
+and `coded_sample` too; its critic `D` scores an image beside its layout. A second critic `S`, where
+there is one, names the class of every pixel (OASIS, Schoenfeld et al., ICLR 2021): alignment with
+the layout without a pretrained network.
 """
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -21,8 +24,8 @@ from synth.nets.losses import (
     real_cross_entropy,
 )
 from synth.painters.common.adversarial import Adversarial, PatchParams, in_turn, judge, match
-from synth.painters.common.encoding import own_code
-from synth.training.method import Given, Losses, Progress
+from synth.painters.common.encoding import asked_code, own_code
+from synth.training.method import Given, Losses, PaintRequest, Progress
 
 
 class RecipeParams(Params):
@@ -131,6 +134,14 @@ def coded_losses(method: Hinged, batch: Batch, layout: Tensor, progress: Progres
         lambda fake: critic_loss(method, batch.image, fake, layout),
         reuse=method.config.reuse_fake,
     )
+
+
+def coded_sample(
+    method: Hinged, nets: nn.ModuleDict, request: PaintRequest, rngs: Sequence[torch.Generator]
+) -> Tensor:
+    """Paint images `[B, 3, H, W]`, with an encoder in the looks asked for, else without any."""
+    layout, code = request.planes(method.given.num_classes), asked_code(nets, request, rngs)
+    return nets["G"](layout) if code is None else nets["G"](layout, code)
 
 
 def _aligned(method: Hinged, fake: Tensor, layout: Tensor) -> dict[str, Tensor]:
