@@ -67,10 +67,11 @@ def paint(method, nets, layout):
         return method.sample(nets, PaintRequest(layout), rngs)
 
 
+DRAWN = torch.Generator().manual_seed(0)
 LAYOUTS = {
     "regions": onehot(streets(3), CLASSES),
-    "every pixel its own": onehot(torch.randint(0, CLASSES, (2, *SIZE)), CLASSES),
-    "soft": torch.randn(2, CLASSES, *SIZE).softmax(1),
+    "every pixel its own": onehot(torch.randint(0, CLASSES, (2, *SIZE), generator=DRAWN), CLASSES),
+    "soft": torch.randn(2, CLASSES, *SIZE, generator=DRAWN).softmax(1),
 }
 
 
@@ -80,11 +81,11 @@ def test_a_prepared_painter_paints_the_same(key, kind):
     method, nets = trained(key)
     wanted = paint(method, nets, LAYOUTS[kind])
     assert wanted.std() > 0.05
-    rounded = 0.12 if key == "lggan" else 0.06  # its instance norms amplify what small maps round
-    for dtype, most, mean in ((torch.float32, 1e-5, 1e-6), (torch.bfloat16, rounded, 0.01)):
+    # Rounding is compared with the image's contrast: norms of small maps amplify it in a few pixels.
+    for dtype, most, noise in ((torch.float32, 1e-5, 1e-5), (torch.bfloat16, 0.12, 0.04)):
         ready = entry_of(key).prepare(method, nets, dtype)
         differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()
-        assert differing.max() < most and differing.mean() < mean
+        assert differing.max() < most and differing.square().mean().sqrt() < noise * wanted.std()
     torch.testing.assert_close(paint(method, nets, LAYOUTS[kind]), wanted, msg="nets were changed")
 
 
