@@ -81,7 +81,7 @@ def test_a_prepared_painter_paints_the_same(key, kind):
     method, nets = trained(key)
     wanted = paint(method, nets, LAYOUTS[kind])
     assert wanted.std() > 0.05
-    # Rounding is compared with the image's contrast: norms of small maps amplify it in a few pixels.
+    # Rounding is compared with the contrast: norms of small maps amplify it in a few pixels.
     for dtype, most, noise in ((torch.float32, 1e-5, 1e-5), (torch.bfloat16, 0.12, 0.04)):
         ready = entry_of(key).prepare(method, nets, dtype)
         differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()

@@ -8,6 +8,7 @@ from data.pairs.components import components
 from synth.layouts.common.rounding import (
     Rounding,
     balanced,
+    gathered,
     round_holes,
     round_layout,
     without_specks,
@@ -117,6 +118,33 @@ def test_random_layouts_lose_their_specks_and_keep_their_palette_nearly():
     assert count_below(before, 6) > 100 and count_below(after, 6) == 0
     ratio = (share / (shares_of(after) + 1e-6)).log()
     assert float((share * ratio).sum(1).max()) < 0.05
+
+
+def test_a_class_that_is_likely_nowhere_is_kept_in_one_piece_where_it_is_likeliest():
+    """Twelve pixels of a class are asked for that one pixel in eight prefers a little: specks."""
+    rng = torch.Generator().manual_seed(4)
+    logits = torch.zeros(1, 3, 32, 48)
+    logits[:, 0, :16] = logits[:, 1, 16:] = 4
+    logits[:, 2] = torch.rand(32, 48, generator=rng) * 3 - 2
+    logits[:, 2, 18:30, 26:40] += 0.5
+    soft, share = logits.softmax(1), torch.tensor([[0.5, 0.5 - 12 / 1536, 12 / 1536]])
+    specks = without_specks(balanced(soft, share), 6)
+    assert not (specks == 2).any()
+    made = round_layout(soft, share, CLEAN)
+    rows, columns = (made[0] == 2).nonzero(as_tuple=True)
+    assert 10 <= len(rows) <= 14 and count_below(made, 6) == 0
+    assert rows.min() >= 16 and rows.max() < 32 and columns.min() >= 24 and columns.max() < 42
+    torch.testing.assert_close(shares_of(made, 3), share, atol=2 / 1536, rtol=0)
+
+
+def test_pieces_stay_in_their_hole_and_take_no_more_than_there_is():
+    soft, share = random_layouts(batch=1)
+    label = torch.zeros(1, 16, 32, dtype=torch.int64)
+    hole = torch.zeros_like(label, dtype=torch.bool)
+    hole[:, 4:7, 8:11] = True
+    made = gathered(label, soft, share, 6, hole)
+    assert torch.equal(made[~hole], label[~hole]) and (made[hole] > 0).any()
+    assert torch.equal(gathered(label, soft, share, 6, torch.zeros_like(hole)), label)
 
 
 def test_a_speck_that_goes_on_beyond_the_hole_is_none():

@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 import torch
 from pydantic import Field
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, gaussian_filter
 from torch import Tensor
 
 from data.pairs.components import components
@@ -16,6 +16,8 @@ TEMPERATURES = torch.logspace(0, -2, 60).tolist()
 # layouts that are sure of their classes miss their palette by 3 % of the pixels.
 STEPS, RELAXATION = 2, 1.8
 EPS = 1e-8
+# Of a class's pixels: fewer may be missing. Nats: no pixel is less likely than that.
+MISSING, FLOOR = 0.1, 6.0
 
 
 class Rounding(Params):
@@ -23,7 +25,8 @@ class Rounding(Params):
 
     `argmax` takes the most probable class (as released): a class that is likely nowhere vanishes,
     and rare classes are. `balanced` meets the palettes within 1 % of the pixels. Components of
-    fewer than `smallest` pixels then become their neighbours, 0 for none.
+    fewer than `smallest` pixels then become their neighbours, 0 for none; what a balanced class
+    loses that way it gets back in one piece.
     """
 
     kind: Literal["balanced", "argmax"]
@@ -32,8 +35,11 @@ class Rounding(Params):
 
 def round_layout(soft: Tensor, share: Tensor, rounding: Rounding) -> Tensor:
     """Turn soft layouts `[B, C, H, W]` of palettes `[B, C]` into labels int64 `[B, H, W]`."""
-    label = soft.argmax(1) if rounding.kind == "argmax" else balanced(soft, share)
-    return without_specks(label, rounding.smallest)
+    if rounding.kind == "argmax":
+        return without_specks(soft.argmax(1), rounding.smallest)
+    label = without_specks(balanced(soft, share), rounding.smallest)
+    label = gathered(label, soft, share, rounding.smallest)
+    return without_specks(label, rounding.smallest)  # a piece may have cut one off
 
 
 def round_holes(
@@ -46,14 +52,17 @@ def round_holes(
     """
     there = soft * (share > 0)[:, :, None, None]
     there = there / there.sum(1, keepdim=True).clamp_min(EPS)
+    share = share / share.sum(1, keepdim=True).clamp_min(EPS)
+    # in a hole of few pixels no class may have one of its own
+    balances = (holes.sum((1, 2)) >= share.shape[1]) & (rounding.kind == "balanced")
     made = label.clone()
     for item, hole in enumerate(holes):
         if hole.any():
-            inside, wanted = there[item, :, hole], share[item]
-            # in a hole of few pixels no class may have one of its own
-            few = inside.shape[1] < len(wanted) or rounding.kind == "argmax"
-            wanted = wanted / wanted.sum()
-            made[item, hole] = inside.argmax(0) if few else _balance(inside, wanted)
+            inside = there[item, :, hole]
+            made[item, hole] = _balance(inside, share[item]) if balances[item] else inside.argmax(0)
+    made = without_specks(made, rounding.smallest, holes)
+    where = holes & balances[:, None, None]
+    made = gathered(made, there, share, rounding.smallest, where)
     return without_specks(made, rounding.smallest, holes)
 
 
@@ -79,6 +88,46 @@ def without_specks(label: Tensor, smallest: int, where: Tensor | None = None) ->
             _, nearest = distance_transform_edt(left_out, return_indices=True)  # pyright: ignore[reportGeneralTypeIssues]  # untyped: a pair if told so
             item[specks] = item[tuple(nearest)][specks]
     return torch.from_numpy(made).to(label)
+
+
+def gathered(
+    label: Tensor, soft: Tensor, share: Tensor, smallest: int, where: Tensor | None = None
+) -> Tensor:
+    """Give classes back, in one piece each, what `without_specks` took from them.
+
+    A rare class is likely nowhere, so its balanced pixels are specks, and it would be lost. A class
+    that misses a tenth of its pixels gets them, and at least `smallest`, around the place where it
+    is likeliest. Labels are `[B, H, W]`, `soft` `[B, C, H, W]`; `share` `[B, C]` is that of the
+    pixels `where`, bool `[B, H, W]`, which alone change.
+    """
+    if smallest < 2:
+        return label
+    made, likely = label.cpu().numpy().copy(), soft.float().clamp_min(EPS).log().cpu().numpy()
+    every = np.ones(made.shape, bool) if where is None else where.cpu().numpy()
+    for item, logs, shares, inside in zip(made, likely, share.cpu().numpy(), every, strict=True):
+        asked = np.rint(shares * inside.sum()).astype(int)
+        there = np.bincount(item[inside], minlength=len(asked))
+        # what takes pixels from others comes last: the rarest
+        for class_id in np.argsort(-asked, kind="stable"):
+            if asked[class_id] and there[class_id] < (1 - MISSING) * asked[class_id]:
+                free = inside & (item != class_id)
+                missing = max(asked[class_id] - there[class_id], smallest)
+                item[_piece(logs[class_id], free, min(missing, int(free.sum())))] = class_id
+    return torch.from_numpy(made).to(label)
+
+
+def _piece(logs: np.ndarray, free: np.ndarray, count: int) -> np.ndarray:
+    """Choose `count` of the `free` pixels `[H, W]` around the likeliest place, bool `[H, W]`."""
+    logs = np.where(free, np.maximum(logs - logs[free].max(initial=-np.inf), -FLOOR), -FLOOR)
+    radius = np.sqrt(count / np.pi)
+    around = gaussian_filter(np.exp(logs), radius / 2, mode="constant")
+    row, column = np.unravel_index(np.where(free, around, -1).argmax(), logs.shape)
+    rows, columns = np.ogrid[: logs.shape[0], : logs.shape[1]]
+    far = ((rows - row) ** 2 + (columns - column) ** 2) / radius**2
+    chosen = np.zeros(free.size, bool)
+    order = np.argsort(np.where(free, far - logs, np.inf), axis=None, kind="stable")
+    chosen[order[:count]] = True
+    return chosen.reshape(free.shape)
 
 
 def balanced(soft: Tensor, share: Tensor) -> Tensor:
