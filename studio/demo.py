@@ -22,45 +22,44 @@ DEMOS = {
     "face": face,
     "walk": walk,
 }
-ARTIFACTS = Path("artifacts")
 
 
 def main(
     demo: Annotated[str, "palette, latent, partial, edit, face or walk"],
     *,
+    artifacts: Path = Path("artifacts"),
     layout: Path | None = None,
     painter: Path | None = None,
-    palette: Path = ARTIFACTS / "palette",
-    real: Path = ARTIFACTS / "real" / "train",
-    out: Path = ARTIFACTS / "demo",
+    out: Path | None = None,
     seed: int = 0,
     frames: int = 16,
-    remove: list[str] | None = None,
-    add: list[str] | None = None,
+    share: list[str] | None = None,
 ) -> None:
-    """Write OUT/DEMO.png, .gif and .json.
+    """Write DEMO.png, .gif and .json, into ARTIFACTS/demo unless `out` says where.
 
     palette: from one sampled palette to another. latent: from one noise to another. partial: bands
-    of real layouts made anew. edit: --remove CLASS or --add CLASS=FRACTION, each may be repeated.
-    face: classes grow, the look stays; --add CLASS=FRACTION. walk: an object comes nearer.
+    of real layouts made anew. edit: --share CLASS=FRACTION, may be repeated; 0 takes a class out.
+    face: classes grow, the look stays; --share CLASS=FRACTION. walk: an object comes nearer.
     """
     entry = choose(demo, DEMOS, "demo")
-    if (remove and entry is not edit) or (add and entry not in (edit, face)):
-        raise UserError(f"--remove and --add belong to the demo edit, not to {demo}")
+    if share and entry not in (edit, face):
+        raise UserError(f"--share belongs to the demos edit and face, not to {demo}")
     if frames < 2 or seed < 0:
         raise UserError(f"--frames {frames} --seed {seed}: frames are 2 or more, seeds 0 or more")
+    asked = dict(_share(text) for text in share or ())
     torch.set_num_threads(1)  # so that the bytes do not depend on the machine's cores
     request = Request(
-        layout=ARTIFACTS / "layouts" / entry.LAYOUT if layout is None else layout,
-        painter=_painter() if painter is None else painter,
-        palette=palette,
-        real=real,
+        layout=artifacts / "layouts" / entry.LAYOUT if layout is None else layout,
+        painter=_painter(artifacts / "painters") if painter is None else painter,
+        palette=artifacts / "palette",
+        real=artifacts / "real" / "train",
         seed=seed,
         frames=frames,
-        remove=tuple(dict.fromkeys(remove or ())),
-        add=tuple(dict(_share(text) for text in add or ()).items()),
+        remove=tuple(name for name, fraction in asked.items() if fraction == 0),
+        add=tuple((name, fraction) for name, fraction in asked.items() if fraction != 0),
     )
     shown = entry.show(request)
+    out = artifacts / "demo" if out is None else out
     write_bytes(out / f"{demo}.png", png(shown.strip))
     write_bytes(out / f"{demo}.gif", gif(shown.frames))
     write_json(out / f"{demo}.json", {"demo": demo, "seed": seed, **shown.numbers})
@@ -68,9 +67,8 @@ def main(
     log.info(f"strip, animation and numbers: {out / demo}.png, .gif, .json")
 
 
-def _painter() -> Path:
+def _painter(folder: Path) -> Path:
     """Return the first trained painter, by name; where there is none, one that will be missed."""
-    folder = ARTIFACTS / "painters"
     found = sorted(path.parent for path in folder.glob("*/weights.safetensors"))
     return found[0] if found else folder / "regions"
 
@@ -80,7 +78,7 @@ def _share(text: str) -> tuple[str, float]:
     try:
         return name, float(number)
     except ValueError:
-        raise UserError(f"--add {text} is not CLASS=FRACTION, such as --add car=0.1") from None
+        raise UserError(f"--share {text} is not CLASS=FRACTION, such as --share car=0.1") from None
 
 
 if __name__ == "__main__":

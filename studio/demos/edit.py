@@ -56,7 +56,9 @@ def show(request: Request) -> Shown:
     real pair shows, and for a share that every pair has already.
     """
     if bool(request.remove) == bool(request.add):
-        raise UserError("say what to edit, one of the two: --remove CLASS, or --add CLASS=FRACTION")
+        raise UserError(
+            "say what to edit: --share CLASS=0 takes a class out, CLASS=FRACTION adds it"
+        )
     models = load(request, editors())
     kind = "classes" if request.remove else "switch"
     real = open_real(request, models)
@@ -107,7 +109,7 @@ def _growable(request: Request, models: Models, real: PairSet) -> np.ndarray:
     wrong = [f"{name}={share:g}" for name, share in request.add if not 0 < share < 1]
     if wrong or sum(share for _, share in request.add) >= 1:
         asked = ", ".join(wrong) or "all together"
-        raise UserError(f"--add {asked}: fractions must be above 0 and, together, below 1")
+        raise UserError(f"--share {asked}: fractions must be above 0 and, together, below 1")
     ids = [models.classes.index(name) for name, _ in request.add]
     wanted = np.array([share for _, share in request.add])
     candidates = real.select("real")

@@ -14,7 +14,7 @@ EXAMPLES, GROWS = 4, 1.5
 
 
 def show(request: Request) -> Shown:
-    """Change shares step by step: those of `--add`, or of the first class of faces there is.
+    """Change shares step by step: those of `--share`, or of the first class of faces there is.
 
     All models are those of the folder that `real` lies in. Pixels outside stay as they are.
     """
@@ -23,7 +23,7 @@ def show(request: Request) -> Shown:
     names = [*dict(request.add)] or [name for name in FACES if name in real.classes.names][:1]
     if not names:
         raise UserError(
-            f"{request.real} has no class of a face; name classes and shares with --add CLASS=SHARE"
+            f"{request.real} has no class of a face; name classes with --share CLASS=FRACTION"
         )
     ids = [real.classes.index(name) for name in names]
     shown = np.flatnonzero((real.column("palette")[:, ids] > 0).all(1))

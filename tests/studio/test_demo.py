@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ SIZE = (16, 32)
 FRAMES = 2
 LAID = {"levels": [[0, 8, 4], [4, 4, 4], [4, 4, 4]], "hidden": 4}
 PAINTED = {"num_doublings": 2, "hidden": 4, "max_channels": 8}
-EDITS = {"remove": {"remove": ["car"]}, "add": {"add": ["car=0.3"]}}
+EDITS = {"remove": {"share": ["car=0"]}, "add": {"share": ["car=0.3"]}}
 
 
 def scene(index):
@@ -68,8 +69,7 @@ def demo(folder, tmp_path):
         paths = {
             "layout": folder / "layouts" / DEMOS[name].LAYOUT,
             "painter": folder / "painters" / "spade",
-            "palette": folder / "palette",
-            "real": folder / "real" / "train",
+            "artifacts": folder,
             "out": tmp_path,
             "frames": FRAMES,
         }
@@ -139,7 +139,7 @@ def test_bands_change_nothing_outside(demo):
 
 
 def test_removed_classes_are_gone(demo):
-    found = demo("edit", remove=["car", "sign"])
+    found = demo("edit", share=["car=0", "sign=0"])
     assert all(row[2] == row[3] == 0 for row in found["made"])
     assert all(row[2] > 0 for row in found["was"])
     assert found["changed_outside"] == 0
@@ -148,7 +148,7 @@ def test_removed_classes_are_gone(demo):
 
 
 def test_added_classes_reach_what_is_asked(demo):
-    found = demo("edit", add=["car=0.3", "bird=0.05"])
+    found = demo("edit", share=["car=0.3", "bird=0.05"])
     made, was = np.array(found["made"]), np.array(found["was"])
     np.testing.assert_allclose(made[:, [2, 4]], [[0.3, 0.05]] * 4, atol=0.02)
     np.testing.assert_allclose(np.array(found["asked"])[:, [2, 4]], [[0.3, 0.05]] * 4, atol=1e-5)
@@ -159,7 +159,7 @@ def test_added_classes_reach_what_is_asked(demo):
 
 def test_an_editor_for_bands_alone_is_named(demo, caplog):
     with caplog.at_level(logging.INFO):
-        demo("edit", remove=["car"])
+        demo("edit", share=["car=0"])
     assert "`layouts.partial_palette.masks.classes` above 0" in caplog.text
 
 
@@ -222,17 +222,17 @@ def test_noise_stays_as_long_as_it_is():
 @pytest.mark.parametrize(
     ("name", "flags", "message"),
     [
-        ("edit", {}, "--remove CLASS, or --add CLASS=FRACTION"),
-        ("edit", {"remove": ["car"], "add": ["sign=0.1"]}, "say what to edit"),
-        ("edit", {"remove": ["horse"]}, "unknown class 'horse'; there is road, sky, car"),
-        ("edit", {"remove": ["bird"]}, "no pair .* shows bird .*; there is road, sky, car, sign$"),
-        ("edit", {"remove": ["road", "sky", "car", "sign"]}, "beside other classes"),
-        ("edit", {"add": ["horse=0.1"]}, "unknown class 'horse'"),
-        ("edit", {"add": ["car"]}, "--add car is not CLASS=FRACTION"),
-        ("edit", {"add": ["car=2"]}, "car=2: fractions must be above 0"),
-        ("edit", {"add": ["road=0.6", "sky=0.5"]}, "together, below 1"),
-        ("edit", {"add": ["road=0.01"]}, "every pair .* has road=0.01 already"),
-        ("latent", {"remove": ["car"]}, "belong to the demo edit"),
+        ("edit", {}, "--share CLASS=0 takes a class out"),
+        ("edit", {"share": ["car=0", "sign=0.1"]}, "say what to edit"),
+        ("edit", {"share": ["horse=0"]}, "unknown class 'horse'; there is road, sky, car"),
+        ("edit", {"share": ["bird=0"]}, "no pair .* shows bird .*; there is road, sky, car, sign$"),
+        ("edit", {"share": ["road=0", "sky=0", "car=0", "sign=0"]}, "beside other classes"),
+        ("edit", {"share": ["horse=0.1"]}, "unknown class 'horse'"),
+        ("edit", {"share": ["car"]}, "--share car is not CLASS=FRACTION"),
+        ("edit", {"share": ["car=2"]}, "car=2: fractions must be above 0"),
+        ("edit", {"share": ["road=0.6", "sky=0.5"]}, "together, below 1"),
+        ("edit", {"share": ["road=0.01"]}, "every pair .* has road=0.01 already"),
+        ("latent", {"share": ["car=0"]}, "belongs to the demos edit and face"),
         ("palette", {"frames": 1}, "frames are 2 or more"),
     ],
 )
@@ -242,7 +242,7 @@ def test_wishes_that_cannot_be_met_are_refused(name, flags, message, demo, tmp_p
     assert "\n" not in str(error.value) and not list(tmp_path.iterdir())
 
 
-def test_missing_and_wrong_artifacts_are_named(folder, demo):
+def test_missing_and_wrong_artifacts_are_named(folder, demo, tmp_path):
     layouts, painters = folder / "layouts", folder / "painters"
     with pytest.raises(UserError, match=r"holds no trained method; .*painters has none, spade;"):
         demo("palette", painter=painters / "oasis")
@@ -253,18 +253,19 @@ def test_missing_and_wrong_artifacts_are_named(folder, demo):
     with pytest.raises(UserError, match="holds 'partial_palette', this demo shows"):
         demo("palette", layout=layouts / "partial_palette")
     with pytest.raises(UserError, match="holds 'semantic_palette', this demo shows partial"):
-        demo("edit", layout=layouts / "semantic_palette", remove=["car"])
+        demo("edit", layout=layouts / "semantic_palette", share=["car=0"])
     with pytest.raises(UserError, match=r"has no palette\.json"):
-        demo("palette", palette=folder)
+        demo("palette", artifacts=tmp_path)
     with pytest.raises(UserError, match="unknown demo 'pallete'; there is palette, latent"):
         main("pallete")
 
 
 def test_artifacts_of_another_dataset_are_refused(folder, demo, tmp_path):
-    other = tmp_path / "other"
-    other.mkdir()
+    other = tmp_path / "other" / "real" / "train"
+    other.mkdir(parents=True)
+    shutil.copytree(folder / "palette", tmp_path / "other" / "palette")
     table = ClassTable(CLASSES.classes[:4])
     with ShardWriter(other, classes=table, size=SIZE, fingerprint="f") as writer:
         writer.write(scene(0))
     with pytest.raises(UserError, match="different classes or sizes"):
-        demo("partial", real=other)
+        demo("partial", artifacts=tmp_path / "other")

@@ -18,9 +18,8 @@ def demo(artifacts, tmp_path, monkeypatch):
 
     def run(name, **flags):
         paths = {
-            "real": artifacts / "real" / "train",
+            "artifacts": artifacts,
             "painter": artifacts / "painters" / "regions",
-            "palette": artifacts / "palette",
         }
         main(name, **{**paths, **flags}, out=tmp_path / "out", frames=3)
         return json.loads((tmp_path / "out" / f"{name}.json").read_text())
@@ -39,7 +38,7 @@ def test_an_object_comes_nearer_with_one_mode(demo, tmp_path):
 
 
 def test_a_class_grows_and_nothing_changes_outside(demo, tmp_path):
-    found = demo("face", add=["car=0.3"])
+    found = demo("face", share=["car=0.3"])
     assert found["classes"] == ["car"] and found["changed_outside"] == 0
     with Image.open(tmp_path / "out" / "face.gif") as animation:
         assert animation.n_frames > 1
