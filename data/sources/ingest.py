@@ -21,7 +21,7 @@ from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
 from data.sources.reading.disjoint import in_one_split, not_empty, scorable, unique
 from data.sources.reading.faults import Noted
-from data.sources.reading.how import reading
+from data.sources.reading.how import How, reading
 from data.sources.reading.sizes import Misfit
 from data.sources.reading.tiles import Levels, Tile, enlarged, levelled, paged, said, tiled
 from data.sources.reading.walk import Tally, permitted, tallied
@@ -85,7 +85,8 @@ def main(*, out: Path) -> None:
     size = (dataset.height, dataset.width)
     with timed("ingest") as timing, tempfile.TemporaryDirectory() as scratch:
         with permitted(), tallied() as tally:
-            root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
+            with reading(How(is_large=dataset.tile is not None)):
+                root = source.prepare(dataset.root, dataset.splits, config, size, Path(scratch))
             raw = read_as(source.find(root, dataset.splits, config), dataset)
             content = check(source, config, raw, dataset.splits)
         raw = raw if dataset.tile is None else tiled(raw, dataset.tile)

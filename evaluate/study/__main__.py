@@ -46,6 +46,8 @@ def _open(sets: Sequence[Path]) -> dict[str, PairSet]:
     opened: dict[str, PairSet] = {}
     for path in sets:
         pairs = PairSet(path)
+        if not len(pairs):
+            raise UserError(f"{path} has no pairs; leave it out")
         name = "real" if {*pairs.column("source")} == {"real"} else path.name
         if name in opened:
             raise UserError(f"two sets are called {name!r}; rename a folder, or leave one out")

@@ -40,7 +40,8 @@ def questions(
 
     Every two sources meet equally often, up to one. Where both have pairs of the same layout (its
     real pair is the parent of both, or one of them), such a two is drawn, so that pictures differ
-    in how they are made and not in what they show. `seed` names the draw.
+    in how they are made and not in what they show. None is drawn again before all have been. `seed`
+    names the draw.
     """
     if len(sets) < 2:
         raise UserError(f"a study compares two sets or more, and there is {', '.join(sets)}")
@@ -50,21 +51,37 @@ def questions(
     layouts = {name: _layouts(pairs) for name, pairs in sets.items()}
     meetings = list(combinations(sets, 2))
     order = [meetings[n % len(meetings)] for n in range(num_questions)]
+    deck = _Deck(rng)
     asked = []
     for number in range(num_questions):
         first, second = order[number]
         shared = sorted(layouts[first].keys() & layouts[second].keys())
         if shared:
-            layout = shared[rng.integers(len(shared))]
+            layout = shared[deck.draw(order[number], len(shared))]
             rows = [rng.choice(layouts[name][layout]) for name in (first, second)]
         else:
-            rows = [rng.integers(len(sets[name])) for name in (first, second)]
+            rows = [deck.draw((*order[number], name), len(sets[name])) for name in (first, second)]
         shown = [_shown(sets, n, int(r)) for n, r in zip((first, second), rows, strict=True)]
         left, right = shown if rng.random() < 0.5 else reversed(shown)
         asked.append(Question(number, left, right))
     twice = rng.permutation(num_questions)[:num_again]
     asked += [Question(n, asked[n].right, asked[n].left, again=True) for n in twice.tolist()]
     return [asked[index] for index in rng.permutation(len(asked))]
+
+
+class _Deck:
+    """Draws numbers in a random order; none comes again before all others have come."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._left: dict[tuple[str, ...], list[int]] = {}
+
+    def draw(self, name: tuple[str, ...], count: int) -> int:
+        """Draw one of `count` numbers for `name`, which has an order of its own."""
+        left = self._left.setdefault(name, [])
+        if not left:
+            left.extend(self._rng.permutation(count).tolist())
+        return left.pop()
 
 
 def _layouts(pairs: PairSet) -> dict[str, list[int]]:

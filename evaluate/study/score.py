@@ -1,8 +1,8 @@
 """Turn the answers of a study into scores with intervals: `python -m evaluate.study.score *.csv`.
 
 A source's score is how often it was taken for the photograph: 50 % beside real images means that
-nobody tells them apart. People and questions are drawn anew, both, for the intervals: other people
-would have been asked other questions.
+nobody tells them apart. People and pairs of images are drawn anew, both, for the intervals: other
+people would have been shown other images.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,14 @@ from evaluate.page import markdown
 from evaluate.page.blocks import Table
 from evaluate.statistics import LEVEL, Draws, draw
 
-COLUMNS = ("study", "rater", "question", "again", "left", "right", "answer")
+COLUMNS = ("study", "rater", "question", "again", "left", "right", "left_id", "right_id", "answer")
 
 
 @dataclass(frozen=True)
 class Answers:
     """Answers `[N]`: who, to which question, whether asked again, and the sources on either side.
 
+    `images` names the two that were shown, in either order: several questions may show the same.
     `answer` is 1 to 4: left surely, left, right, right surely.
     """
 
@@ -35,6 +36,7 @@ class Answers:
     again: np.ndarray
     left: np.ndarray
     right: np.ndarray
+    images: np.ndarray
     answer: np.ndarray
 
     @property
@@ -76,16 +78,23 @@ def read(files: Sequence[Path]) -> Answers:
     with two files.
     """
     table = pd.concat([_read_one(path) for path in files], ignore_index=True)
-    study, rater, question, again, left, right, answer = (
+    study, rater, question, again, left, right, left_id, right_id, answer = (
         table[name].to_numpy(str) for name in COLUMNS
     )
+    sides = np.stack(
+        [
+            np.char.add(np.char.add(source, "/"), own)
+            for source, own in ((left, left_id), (right, right_id))
+        ]
+    )
+    images = np.array([" | ".join(two) for two in np.sort(sides, axis=0).T.tolist()])
     if len(studies := np.unique(study)) > 1:
         raise UserError(f"these are answers of {len(studies)} studies ({some(studies)}); score one")
     asked, counts = np.unique(np.stack([rater, question, again]), axis=1, return_counts=True)
     if (counts > 1).any():
         name = str(asked[0, counts.argmax()])
         raise UserError(f"{name!r} answered a question twice; leave out a file, or rename a person")
-    return Answers(rater, question, again == "true", left, right, answer.astype(int))
+    return Answers(rater, question, again == "true", left, right, images, answer.astype(int))
 
 
 def _read_one(path: Path) -> pd.DataFrame:
@@ -97,6 +106,9 @@ def _read_one(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} lacks {', '.join(lacking)}; take the file that the page saves")
     if not len(table):
         raise UserError(f"{path} has no answers; leave it out")
+    table["again"] = table["again"].str.lower()  # a spreadsheet saves TRUE
+    if wrong := sorted({*table["again"]} - {"true", "false"}):
+        raise UserError(f"{path} has {wrong[0]!r} in the column again; it is true or false")
     if wrong := sorted({*table["answer"]} - {*"1234"}):
         raise UserError(f"{path} has the answer {wrong[0]!r}; answers are 1 to 4")
     return table
@@ -107,7 +119,7 @@ def summary(answers: Answers) -> str:
     first = answers.of(~answers.again)
     sources = sorted({*first.left.tolist(), *first.right.tolist()})
     people = len(np.unique(first.rater))
-    draws = draw(len(np.unique(first.question)), people)
+    draws = draw(len(np.unique(first.images)), people)
     rows = []
     for name in sources:
         beside = [
@@ -135,7 +147,7 @@ def preferred(answers: Answers, name: str, other: str | None, draws: Draws) -> S
     if not asked.any():
         return None
     place = tuple(
-        np.unique(values, return_inverse=True)[1] for values in (answers.question, answers.rater)
+        np.unique(values, return_inverse=True)[1] for values in (answers.images, answers.rater)
     )
     hits, counts = (np.zeros([entries.max() + 1 for entries in place]) for _ in range(2))
     np.add.at(counts, place, asked)
@@ -147,7 +159,7 @@ def preferred(answers: Answers, name: str, other: str | None, draws: Draws) -> S
 
 
 def _total(grid: np.ndarray, draws: Draws) -> np.ndarray:
-    """Return the sums `[B]` of a grid `[questions, people]` in every resample of both."""
+    """Return the sums `[B]` of a grid `[images, people]` in every resample of both."""
     return np.einsum("bq,qr,br->b", draws.groups, grid, draws.seeds, optimize=True)
 
 

@@ -151,8 +151,7 @@ def brush(work: Work, step: Brush) -> None:
 def put(work: Work, step: Put) -> None:
     """Put an object of the bank, with its pixels; see `pasting.paste`."""
     bank = _bank(work)
-    if step.object >= len(bank.bank):
-        raise UserError(f"there is no object {step.object}; the bank has {len(bank.bank)}")
+    require_object(bank, step)
     place = place_of(work.label.shape, bank, step)
     config = bank.config
     if not pasting.paste(
@@ -165,6 +164,12 @@ def put(work: Work, step: Put) -> None:
     ):
         raise UserError("too little of the object would be seen there; put it further inside")
     work.donors.append(work.shelf.real.ids()[int(bank.bank.donor[step.object])])
+
+
+def require_object(found: Transplant, step: Put) -> None:
+    """Raise `UserError` for an object that the bank has not, as after a new training."""
+    if step.object >= len(found.bank):
+        raise UserError(f"there is no object {step.object}; the bank has {len(found.bank)}")
 
 
 def place_of(size: tuple[int, ...], found: Transplant, step: Put) -> Place:

@@ -99,6 +99,11 @@ def looks_of(
     """Return the look asked of a painter, rows `[1, C]` by class, and whose it is if one alone."""
     if painting.bank is None:
         return None, None
+    if edit.looks and not painting.bank.by_class:
+        raise UserError(
+            f"{edit.painter} has one look for the whole picture, none by class; take the looks "
+            "away, or choose a painter of regions"
+        )
     rows = torch.full((1, shelf.real.classes.num_classes), row)
     for name, pair in edit.looks.items():
         number = shelf.real.classes.index(name)

@@ -77,8 +77,8 @@ def drop(shelf: Shelf, name: str, ids: Sequence[str]) -> int:
 
 def state_of(shelf: Shelf, name: str, pair: str) -> State | None:
     """Return the state that a kept pair was made from, None for a pair of another set."""
-    kind, _, short = name.partition("/")
-    content = _states(shelf.artifacts / KEPT / short) if kind == KEPT else {}
+    folder = folder_of(shelf.artifacts, name)
+    content = _states(folder) if folder.parent.name == KEPT else {}
     return parse(content[pair]) if pair in content else None
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from data.stage.errors import UserError
+from studio.acts import canvas
 from studio.acts import edit as edits
 from studio.acts.scene import ready_of
 from studio.demos.models import slerp
@@ -44,7 +45,7 @@ def show(shelf: Shelf, state: State) -> Walked:
     labels, looks = (_nearer if state.walk.what == "nearer" else _between)(shelf, state)
     painter = state.edit.painter if state.walk.what == "nearer" else state.scene.painter
     dice = state.edit.noise if state.walk.what == "nearer" else state.scene.dice.painter
-    seed = state.scene.seed
+    seed = state.edit.seed if state.walk.what == "nearer" else state.scene.seed
     kept = [(PAINTER, dice)] * len(labels)
     images = _paint(shelf, painter, labels, looks, _keys(seed, kept))
     other = [(PAINTER, dice + number) for number in range(len(labels))]
@@ -133,6 +134,7 @@ def _nearer(shelf: Shelf, state: State) -> tuple[Tensor, Tensor | None]:
     if bank is None or not steps or not isinstance(steps[-1], Put):
         raise UserError("nothing can come nearer; put an object into the picture first (part Edit)")
     last, (height, width) = steps[-1], shelf.real.size
+    canvas.require_object(bank, last)
     ends = np.cumsum(bank.bank.laws.ends[bank.bank.kind[last.object]])
     far = int(np.searchsorted(ends, FARTHEST * ends[-1]) / len(ends) * height)
     near = max(last.y, far + 1)

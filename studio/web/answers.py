@@ -64,8 +64,13 @@ def shelf_of(shelf: Shelf, asked: Any) -> Answer:
         "train": real.ids(),
         "layouts": shelf.layouts(),
         "painters": [
-            {"name": name, "looks": shelf.painting(name).bank is not None}
+            {
+                "name": name,
+                "looks": bank is not None,
+                "by_class": bank is not None and bank.by_class,
+            }
             for name in shelf.painters()
+            for bank in [shelf.painting(name).bank]
         ],
         "editor": shelf.editor() is not None,
         "objects": [] if bank is None else bank.counts.tolist(),

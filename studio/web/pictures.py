@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from data.pairs.pair import UNREADABLE, encode_png
+from data.sources.decode import DEEP, GREY16
 from data.stage.errors import UserError
 
 MOST_BYTES, MOST_PIXELS = 32 * 2**20, 50_000_000
@@ -54,7 +55,12 @@ def decode(content: bytes, size: tuple[int, int]) -> np.ndarray:
                         f"the picture has {opened.width}x{opened.height} pixels, more than "
                         f"{MOST_PIXELS // 1_000_000} million; make it smaller"
                     )
-                upright = ImageOps.exif_transpose(opened).convert("RGB")
+                if opened.mode in DEEP:
+                    raise UserError("the picture has 32-bit pixels; save it with 8 or 16")
+                upright = ImageOps.exif_transpose(opened)
+                if upright.mode in GREY16:  # the usual conversion clips what is above 255
+                    upright = Image.fromarray((np.asarray(upright) // 257).astype(np.uint8))
+                upright = upright.convert("RGB")
         return np.asarray(ImageOps.fit(upright, (size[1], size[0]), Image.Resampling.BOX))
     except UserError:
         raise

@@ -52,6 +52,15 @@ def has_statistics(net: nn.Module) -> bool:
     return any(isinstance(m, STATISTICS) for m in net.modules())
 
 
+def _normed(nets: nn.Module) -> Iterator[tuple[_SpectralNorm, Tensor]]:
+    """Yield every spectral norm with the weight that it divides."""
+    for module in nets.modules():
+        for chain in getattr(module, "parametrizations", {}).values():
+            for norm in chain:
+                if isinstance(norm, _SpectralNorm):
+                    yield norm, chain.original
+
+
 @torch.no_grad()
 def refresh(averaged: nn.ModuleDict, passes: Iterator[None]) -> None:
     """Renew batch-norm statistics and power iterations of averaged networks.
@@ -59,14 +68,18 @@ def refresh(averaged: nn.ModuleDict, passes: Iterator[None]) -> None:
     Each `next(passes)` must run the networks forward once, on its own batch. The first pass only
     converges the power iterations; batch-norm statistics are plain means over the others.
     """
-    spectral = [m for m in averaged.modules() if isinstance(m, _SpectralNorm)]
+    spectral = [norm for norm, _ in _normed(averaged)]
     norms = [m for m in averaged.modules() if isinstance(m, _BatchNorm)]
     iterations = [m.n_power_iterations for m in spectral]
     momenta = [m.momentum for m in norms]
     averaged.train()
+    before = [module._u.clone() for module in spectral]
     for module in spectral:
         module.n_power_iterations = POWER_ITERATIONS
     next(passes)
+    for (module, weight), vector in zip(_normed(averaged), before, strict=True):
+        if torch.equal(module._u, vector):  # a network that the passes do not run
+            module._power_method(module._reshape_weight_to_matrix(weight), POWER_ITERATIONS)
     for module, number in zip(spectral, iterations, strict=True):
         module.n_power_iterations = number
     for norm in norms:

@@ -148,8 +148,12 @@ def test_wrong_levels_are_refused(own, faint, read, files) -> None:
     faint(np.float32)
     with pytest.raises(UserError, match=r"32-bit pixels; save it as .*, or set dataset\.levels"):
         read()
-    with pytest.raises(UserError, match=r"levels goes from 9 to 3; write the lower value first"):
+    with pytest.raises(
+        UserError, match=r"levels goes from 9 to 3; write two numbers, the lower first"
+    ):
         read(levels=[9, 3])
+    with pytest.raises(UserError, match=r"levels goes from 0 to inf; write two numbers"):
+        read(levels=[0, float("inf")])
 
 
 def test_percentiles_need_a_deep_picture(own, read) -> None:

@@ -31,7 +31,8 @@ def save_segmenter(folder: Path, num_classes: int, size: tuple[int, int]) -> Non
     from segment.cell import save_model
 
     torch.manual_seed(0)
-    config = archs.complete(archs.resnet18_mlp(num_classes, width=8, channels=16), size)
+    config = archs.find("resnet18_mlp").build(num_classes, width=8, channels=16)
+    config = archs.complete(config, size)
     save_model(folder, mm.build_model(config), config, "made of nothing")
 
 

@@ -25,7 +25,7 @@ def save_segmenter(folder):
 
     torch.manual_seed(0)
     folder.mkdir(parents=True)
-    config = archs.resnet18_mlp(CLASSES.num_classes, width=8, channels=16)
+    config = archs.find("resnet18_mlp").build(CLASSES.num_classes, width=8, channels=16)
     config = archs.complete(config, STREET)
     save_model(folder, mm.build_model(config), config, "made of nothing")
 

@@ -6,10 +6,15 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from data.stage.errors import UserError
 from studio.acts import canvas, edit, judge, scene, walk
 from studio.state import Brush, Edit, Hole, Put, Remove, Resize, Scene, Thrown, parse
+from synth.training.artifact import WEIGHTS
+from tests.studio.conftest import CLASSES
+from tests.synth import small
+from tests.synth.scenes import STREET
 
 CAR = 2
 
@@ -172,7 +177,38 @@ def test_an_object_comes_nearer(shelf, state):
     content["edit"]["steps"] = [{"kind": "put", "object": 0, "x": 40, "y": 30}]
     walked = walk.show(shelf, parse(content))
     assert 2 <= len(walked.images) <= 5
+    content["scene"]["seed"] += 1
+    assert np.array_equal(walk.show(shelf, parse(content)).images, walked.images)
+    content["edit"]["seed"] += 1
+    assert not np.array_equal(walk.show(shelf, parse(content)).images, walked.images)
     assert not np.array_equal(walked.labels[0], walked.labels[-1])
+
+
+def test_an_object_of_another_bank_is_named(shelf, state):
+    content = state.model_dump() | {"walk": {"what": "nearer", "frames": 5}}
+    content["edit"]["steps"] = [{"kind": "put", "object": 9999, "x": 40, "y": 30}]
+    with pytest.raises(UserError, match="there is no object 9999"):
+        walk.show(shelf, parse(content))
+
+
+def test_a_painter_with_one_look_for_a_picture_has_none_by_class(shelf, state, artifacts, run):
+    painters = artifacts / "painters"
+    painters.unlink()
+    shutil.copytree(run / "painters", painters)
+    changed = painters / "spade"
+    shutil.rmtree(changed)
+    small.write_artifact(changed, "spade", CLASSES, STREET, **small.known("spade", **small.CODES))
+    fill = load_file(changed / WEIGHTS)
+    rows = len(shelf.real)
+    shapes = {"styles": (rows, 1, 3), "shown": (rows, 1)}
+    for name, shape in shapes.items():
+        kind = torch.bool if name == "shown" else torch.float32
+        fill[f"bank.{name}"] = torch.ones(shape, dtype=kind)
+    save_file(fill, changed / WEIGHTS)
+    made = edited(shelf, state, STEPS["grow"], painter="spade")
+    assert made.pair.edited.any()
+    with pytest.raises(UserError, match="one look for the whole picture, none by class"):
+        edited(shelf, state, STEPS["grow"], painter="spade", looks={"car": "scene-7"})
 
 
 def test_frames_differ_only_where_the_class_stays():

@@ -57,8 +57,8 @@ def test_a_state_goes_round(client):
     shelf = ask(client, "shelf", {})
     assert shelf["missing"] == [] and shelf["layouts"] == ["semantic_palette", "transplant"]
     assert shelf["painters"] == [
-        {"name": "regions", "looks": True},
-        {"name": "spade", "looks": False},
+        {"name": "regions", "looks": True, "by_class": True},
+        {"name": "spade", "looks": False, "by_class": False},
     ]
     made = ask(client, "scene", shelf["state"])
     assert made["image"].startswith("data:image/png;base64,") and sum(made["asked"]) > 0.99
@@ -102,6 +102,7 @@ def test_kept_sets_are_served(client):
         ("keep", {"set": 3}, "load the page again"),
         ("gallery", {"set": "kept/nothing"}, "there is no set"),
         ("gallery", {"set": "/etc"}, "there is no set"),
+        ("state", {"set": "kept/../../secret", "id": "x"}, "there is no set"),
         ("nonsense", {}, "load the page again"),
     ],
 )
@@ -159,6 +160,17 @@ def test_pictures_are_cut_to_the_shape_that_is_wanted():
     assert found[:, :5].min() == 255 and found[:, 5:].max() == 0
     with pytest.raises(UserError):
         pictures.decode(b"GIF89a", (10, 10))
+
+
+def test_pictures_of_16_bits_keep_their_greys_and_deeper_ones_are_refused(client):
+    ramp = np.linspace(0, 65535, 64 * 32).reshape(32, 64)
+    buffers = [io.BytesIO(), io.BytesIO()]
+    Image.fromarray(ramp.astype(np.uint16)).save(buffers[0], "PNG")
+    found = pictures.decode(buffers[0].getvalue(), (32, 64))
+    assert abs(found[..., 0] - ramp / 257).max() < 1
+    Image.fromarray(ramp.astype(np.float32)).save(buffers[1], "TIFF")
+    with pytest.raises(UserError):
+        pictures.decode(buffers[1].getvalue(), (32, 64))
 
 
 def test_heat_goes_from_dark_to_bright():

@@ -137,6 +137,17 @@ def test_a_class_that_is_likely_nowhere_is_kept_in_one_piece_where_it_is_likelie
     torch.testing.assert_close(shares_of(made, 3), share, atol=2 / 1536, rtol=0)
 
 
+def test_a_class_of_less_than_a_pixel_stays_out_and_no_piece_takes_from_another():
+    rng = torch.Generator().manual_seed(6)
+    soft = torch.randn(1, 6, 24, 32, generator=rng).softmax(1)
+    few = torch.tensor([0.6, 12, 8, 7, 6]) / 768
+    share = torch.cat([1 - few.sum()[None], few])[None]
+    label = torch.zeros(1, 24, 32, dtype=torch.int64)
+    soft[:, 1:, 10:14, 10:14] += 4  # all of them are likeliest in one place
+    made = gathered(label, soft / soft.sum(1, keepdim=True), share, 6)
+    assert made.flatten().bincount(minlength=6)[1:].tolist() == [0, 12, 8, 7, 6]
+
+
 def test_pieces_stay_in_their_hole_and_take_no_more_than_there_is():
     soft, share = random_layouts(batch=1)
     label = torch.zeros(1, 16, 32, dtype=torch.int64)

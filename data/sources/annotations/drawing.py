@@ -84,7 +84,8 @@ def _filled(part: Rings, size: tuple[int, int]) -> Piece:
     rings = [_near(np.asarray(ring, float).reshape(-1, 2), size) for ring in part.rings]
     rings = [ring for ring in rings if len(ring)]
     if not rings:
-        return Piece(np.zeros((0, 0), bool), 0, 0, outside=True)
+        far = any(len(ring) >= 3 for ring in part.rings)
+        return Piece(np.zeros((0, 0), bool), 0, 0, outside=far)
     every = np.concatenate(rings)
     low, high = np.floor(every.min(axis=0)).astype(int), np.ceil(every.max(axis=0)).astype(int) + 1
     left, top = max(0, min(int(low[0]), width)), max(0, min(int(low[1]), height))

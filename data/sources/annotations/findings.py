@@ -21,6 +21,7 @@ class Findings:
     misfits: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     outside: Counter[str] = field(default_factory=Counter)
+    unseen: Counter[str] = field(default_factory=Counter)
     empty: list[str] = field(default_factory=list)
     overlaps: list[str] = field(default_factory=list)
     hidden: int = 0
@@ -72,6 +73,11 @@ class Findings:
             log.info(
                 f"note: {self.outside.total()} objects in {len(self.outside)} of {num_images} "
                 f"images reach out of the picture and are cut ({some(self.outside)})"
+            )
+        if self.unseen:
+            log.info(
+                f"note: {self.unseen.total()} objects in {len(self.unseen)} of {num_images} "
+                f"images are too thin to cover a pixel and are not drawn ({some(self.unseen)})"
             )
         if self.empty:
             log.info(

@@ -217,8 +217,9 @@ class Renderer:
             self.found.crowds += shape.crowd
             kept += piece.mask.size
             area = int(piece.mask.sum())
+            self.found.unseen[image.name] += not area and not piece.outside
             drawn.append((shape, index, area, piece if kept <= KEPT_BYTES else None))
-        self.found.outside = +self.found.outside
+        self.found.outside, self.found.unseen = +self.found.outside, +self.found.unseen
         if self.on_top == "smaller":
             drawn.sort(key=lambda entry: -entry[2])
         drawn.sort(key=lambda entry: not entry[0].crowd)

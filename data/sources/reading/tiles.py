@@ -93,9 +93,10 @@ def levelled(raw: Sequence[RawPair], levels: Levels) -> list[RawPair]:
     """
     if levels == "percentiles":
         levels = _percentiles([pair for pair in raw if pair.split == TRAIN])
-    if not levels[0] < levels[1]:
+    if not (levels[0] < levels[1] and np.isfinite(levels).all()):
         raise UserError(
-            f"dataset.levels goes from {levels[0]:g} to {levels[1]:g}; write the lower value first"
+            f"dataset.levels goes from {levels[0]:g} to {levels[1]:g}; write two numbers, the "
+            "lower first"
         )
     return [replace(pair, how=replace(pair.how, levels=levels)) for pair in raw]
 

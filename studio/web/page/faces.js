@@ -52,12 +52,14 @@ function relook(name) {
 }
 
 function show(answer) {
-  const { looks } = state.get().edit;
+  const { looks, painter } = state.get().edit;
+  const byClass = shelf.painters.some((one) => one.name === painter && one.by_class);
   for (const [number, entry] of shelf.classes.entries()) {
     const one = rows.get(entry.name);
     if (!one) continue;
     if (document.activeElement !== one.slider) one.slider.value = toSlider(answer.made[number]);
     one.item.title = `${entry.name}: ${percent(answer.was[number])} before, ${percent(answer.made[number])} now`;
+    one.look.disabled = !byClass;
     one.look.textContent = looks[entry.name] ? "random" : "own look";
     one.look.setAttribute("aria-pressed", String(Boolean(looks[entry.name])));
     one.look.setAttribute("aria-label", `${entry.name}: ${one.look.textContent}; change`);

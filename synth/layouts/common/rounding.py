@@ -105,20 +105,28 @@ def gathered(
     made, likely = label.cpu().numpy().copy(), soft.float().clamp_min(EPS).log().cpu().numpy()
     every = np.ones(made.shape, bool) if where is None else where.cpu().numpy()
     for item, logs, shares, inside in zip(made, likely, share.cpu().numpy(), every, strict=True):
-        asked = np.rint(shares * inside.sum()).astype(int)
+        exact = shares * inside.sum()
+        asked = np.where(exact < 1, 0, np.rint(exact)).astype(int)
+        free = inside.copy()
         there = np.bincount(item[inside], minlength=len(asked))
         # what takes pixels from others comes last: the rarest
         for class_id in np.argsort(-asked, kind="stable"):
             if asked[class_id] and there[class_id] < (1 - MISSING) * asked[class_id]:
-                free = inside & (item != class_id)
-                missing = max(asked[class_id] - there[class_id], smallest)
-                item[_piece(logs[class_id], free, min(missing, int(free.sum())))] = class_id
+                missing = max(int(asked[class_id] - there[class_id]), smallest)
+                piece = _piece(logs[class_id], free & (item != class_id), missing)
+                item[piece] = class_id
+                free &= ~piece
     return torch.from_numpy(made).to(label)
 
 
 def _piece(logs: np.ndarray, free: np.ndarray, count: int) -> np.ndarray:
-    """Choose `count` of the `free` pixels `[H, W]` around the likeliest place, bool `[H, W]`."""
-    logs = np.where(free, np.maximum(logs - logs[free].max(initial=-np.inf), -FLOOR), -FLOOR)
+    """Choose `count` of the `free` pixels `[H, W]` around the likeliest place, bool `[H, W]`.
+
+    All of them where there are fewer.
+    """
+    if count >= free.sum():
+        return free
+    logs = np.where(free, np.maximum(logs - logs[free].max(), -FLOOR), -FLOOR)
     radius = np.sqrt(count / np.pi)
     around = gaussian_filter(np.exp(logs), radius / 2, mode="constant")
     row, column = np.unravel_index(np.where(free, around, -1).argmax(), logs.shape)

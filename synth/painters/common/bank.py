@@ -46,6 +46,11 @@ class StyleBank(nn.Module):
         """Return the length S of a style."""
         return self.styles.shape[2]
 
+    @property
+    def by_class(self) -> bool:
+        """Whether classes have looks of their own, or the whole image one."""
+        return self.styles.shape[1] > 1
+
     def __len__(self) -> int:
         """Return the number of rows."""
         return len(self.styles)

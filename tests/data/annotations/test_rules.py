@@ -145,6 +145,37 @@ def test_shapes_that_reach_out_are_cut_and_counted(edit, drawn, caplog) -> None:
     assert "2 objects in 1 of 2 images reach out of the picture" in caplog.text
 
 
+def test_objects_that_cover_no_pixel_are_counted_and_not_called_cut(edit, drawn, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    thin, point = [flat((10, 10.2, 55, 10.4))], [[10.0, 10.0, 12.0, 12.0]]
+    change = objects((1, thin, {}), (1, point, {}), (2, [flat(A)], {}))
+    label = drawn(**edit("coco", change, COCO))["p0"]
+    assert set(np.unique(label)) == {0, 2}
+    assert "2 objects in 1 of 2 images are too thin to cover a pixel" in caplog.text
+    assert "reach out" not in caplog.text
+
+
+def test_a_category_id_has_one_name(edit, drawn) -> None:
+    def again(content):
+        content["categories"].append(content["categories"][1] | {"name": "other"})
+
+    with pytest.raises(UserError, match=r"two categories of id \d+, .* and other"):
+        drawn(**edit("coco", again, COCO))
+    same = edit("coco", lambda content: content["categories"].extend(content["categories"]), COCO)
+    assert drawn(**same)["p0"].any()
+
+
+def test_parquet_files_may_have_one_name_in_two_folders(scene, drawn, tmp_path) -> None:
+    section = scene("parquet", range(2)) | {"files": "data/**/*.parquet"}
+    own = tmp_path / "own/data"
+    (file,) = own.glob("*.parquet")
+    for split in ("train", "validation"):
+        (own / split).mkdir()
+        (own / split / "0000.parquet").write_bytes(file.read_bytes())
+    file.unlink()
+    assert len(drawn(**section)) > 0
+
+
 SHAPES = {
     "rectangle": (corners(A)[::2], {}, A),
     "polygon": (corners(A), {}, A),

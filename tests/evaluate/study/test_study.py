@@ -49,6 +49,14 @@ def test_sources_meet_equally_often_on_either_side_and_with_one_layout_where_the
     assert [q.number for q in asked] != list(range(90))
 
 
+def test_no_images_are_shown_again_before_all_have_been(sets) -> None:
+    asked = questions({name: sets[name] for name in ("real", "semi")}, 12, 0, seed=0)
+    shown = Counter(q.left.id[-4:] for q in asked)
+    assert [*shown.values()] == [2] * 6
+    apart = questions({name: sets[name] for name in ("real", "palette")}, 6, 0, seed=0)
+    assert len({q.left.id for q in apart} | {q.right.id for q in apart}) == 12
+
+
 def test_some_are_asked_again_with_sides_exchanged_and_a_seed_names_the_draw(sets) -> None:
     asked = questions(sets, 20, 5, seed=1)
     first = {q.number: q for q in asked if not q.again}
@@ -80,6 +88,12 @@ def test_the_page_holds_every_image_once_and_needs_nothing_beside_it(folders, tm
     assert not re.search(r"(?:src|href)=\"(?!data:)|https?://", text)
 
 
+def test_a_set_without_pairs_is_refused(folders, tmp_path) -> None:
+    write_set(tmp_path / "none", "none", range(0))
+    with pytest.raises(UserError, match="none has no pairs"):
+        study.main([folders[0], tmp_path / "none"])
+
+
 def test_two_sets_of_one_name_are_refused(folders) -> None:
     with pytest.raises(UserError, match="called 'real'"):
         study.main([folders[0], folders[0]])
@@ -95,16 +109,19 @@ def told(people: int, taken: float, seed: int = 0, again: int = 0) -> pd.DataFra
             good = rng.random() < taken
             answer = 2 if good == (left == "good") else 4
             about = {"study": "s", "rater": f"p{person}", "question": str(number)}
-            rows.append(about | {"again": "false", "left": left, "right": right, "answer": answer})
+            ids = {"left_id": str(number), "right_id": str(number)}
+            sides = {"left": left, "right": right, **ids}
+            rows.append(about | sides | {"again": "false", "answer": answer})
             if number < again:
-                sides = {"again": "true", "left": right, "right": left, "answer": 5 - answer}
-                rows.append(about | sides)
+                sides = {"left": right, "right": left, **ids}
+                rows.append(about | sides | {"again": "true", "answer": 5 - answer})
     return pd.DataFrame(rows)
 
 
 def answers_of(people: int, taken: float, seed: int = 0, again: int = 0) -> Answers:
     table = told(people, taken, seed, again)
-    columns = [table[name].to_numpy() for name in ("rater", "question", "left", "right", "answer")]
+    names = ("rater", "question", "left", "right", "question", "answer")
+    columns = [table[name].to_numpy() for name in names]
     return Answers(*columns[:2], table["again"].to_numpy() == "true", *columns[2:])
 
 
@@ -132,6 +149,22 @@ def test_answers_given_again_tell_agreement_and_count_once() -> None:
     assert "of one person" in summary(answers_of(1, 0.5))
 
 
+def test_images_that_are_shown_often_are_one_draw_each(tmp_path) -> None:
+    """Whoever decides by the images says of four pairs of them what is true of these four."""
+    table = told(3, 0.5).assign(left="good", right="bad")
+    table["left_id"] = table["right_id"] = [str(int(q) % 4) for q in table["question"]]
+    table["answer"] = [1 if int(q) % 4 < 2 else 4 for q in table["question"]]
+    table.to_csv(tmp_path / "four.csv")
+    assert "| good | 50 [0, 100] |" in summary(read([tmp_path / "four.csv"]))
+
+
+def test_a_spreadsheet_may_have_saved_the_file(tmp_path) -> None:
+    table = told(1, 1.0, again=5)
+    table.to_csv(tmp_path / "plain.csv")
+    table.assign(again=table["again"].str.upper()).to_csv(tmp_path / "saved.csv")
+    assert summary(read([tmp_path / "saved.csv"])) == summary(read([tmp_path / "plain.csv"]))
+
+
 def test_files_are_read_and_what_is_wrong_with_them_is_said(tmp_path, caplog) -> None:
     def saved(name: str, answers: pd.DataFrame) -> Path:
         path = tmp_path / name
@@ -155,6 +188,7 @@ def test_files_are_read_and_what_is_wrong_with_them_is_said(tmp_path, caplog) ->
         ([tmp_path / "absent.csv"], "not a CSV file"),
         ([tmp_path / "odd.csv"], "lacks study"),
         ([wrong], "the answer '7'"),
+        ([saved("again.csv", told(1, 1.0).assign(again="1"))], "'1' in the column again"),
     ):
         with pytest.raises(UserError, match=words) as refused:
             read(files)

@@ -71,7 +71,11 @@ def categories_of(content: Any, path: Path) -> dict[int, str]:
     names: dict[int, str] = {}
     for number, entry in enumerate(need(content, "categories", list, str(path))):
         where = f"{path}, category {number}"
-        names[need(entry, "id", int, where)] = need(entry, "name", str, where)
+        key, name = need(entry, "id", int, where), need(entry, "name", str, where)
+        if names.setdefault(key, name) != name:
+            raise UserError(
+                f"{path} has two categories of id {key}, {names[key]} and {name}; {AGAIN}"
+            )
     return names
 
 

@@ -38,13 +38,13 @@ def read(given: Given) -> Iterator[Annotated]:
                 f"{path} has no column {missing[0]!r}; there is "
                 f"{', '.join(file.schema_arrow.names)}: set dataset.annotations.columns"
             )
-        row = 0
+        row, folder = 0, path.relative_to(given.root).with_suffix("").as_posix()
         try:
             for batch in file.iter_batches(batch_size=ROWS, columns=[image, label]):
                 for entry in batch.to_pylist():
                     where = f"{path}, row {row}"
                     picture, mask = _bytes(entry[image], where), _bytes(entry[label], where)
-                    name = f"{path.stem}/{row:06d}.{_ending(picture, where)}"
+                    name = f"{folder}/{row:06d}.{_ending(picture, where)}"
                     yield Annotated(name, path, coded=Coded(_reader(mask), None), picture=picture)
                     row += 1
         except pa.ArrowException as error:
