@@ -17,7 +17,7 @@ from data.stage.errors import UserError
 from data.stage.params import choose
 from synth.layouts import LAYOUTS
 from synth.layouts.common.activation import Activation
-from synth.layouts.common.progressive import enlarge
+from synth.layouts.common.progressive import finished
 from synth.painters import PAINTERS
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
@@ -72,7 +72,7 @@ class Models:
         Returns soft layouts `[B, C, H, W]` and the activation at the finest trained grid.
         """
         made = self.layout.whole(self.layout_nets, z, palette)
-        return enlarge(made.soft, self.size), made
+        return finished(made.soft, self.size, self.layout.config.cell), made
 
     def paint(self, label: Tensor) -> np.ndarray:
         """Paint labels int64 `[B, H, W]`, uint8 `[B, H, W, 3]`, all with the same noise."""

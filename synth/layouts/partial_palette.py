@@ -51,7 +51,7 @@ from synth.layouts.common.masks import (
     novelty,
     training_edit,
 )
-from synth.layouts.common.progressive import EqualLinear, Generator, JointKind, Stem, enlarge
+from synth.layouts.common.progressive import EqualLinear, Generator, JointKind, Stem, finished
 from synth.layouts.common.rounding import Rounding
 from synth.layouts.common.scene import Keep, Scene
 from synth.nets.layers import ModulatedBlock, Spade, set_gain
@@ -196,7 +196,7 @@ class PartialPalette:
         level = len(self.sizes) - 1
         scene = self._scene(edit, self.sizes[level], z.to(edit.label.device))
         soft = nets["G"](scene.z, edit.share, level=level, scene=scene)[-1].soft
-        return enlarge(soft, self.given.size)
+        return finished(soft, self.given.size, self.config.cell)
 
     def _lengths(self, level: int) -> list[int]:
         grids = self._grids(level) if self.config.noise == "everywhere" else ()

@@ -29,7 +29,7 @@ from synth.layouts.common.grown import (
     growth,
 )
 from synth.layouts.common.losses import critic_terms, real_layout
-from synth.layouts.common.progressive import enlarge
+from synth.layouts.common.progressive import finished
 from synth.training.method import (
     Drawn,
     Given,
@@ -107,7 +107,7 @@ class Sbgan:
         """Draw soft layouts `[B, C, H, W]`, one per generator."""
         z = randn(rngs, (self.config.latent,)).to(next(nets["G"].parameters()).device)
         soft = nets["G"](z, _nothing(z), level=len(self.sizes) - 1)[-1].soft
-        return enlarge(soft, self.given.size)
+        return finished(soft, self.given.size, self.config.cell)
 
 
 def _nothing(z: Tensor) -> Tensor:

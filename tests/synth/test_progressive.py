@@ -7,7 +7,7 @@ from data.stage.errors import UserError
 from synth.layouts.common.grids import Levels, channel_table, grids
 from synth.layouts.common.grown import spans_of
 from synth.layouts.common.losses import blur_line, critic_terms
-from synth.layouts.common.progressive import Critic, pixel_norm
+from synth.layouts.common.progressive import Critic, finished, pixel_norm
 from synth.training.method import generator
 from tests.synth.small import paper_steps
 
@@ -39,6 +39,19 @@ def test_critic_gives_one_score_at_every_level(size, cell):
     for level, layout in enumerate(levels.sizes):
         for alpha in (0.5, 1.0):
             assert critic(torch.rand(2, 3, *layout), level=level, alpha=alpha).shape == (2,)
+
+
+def test_what_alternates_from_pixel_to_pixel_is_averaged_away_where_cells_have_several():
+    comb = torch.zeros(1, 2, 8, 12)
+    comb[:, 0, :, ::2], comb[:, 1, :, 1::2] = 1, 1
+    assert finished(comb, (8, 12), 1) is comb
+    made = finished(comb, (8, 12), 2)
+    torch.testing.assert_close(made[..., 1:-1], torch.full((1, 2, 8, 10), 0.5))
+    edge = torch.zeros(1, 2, 8, 12)
+    edge[:, 0, :4], edge[:, 1, 4:] = 1, 1
+    assert torch.equal(finished(edge, (8, 12), 2).argmax(1), edge.argmax(1))
+    soft = finished(torch.randn(2, 3, 4, 6).softmax(1), (8, 12), 2)
+    torch.testing.assert_close(soft.sum(1), torch.ones(2, 8, 12))
 
 
 def test_grids_halve_to_a_base_and_refuse_other_sizes():

@@ -26,6 +26,7 @@ from synth.layouts.common.progressive import (
     PixelNormKind,
     Stem,
     enlarge,
+    finished,
 )
 from synth.layouts.common.rounding import Rounding, round_layout
 from synth.training.method import (
@@ -243,7 +244,8 @@ def sample_whole(
 ) -> Tensor:
     """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
     z = randn(rngs, (method.config.latent,)).to(palette.device)
-    return enlarge(method.whole(nets, z, palette).soft, method.given.size)
+    soft = method.whole(nets, z, palette).soft
+    return finished(soft, method.given.size, method.config.cell)
 
 
 def draw_whole(

@@ -222,8 +222,7 @@ class Generator(nn.Module):
         return F.interpolate(logits, scale_factor=2, mode="bilinear")
 
     def _logits(self, number: int, features: Tensor) -> Tensor:
-        logits = unpacked(self.to_mask[number](features), self.cell)
-        return logits if self.cell == 1 else smoothed(logits)
+        return unpacked(self.to_mask[number](features), self.cell)
 
 
 class Critic(nn.Module):
@@ -269,25 +268,25 @@ class Critic(nn.Module):
 
 def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
     """Enlarge soft layouts `[B, C, h, w]` that stopped growing early, bilinearly; still simplex."""
-    if soft.shape[2:] == size:
-        return soft
-    return F.interpolate(soft, size=size, mode="bilinear")
+    return soft if soft.shape[2:] == size else F.interpolate(soft, size=size, mode="bilinear")
+
+
+def finished(soft: Tensor, size: tuple[int, int], cell: int) -> Tensor:
+    """Enlarge drawn layouts `[B, C, h, w]`, whose cells have `cell` pixels along a side.
+
+    Edges are combs that repeat with the cells, whose pixels come out of one vector: each pixel is
+    averaged with its neighbours by [1 2 1]/4. A network with that inside learns no detail.
+    """
+    soft = enlarge(soft, size)
+    for before in (1, 0) if cell > 1 else ():
+        sides = (before, 1 - before, before, 1 - before)
+        soft = F.avg_pool2d(F.pad(soft, sides, mode="replicate"), 2, stride=1)
+    return soft
 
 
 def packed(x: Tensor, cell: int) -> Tensor:
     """Lay the pixels of each cell of `[B, K, h, w]` behind each other: `[B, K cell^2, h', w']`."""
     return x if cell == 1 else F.pixel_unshuffle(x, cell)
-
-
-def smoothed(x: Tensor) -> Tensor:
-    """Average maps `[B, K, h, w]` with their neighbours by [1 2 1]/4 along both sides, float32.
-
-    Pixels of a cell come out of one vector, so a pattern that every cell repeats costs nothing to
-    learn: edges were combs. What alternates from pixel to pixel is averaged away (Zhang, 2019).
-    """
-    x = F.pad(x.float(), (1, 1, 1, 1), mode="replicate")
-    x = (x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]) / 4
-    return (x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]) / 4
 
 
 def unpacked(x: Tensor, cell: int) -> Tensor:
