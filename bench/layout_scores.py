@@ -20,7 +20,7 @@ from synth.layouts.common.editing import with_hole
 from synth.layouts.common.edits import NUM_CANDIDATES, fitting
 from synth.layouts.common.losses import blurred_layout
 from synth.layouts.common.masks import band_of, remove, shares
-from synth.layouts.common.progressive import enlarge
+from synth.layouts.common.progressive import finished
 from synth.layouts.common.rounding import round_layout
 from synth.nets.features import Features
 from synth.training.method import generator, rand, randn
@@ -159,7 +159,7 @@ def surviving(method: Any, labels: np.ndarray) -> np.ndarray:
     made = []
     for part in label.split(BATCH):
         soft = blurred_layout(part, count, method.sizes[-1], method.config.blur)
-        full = enlarge(soft, method.given.size)
+        full = finished(soft, method.given.size, method.config.cell)
         made.append(round_layout(full, shares(part, count), method.config.rounding))
     same = torch.cat(made)
     both, one, other = (

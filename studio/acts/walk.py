@@ -16,7 +16,7 @@ from studio.demos.models import slerp
 from studio.shelf import Shelf
 from studio.state import Put, State
 from synth.layouts import LAYOUTS
-from synth.layouts.common.progressive import finished
+from synth.layouts.common.grown import soft_whole
 from synth.layouts.common.rounding import round_layout
 from synth.making.drawing import LAYOUT, PAINTER, STYLE, draw_palette, paint_layouts
 from synth.making.sets import ReadySet
@@ -96,11 +96,7 @@ def _between(shelf: Shelf, state: State) -> tuple[Tensor, Tensor | None]:
     method = ready.layout_method
     labels = [
         round_layout(
-            finished(
-                method.whole(ready.layout_nets, one, share).soft,
-                ready.real.size,
-                method.config.cell,
-            ),
+            soft_whole(method, ready.layout_nets, one, share),
             share,
             method.config.rounding,
         )

@@ -68,7 +68,8 @@ def refresh(averaged: nn.ModuleDict, passes: Iterator[None]) -> None:
     Each `next(passes)` must run the networks forward once, on its own batch. The first pass only
     converges the power iterations; batch-norm statistics are plain means over the others.
     """
-    spectral = [norm for norm, _ in _normed(averaged)]
+    normed = list(_normed(averaged))
+    spectral = [norm for norm, _ in normed]
     norms = [m for m in averaged.modules() if isinstance(m, _BatchNorm)]
     iterations = [m.n_power_iterations for m in spectral]
     momenta = [m.momentum for m in norms]
@@ -77,7 +78,7 @@ def refresh(averaged: nn.ModuleDict, passes: Iterator[None]) -> None:
     for module in spectral:
         module.n_power_iterations = POWER_ITERATIONS
     next(passes)
-    for (module, weight), vector in zip(_normed(averaged), before, strict=True):
+    for (module, weight), vector in zip(normed, before, strict=True):
         if torch.equal(module._u, vector):  # a network that the passes do not run
             module._power_method(module._reshape_weight_to_matrix(weight), POWER_ITERATIONS)
     for module, number in zip(spectral, iterations, strict=True):

@@ -244,6 +244,11 @@ def sample_whole(
 ) -> Tensor:
     """Draw soft layouts `[B, C, H, W]` for palettes `[B, C]`, one generator per layout."""
     z = randn(rngs, (method.config.latent,)).to(palette.device)
+    return soft_whole(method, nets, z, palette)
+
+
+def soft_whole(method: Whole, nets: nn.ModuleDict, z: Tensor, palette: Tensor) -> Tensor:
+    """Make soft layouts `[B, C, H, W]` from noise `[B, latent]` and palettes `[B, C]`."""
     soft = method.whole(nets, z, palette).soft
     return finished(soft, method.given.size, method.config.cell)
 
