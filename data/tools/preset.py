@@ -33,12 +33,12 @@ def merged(params: str, overlay: str, name: str, presets: Path = PRESETS) -> str
     value may stand for those that a key has for each budget, which then does not follow it. Null in
     place of a mapping takes it out (a set, a row), unless it is a whole section of the file. An
     overlay may build on others of the folder `presets`: `base: [paper]` merges those first, in
-    order.
+    order, each once: what two bases build on stands before both.
     """
     yaml = _yaml()
     content = yaml.load(params)
     if overlay:
-        for sections in _stack(overlay, content, name, presets, ()):
+        for sections in dict(_stack(overlay, content, name, presets, ())).values():
             _merge(content, sections, path="")
     content["preset"] = name
     text = io.StringIO()
@@ -48,8 +48,8 @@ def merged(params: str, overlay: str, name: str, presets: Path = PRESETS) -> str
 
 def _stack(
     overlay: str, params: Any, name: str, presets: Path, above: tuple[str, ...]
-) -> Iterator[Any]:
-    """Yield the sections of an overlay's bases, then its own; `above` wait for it."""
+) -> Iterator[tuple[str, Any]]:
+    """Yield name and sections of an overlay's bases, then its own; `above` wait for it."""
     sections = _sections(overlay, params, name)
     bases = sections.pop(BASE, [])
     if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
@@ -58,7 +58,7 @@ def _stack(
         if base in (*above, name):
             raise UserError(f"presets build on each other: {' -> '.join((*above, name, base))}")
         yield from _stack(_read(base, presets), params, base, presets, (*above, name))
-    yield sections
+    yield name, sections
 
 
 def _read(name: str, presets: Path) -> str:

@@ -229,6 +229,19 @@ def test_a_preset_builds_on_others_in_order(clone: Path) -> None:
         preset.apply("again", clone)
 
 
+def test_what_two_presets_build_on_takes_back_nothing(clone: Path) -> None:
+    overlays = {
+        "left": "base: [big]\none: {count: 1}\n",
+        "right": "base: [big]\ntwo:\n  extra: {width: 2}\n",
+        "top": "base: [left, right]\n",
+    }
+    for name, overlay in overlays.items():
+        (clone / "presets" / f"{name}.yaml").write_text(overlay)
+    preset.apply("top", clone)
+    read = YAML(typ="safe", pure=True).load(text(clone))
+    assert read["one"]["count"] == 1 and read["two"]["extra"]["width"] == 2
+
+
 def flat(node: Any, path: str = "") -> dict[str, Any]:
     """Return the values of a mapping by their dotted paths."""
     if not isinstance(node, dict):
