@@ -25,7 +25,7 @@ LOSSES = {
 BALANCED = {"kind": "balanced", "smallest": 0}
 ARGMAX = BALANCED | {"kind": "argmax"}
 DRAWN = {"gumbel_temperature": None, "blur": "symmetric", "rounding": ARGMAX}
-PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64}
+PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64, "sampling": "uniform"}
 PATCHES = {
     "critic_layers": 4,
     "critic_scales": 2,
@@ -176,6 +176,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "init_std": 0.02,
     },
     "crn": {
+        "sampling": "uniform",
         "batch_size": 1,
         "num_doublings": 5,
         "width": 1024,
@@ -205,6 +206,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "ema": 0.0,
     },
     "regions": {
+        "sampling": "uniform",
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
         "channels": [128, 128, 96, 48, 24, 16],

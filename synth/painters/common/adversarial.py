@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch, onehot
+from data.pairs.sampling import Sampling
 from data.stage.params import Params, Pretrained
 from synth.nets.critics import MultiScalePatchCritic
 from synth.nets.features import FeatureLoss
@@ -20,6 +21,7 @@ class PainterParams(Params):
     """The keys that the sections of all painters have."""
 
     num_images: int = Field(gt=0)
+    sampling: Sampling
     generator_lr: float = Field(gt=0)
     betas: tuple[float, float]
     ema: float = Field(ge=0, lt=1)
