@@ -3,6 +3,7 @@
 from synth.painters import (
     bicyclegan,
     cc_fpse,
+    cimle,
     crn,
     lggan,
     none,
@@ -29,4 +30,5 @@ PAINTERS: dict[str, Entry] = {
     "lggan": lggan.ENTRY,
     "crn": crn.ENTRY,
     "bicyclegan": bicyclegan.ENTRY,
+    "cimle": cimle.ENTRY,
 }

@@ -13,7 +13,7 @@ from data.pairs.sampling import Sampling
 from data.stage.params import Params, Pretrained
 from synth.nets.critics import MultiScalePatchCritic
 from synth.nets.features import FeatureLoss
-from synth.nets.losses import feature_matching, load_perceptual
+from synth.nets.losses import Perceptual, feature_matching, load_perceptual
 from synth.training.method import AdamConfig, Losses, Painter, PaintRequest, Phase, Progress
 
 
@@ -56,7 +56,7 @@ class PerceptualParams(Params):
             )
         return self
 
-    def perceptual(self) -> nn.Module | None:
+    def perceptual(self) -> FeatureLoss | Perceptual | None:
         """Load the perceptual loss if there is one; `UserError` where its weights are missing."""
         if self.pretrained is not None:
             return FeatureLoss(self.pretrained)
