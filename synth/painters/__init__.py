@@ -13,6 +13,7 @@ from synth.painters import (
     safm,
     sean,
     sesame,
+    sims,
     spade,
 )
 from synth.painters.common.entry import Entry
@@ -31,4 +32,5 @@ PAINTERS: dict[str, Entry] = {
     "crn": crn.ENTRY,
     "bicyclegan": bicyclegan.ENTRY,
     "cimle": cimle.ENTRY,
+    "sims": sims.ENTRY,
 }

@@ -202,6 +202,17 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "round_images": 10000,
         "rebalance_loss": True,
     },
+    "sims": {
+        **REFINED,
+        "width": 64,
+        "smallest": 16,
+        "per_class": 100_000,
+        "size_weight": 0.0,
+        "top": 1,
+        "elision": 2,
+        "transfer": 0.3,
+        "retrieved": 0.0,
+    },
     "bicyclegan": {
         **PAINTER,
         "batch_size": 2,
@@ -262,6 +273,7 @@ TINY: dict[str, dict[str, Any]] = {
     "lggan": TINY_PYRAMID | {"encoder_width": 4, "num_blocks": 1},
     "crn": {"num_images": 8, "width": 6},
     "cimle": {"num_images": 8, "width": 6, "noise_channels": 3, "encoder_width": 5, "num_codes": 2},
+    "sims": {"num_images": 8, "width": 4, "smallest": 2, "elision": 1, "retrieved": 0.5},
     "bicyclegan": {
         "num_images": 8,
         "width": 4,
