@@ -84,7 +84,7 @@ LEARNING = {
     "lggan": {"num_doublings": 3, "width": 8, "max_channels": 32},
     "crn": {"num_doublings": 3, "width": 16} | LONGER,
     "cimle": {"num_doublings": 3, "width": 16, "round_images": 200} | LONGER,
-    "sims": {"num_doublings": 3, "width": 8, "smallest": 6} | LONGER,
+    "sims": {"num_doublings": 1, "width": 12, "smallest": 6, "num_images": 600},
     "bicyclegan": {"num_doublings": 3, "width": 16, "latent": 3},
 }
 
