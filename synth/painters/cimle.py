@@ -15,6 +15,7 @@ perceptual loss that all painters have. Rarities are in terms of the median of t
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -32,7 +33,7 @@ from synth.painters.common.adversarial import adam, alternate, average, request_
 from synth.painters.common.entry import Entry
 from synth.painters.common.prepared import cast
 from synth.painters.common.pyramid import Pyramid, check_size
-from synth.painters.common.refinement import Cascade, RefinedParams, Sight, widths
+from synth.painters.common.refinement import Cascade, RefinedParams, Sight, sight_of, widths
 from synth.training.method import (
     Given,
     Losses,
@@ -115,7 +116,8 @@ class Generator(nn.Module):
         shown = num_classes + config.noise_channels
         self.backbone = BACKBONES[config.generator](shown, config, height)
         set_gain(self, config.init_gain)
-        nn.init.trunc_normal_(self.encoder.last.weight, std=LAST_INIT)
+        with torch.no_grad():
+            self.encoder.last.weight.normal_(0, LAST_INIT).clamp_(-2 * LAST_INIT, 2 * LAST_INIT)
 
     def forward(self, layout: Tensor, noise: Tensor) -> Tensor:
         """Return an image [B,3,H,W], float32, of a layout [B,C,H,W] and noise [B,N,H,W]."""
@@ -161,7 +163,7 @@ class Cimle:
     given: Given
     nets: nn.ModuleDict
     spans: tuple[Span, ...]
-    sight: Sight
+    perceptual: Sight | None
 
     generators, critics = ("G",), ()
     optimizers, kept = computed(adam), computed(average)
@@ -172,11 +174,10 @@ class Cimle:
         made: list[Tensor] = []
 
         def generator() -> dict[str, Tensor]:
-            self.sight.to(layout.device)
             codes = self._codes(batch, layout, progress)
             made.append(self.nets["G"](layout, codes))
             with torch.no_grad():
-                wanted = self.sight.look(batch.image)
+                wanted = sight_of(self, layout).look(batch.image)
             weights = rounds_of(self).weights(batch, layout.detach())
             features, pixels = self._apart(made[0], batch.image, wanted, weights)
             return {"perceptual": features.mean(), "pixels": pixels.mean()}
@@ -188,7 +189,7 @@ class Cimle:
     ) -> Tensor:
         """Paint images [B,3,H,W], each with noise of its own."""
         layout = request.planes(self.given.num_classes)
-        codes = randn(rngs, (self.config.noise_channels, *layout.shape[2:])).to(layout)
+        codes = randn(rngs, self._shape(layout)).to(layout)
         return nets["G"](layout, codes).clamp(-1, 1)
 
     @torch.no_grad()
@@ -196,45 +197,43 @@ class Cimle:
         """Return the codes [B,N,H,W] of the pairs of a batch: in a round, those chosen for it."""
         rounds = rounds_of(self)
         if rounds.stream is None:  # in a joint, whose layouts are made anew in every step
-            key = _draw_key(progress)
-            return self._drawn(key, batch.row, self._nearest(key, batch, layout), layout)
+            rngs, shape = [progress.rng] * len(layout), self._shape(layout)
+            drawn = [randn(rngs, shape).to(layout) for _ in range(self.config.num_codes)]
+            best = self._nearest(batch, layout, drawn.__getitem__)
+            return torch.stack(drawn, 1)[torch.arange(len(best), device=best.device), best]
         number = progress.images // self.config.round_images
         if number != int(rounds.number):
             self._begin_round(rounds, number, progress, layout.device)
-        codes = self._drawn(int(rounds.key), batch.row, rounds.best[batch.row], layout)
+        codes = self._drawn(rounds, batch.row, layout, rounds.best[batch.row])
         return torch.where(batch.mirrored[:, None, None, None], codes.flip(-1), codes)
 
     def _begin_round(
         self, rounds: Rounds, number: int, progress: Progress, device: torch.device
     ) -> None:
-        """Choose a code for each pair that the round will show.
-
-        Every process of a team does so for all of them, alike.
-        """
-        stream, config = rounds.stream, self.config
+        """Choose a code for each pair that the round will show; all processes do so alike."""
+        stream, config, rng = rounds.stream, self.config, progress.rng
         assert stream is not None, "a round has a stream"
         rounds.number.fill_(number)
-        rounds.key.fill_(_draw_key(progress))
+        rounds.key.copy_(torch.randint(KEYS, (1,), generator=rng, device=rng.device)[0])
         last = min((number + 1) * config.round_images, progress.total_images) + config.batch_size
         places = stream.places(progress.images, last - progress.images).unique()
-        says = getattr(progress.rng, "rank", 0) == 0
         bar = progress_bar(len(places), f"choosing codes, round {number + 1}", "pairs")
-        with bar if says else nullcontext(lambda num: None) as advance:
+        with bar if getattr(rng, "rank", 0) == 0 else nullcontext(lambda num: None) as advance:
             for part in places.split(AT_ONCE):
                 images = stream.images[part].to(device).float() / 127.5 - 1
                 label, row = stream.labels[part].to(device).long(), stream.rows[part].to(device)
                 batch = Batch(images, label, row, torch.zeros_like(row, dtype=torch.bool))
                 layout = onehot(label, self.given.num_classes)
-                rounds.best[row] = self._nearest(int(rounds.key), batch, layout)
+                draw = partial(self._drawn, rounds, row, layout)
+                rounds.best[row] = self._nearest(batch, layout, draw)
                 advance(len(part))
 
-    def _nearest(self, key: int, batch: Batch, layout: Tensor) -> Tensor:
-        """Return which of their codes gives the image nearest to the real one, int64 [B]."""
-        wanted = self.sight.look(batch.image)
+    def _nearest(self, batch: Batch, layout: Tensor, draw: Callable[[int], Tensor]) -> Tensor:
+        """Return which of the codes [B,N,H,W] that `draw(number)` gives is best, int64 [B]."""
+        wanted = sight_of(self, layout).look(batch.image)
         weights, found = rounds_of(self).weights(batch, layout), []
         for number in range(self.config.num_codes):
-            codes = self._drawn(key, batch.row, torch.full_like(batch.row, number), layout)
-            fake = self.nets["G"](layout, codes)
+            fake = self.nets["G"](layout, draw(number))
             found.append(torch.stack(self._apart(fake, batch.image, wanted, weights)).sum(0))
         return torch.stack(found).argmin(0)
 
@@ -242,16 +241,20 @@ class Cimle:
         self, fake: Tensor, real: Tensor, wanted: list[Tensor], weights: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Return the weighted distances of images from real ones, in features and pixels, [B]."""
-        features = self.sight.distances(self.sight.look(fake), wanted, weights)
+        sight = sight_of(self, fake)
+        features = sight.distances(sight.look(fake), wanted, weights)
         pixels = weighted((fake - real).abs(), weights).mean((1, 2, 3))
         return self.config.perceptual_weight * features, self.config.pixel_weight * pixels
 
-    def _drawn(self, key: int, row: Tensor, number: Tensor, like: Tensor) -> Tensor:
-        """Draw codes [B,N,H,W] by their numbers [B], of the pairs of rows [B]."""
-        shape, found = (self.config.noise_channels, *like.shape[2:]), []
-        for one, its in zip(row.tolist(), number.tolist(), strict=True):
-            rng = generator(key, one, its, device=like.device)
-            found.append(torch.randn(shape, generator=rng, device=like.device))
+    def _shape(self, layout: Tensor) -> tuple[int, ...]:
+        return (self.config.noise_channels, *layout.shape[2:])
+
+    def _drawn(self, rounds: Rounds, row: Tensor, like: Tensor, number: int | Tensor) -> Tensor:
+        """Draw codes [B,N,H,W] of a round by numbers, one or [B], of the pairs of rows [B]."""
+        key, numbers, found = int(rounds.key), torch.as_tensor(number).expand_as(row), []
+        for names in zip(row.tolist(), numbers.tolist(), strict=True):
+            rng = generator(key, *names, device=like.device)
+            found.append(torch.randn(self._shape(like), generator=rng, device=like.device))
         return torch.stack(found).to(like)
 
 
@@ -262,11 +265,6 @@ def rounds_of(method: Cimle) -> Rounds:
     return rounds
 
 
-def _draw_key(progress: Progress) -> int:
-    rng = progress.rng
-    return int(torch.randint(KEYS, (1,), generator=rng, device=rng.device))
-
-
 def build(config: Config, given: Given) -> Cimle:
     """Build conditional IMLE; `begin` shows it the pairs that codes are chosen for.
 
@@ -275,10 +273,11 @@ def build(config: Config, given: Given) -> Cimle:
     35 classes: G 94,460,945 parameters, 132,110 of the encoder.
     """
     check_size(given.size, config.num_doublings)
-    sight = config.sight()
+    perceptual = config.perceptual()
     net = Generator(given.num_classes, config, given.size[0])
     nets = nn.ModuleDict({"G": net, "rounds": Rounds()})
-    return Cimle(config, given, nets, (Span(config.num_images, config.batch_size),), sight)
+    spans = (Span(config.num_images, config.batch_size),)
+    return Cimle(config, given, nets, spans, perceptual)
 
 
 def begin(method: Cimle, stream: Stream) -> None:

@@ -33,7 +33,7 @@ class Crn:
     given: Given
     nets: nn.ModuleDict
     spans: tuple[Span, ...]
-    sight: Sight
+    perceptual: Sight | None
 
     generators, critics = ("G",), ()
     optimizers, kept = computed(adam), computed(average)
@@ -45,7 +45,7 @@ class Crn:
 
         def generator() -> dict[str, Tensor]:
             made.append(self.nets["G"](layout))
-            return nearness(self.config, self.sight, batch.image, made[0])
+            return nearness(self, batch.image, made[0])
 
         return Losses(generator, dict, made)
 
@@ -63,12 +63,12 @@ def build(config: Config, given: Given) -> Crn:
     loss. As published, at 128x256 with 35 classes: G 93,821,955 parameters.
     """
     check_size(given.size, config.num_doublings)
-    sight = config.sight()
+    perceptual = config.perceptual()
     channels = widths(config.num_doublings, config.width, given.size[0])
     nets = nn.ModuleDict({"G": Cascade(given.num_classes, channels)})
     set_gain(nets, config.init_gain)
     spans = (Span(config.num_images, config.batch_size),)
-    return Crn(config, given, nets, spans, sight)
+    return Crn(config, given, nets, spans, perceptual)
 
 
 ENTRY = Entry(Config, build, cast, joins=True)

@@ -32,6 +32,7 @@ from synth.painters.common.memory import (
     Canvas,
     Memory,
     MemoryParams,
+    content_of,
     recoloured,
     segments,
 )
@@ -104,7 +105,7 @@ class Sims:
     given: Given
     nets: nn.ModuleDict
     spans: tuple[Span, ...]
-    sight: Sight
+    perceptual: Sight | None
     training: Memory
 
     generators, critics = ("G",), ()
@@ -123,7 +124,7 @@ class Sims:
         def generator() -> dict[str, Tensor]:
             canvas = self._learnt_from(batch, progress).to(layout)
             made.append(self.nets["G"](layout, canvas))
-            return nearness(self.config, self.sight, batch.image, made[0])
+            return nearness(self, batch.image, made[0])
 
         return Losses(generator, dict, made)
 
@@ -142,12 +143,12 @@ class Sims:
 
     def _learnt_from(self, batch: Batch, progress: Progress) -> Tensor:
         """Return canvases [B,4,H,W] of the pairs of a batch."""
-        images = ((batch.image.detach().float() + 1) * 127.5).cpu().numpy()
+        images = (content_of(batch.image.float()) + 1) * 127.5
         found = []
         for image, label, row, rng in zip(
             images,
             _labels(batch.label),
-            batch.row.tolist(),
+            content_of(batch.row).tolist(),
             _rngs([progress.rng] * len(images)),
             strict=True,
         ):
@@ -194,7 +195,7 @@ def memory_of(nets: nn.ModuleDict) -> Memory:
 
 
 def _labels(label: Tensor) -> np.ndarray:
-    return label.to(torch.uint8).cpu().numpy()
+    return content_of(label.to(torch.uint8))
 
 
 def _rngs(rngs: Sequence[torch.Generator]) -> list[np.random.Generator]:
@@ -216,12 +217,12 @@ def build(config: Config, given: Given) -> Sims:
     million, of all its networks).
     """
     check_size(given.size, config.num_doublings)
-    sight = config.sight()
+    perceptual = config.perceptual()
     net = Generator(given.num_classes, widths(config.num_doublings, config.width))
     set_gain(net, config.init_gain)
     nets = nn.ModuleDict({"G": net, "memory": Memory()})
     spans = (Span(config.num_images, config.batch_size),)
-    return Sims(config, given, nets, spans, sight, Memory())
+    return Sims(config, given, nets, spans, perceptual, Memory())
 
 
 def begin(method: Sims, stream: Stream) -> None:

@@ -66,7 +66,7 @@ def test_a_pair_is_painted_with_the_code_whose_image_is_nearest():
     batch = stream.batch(0, 4)
     codes, _ = codes_of(method, batch, now(0))
     rounds = method.nets["rounds"]
-    sight, layout = method.sight, onehot(batch.label, CLASSES)
+    sight, layout = method.perceptual, onehot(batch.label, CLASSES)
     weights = rounds.weights(batch, layout)
     with torch.no_grad():
         wanted = sight.look(batch.image)
@@ -108,7 +108,7 @@ def test_only_pairs_that_a_round_shows_are_given_a_code():
     stream, asked = stream_of(), []
     method = build(stream, round_images=4)
     nearest = type(method)._nearest
-    counting = lambda *given: asked.extend(given[2].row.tolist()) or nearest(*given)  # noqa: E731
+    counting = lambda *given: asked.extend(given[1].row.tolist()) or nearest(*given)  # noqa: E731
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(type(method), "_nearest", counting)
         codes_of(method, stream.batch(4, 4), now(4))

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from pydantic import Field
 from scipy import ndimage
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from data.pairs.batches import Stream
 from data.pairs.components import components
@@ -153,7 +154,7 @@ class Memory(nn.Module):
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all of it as arrays in memory, copied there once."""
         if self._arrays is None:
-            self._arrays = {name: getattr(self, name).cpu().numpy() for name in self.NAMES}
+            self._arrays = {name: content_of(getattr(self, name)) for name in self.NAMES}
         return self._arrays
 
     def own(self, row: int) -> np.ndarray:
@@ -207,6 +208,13 @@ class Memory(nn.Module):
         both = torch.from_numpy(np.concatenate([part, mask[None]]))[None]
         made = F.interpolate(both, list(size), mode="bilinear", antialias=True)[0].numpy()
         return Found(made[:3], made[3] >= 0.5)
+
+
+def content_of(tensor: Tensor) -> np.ndarray:
+    """Return a tensor as an array; zeros where it has no content, as when work is counted."""
+    if isinstance(tensor, FakeTensor):
+        return np.zeros(tuple(tensor.shape), np.uint8)
+    return tensor.detach().cpu().numpy()
 
 
 def _prints(label: np.ndarray) -> np.ndarray:

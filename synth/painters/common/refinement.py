@@ -5,6 +5,7 @@ module SIMS takes for its refinement network.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from synth.nets.features import FeatureLoss
 from synth.nets.layers import Condition, activate, conv
 from synth.nets.losses import Perceptual
-from synth.painters.common.adversarial import PainterParams, PerceptualParams
+from synth.painters.common.adversarial import Adversarial, PainterParams, PerceptualParams
 
 Sight = FeatureLoss | Perceptual
 """What images are compared by."""
@@ -35,16 +36,25 @@ class RefinedParams(PainterParams, PerceptualParams):
             raise ValueError("it learns through a network alone: set `vgg` or `pretrained`")
         return self
 
-    def sight(self) -> Sight:
-        """Load the network that images are compared by; `UserError` where weights are missing."""
-        found = self.perceptual()
-        assert found is not None, "checked"
-        return found
+
+class Refined(Adversarial, Protocol):
+    """A painter that learns to be near the real image."""
+
+    @property
+    def perceptual(self) -> Sight | None:
+        """What images are compared by."""
+        ...
 
 
-def nearness(config: RefinedParams, sight: Sight, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+def sight_of(method: Refined, like: Tensor) -> Sight:
+    """Return what images are compared by, on the device of a tensor of any shape."""
+    assert method.perceptual is not None, "checked when the numbers were read"
+    return method.perceptual.to(like.device)
+
+
+def nearness(method: Refined, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
     """Return the weighted terms that draw images [B,3,H,W] to real ones, in features and pixels."""
-    sight.to(fake.device)
+    config, sight = method.config, sight_of(method, fake)
     return {
         "perceptual": config.perceptual_weight * sight(fake, real),
         "pixels": config.pixel_weight * (fake - real).abs().mean(),
