@@ -11,13 +11,14 @@ import numpy as np
 from safetensors.torch import save_file
 
 from data.pairs.pairset import PairSet
+from data.pairs.sampling import Shown, chances
 from data.stage.errors import UserError
 from data.stage.progress import progress
 from segment import adapt, mm
 from segment.archs import ModelConfig
 from segment.batches.blends import Blend, Boxes, RareClasses, rare_classes
 from segment.batches.loading import augmentation
-from segment.batches.mixes import Mix, make_mix, slice_of
+from segment.batches.mixes import Chances, Mix, make_mix, slice_of
 from segment.batches.pool import Part, Pool
 from segment.batches.sets import Sets
 from segment.config import Config, Setup
@@ -125,16 +126,29 @@ def training_pool(
         scratch=scratch,
     )
     num_real = sum(len(part.rows) for part in real)
+    parts = (range(num_real), range(num_real, len(pool)))
     mix = make_mix(
-        range(num_real),
-        range(num_real, len(pool)),
+        *parts,
         num_real=row.real,
         num_synthetic=row.synthetic,
         num_batches=config.iterations,
         until=row.until,
         seed=seed,
+        chances=(
+            _chances(row, pool, parts[0], real),
+            _chances(row, pool, parts[1], synthetic),
+        ),
     )
     return pool, mix
+
+
+def _chances(row: Row, pool: Pool, where: range, parts: Sequence[Part]) -> Chances:
+    """Return how likely the pairs of some parts are shown, which are at `where` in the pool."""
+    if not parts:
+        return None
+    palettes = np.concatenate([part.pairs.column("palette")[part.rows] for part in parts])
+    counted = parts[0].pairs.classes.eval_ids
+    return chances(row.sampling, Shown(palettes, counted, lambda: (pool[i] for i in where)))
 
 
 def blends_of(row: Row, palettes: np.ndarray, eval_ids: Sequence[int]) -> list[Blend]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, field_validator
 
 from data.pairs.manifest import MANIFEST
+from data.pairs.sampling import Sampling
 from data.pairs.spread import POOL, TRAIN
 from data.stage.errors import UserError
 from data.stage.params import PARAMS_FILE, Params, check_name, read, read_raw
@@ -25,6 +26,7 @@ Control = Literal["none", "shuffled_labels"]
 Passes = Literal["together", "separate"]
 Augment = Literal["photometric", "scale", "cutmix", "classmix"]
 Pairs = Annotated[int, Field(ge=1)] | Literal["all"]
+UNSAID = {"sampling"}  # keys of a row's file that are left out where they change nothing
 
 
 def _several(value: Any) -> Any:
@@ -60,6 +62,7 @@ class RowParams(Params):
     trust: bool = False
     until: float = Field(default=1.0, gt=0, le=1)
     augment: Annotated[tuple[Augment, ...], BeforeValidator(_several)] = ()
+    sampling: Sampling = "uniform"
 
 
 class UsedSet(Params):
@@ -98,9 +101,14 @@ class Row(Params):
     scale: tuple[float, float] | None = None
     cutmix: CutMix | None = None
     classmix: ClassMix | None = None
+    sampling: Sampling = "uniform"
     sets: tuple[UsedSet, ...]
     masks: tuple[UsedMasks, ...]
     real_pairs: str
+
+    def content(self) -> dict[str, Any]:
+        """Return what its file holds; a sampling that says nothing is left out."""
+        return self.model_dump(mode="json", exclude=UNSAID if self.sampling == "uniform" else None)
 
 
 def read_rows(path: Path = PARAMS_FILE) -> dict[str, RowParams]:
@@ -260,4 +268,4 @@ def hash_of(file: Path) -> str:
 
 def as_json(row: Row) -> str:
     """Return the text of a row's file; equal rows are equal bytes."""
-    return json.dumps(row.model_dump(mode="json"), indent=1, sort_keys=True) + "\n"
+    return json.dumps(row.content(), indent=1, sort_keys=True) + "\n"

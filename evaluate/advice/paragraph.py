@@ -200,6 +200,8 @@ def _recipe(said: Advice, name: str) -> str:
         words.append(f"real ones alone after {row.until:.0%} of the training")
     if row.augment:
         words.append(f"augmented by {listed(row.augment)}")
+    if row.sampling != "uniform":
+        words.append(f"{row.sampling.replace('_', ' ')} more often")
     return ", ".join(words)
 
 

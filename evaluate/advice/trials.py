@@ -69,7 +69,7 @@ class Bench:
         """
         scored = self.images.confirm if asked.confirms else self.images.choose
         setup, sets = self._setup(asked), self._sets(asked)
-        told = {"row": asked.row.model_dump(mode="json"), "seed": asked.seed, "on": scored.ids}
+        told = {"row": asked.row.content(), "seed": asked.seed, "on": scored.ids}
         made_of = fingerprint({"of": setup.made_of(told, sets.paths())}, [])
         folder = self.folder / asked.name
         found = read_trial(folder)

@@ -118,6 +118,8 @@ def learns_from(content: Content, row: str) -> str:
     further += [made["adapt"]] if made.get("adapt", "none") != "none" else []
     augment = made.get("augment", [])
     further += [augment] if isinstance(augment, str) else augment
+    sampling = made.get("sampling", "uniform")
+    further += [f"{sampling.replace('_', ' ')} more often"] if sampling != "uniform" else []
     further += ["trusted pixels"] if made.get("trust") else []
     further += [f"real alone after {made['until']:.0%}"] if made.get("until", 1) < 1 else []
     return ", ".join([" + ".join(parts), *further])

@@ -6,9 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 
+from data.pairs.sampling import epoch
 from data.stage.errors import UserError
 
 REAL, SYNTHETIC = 0, 1  # names of the two streams in the seed
+
+Chances = tuple[float, ...] | None  # of the pairs of a stream; None shows all alike
 
 
 def slice_of(rows: np.ndarray, seed: int, num_slices: int) -> np.ndarray:
@@ -28,8 +31,9 @@ class Mix:
 
     `real` and `synthetic` are indices of pairs. The first `num_mixed` batches hold `num_real` real
     and `num_synthetic` synthetic pairs, the others as many pairs, all real. Both streams visit
-    each of their pairs once an epoch, in an order of their own; several sets are one stream, so
-    that each is shown in proportion to its size.
+    each of their pairs once an epoch, or as often as `chances` say (of real and of synthetic
+    pairs), in an order of their own; several sets are one stream, so that each is shown in
+    proportion to its size.
     """
 
     real: np.ndarray
@@ -39,6 +43,7 @@ class Mix:
     num_batches: int
     num_mixed: int
     seed: int
+    chances: tuple[Chances, Chances] = (None, None)
 
     @property
     def batch_size(self) -> int:
@@ -66,16 +71,25 @@ class Mix:
         """Return the indices of one batch, real pairs first, int64 `[batch_size]`."""
         mixed, alone = min(number, self.num_mixed), max(0, number - self.num_mixed)
         shown = mixed * self.num_real + alone * self.batch_size
-        real_key, synthetic_key = (self.seed, REAL), (self.seed, SYNTHETIC)
         if number >= self.num_mixed:
-            return _draw(self.real, shown, self.batch_size, real_key)
+            return self._draw(REAL, shown, self.batch_size)
         first = number * self.num_synthetic
         return np.concatenate(
             [
-                _draw(self.real, shown, self.num_real, real_key),
-                _draw(self.synthetic, first, self.num_synthetic, synthetic_key),
+                self._draw(REAL, shown, self.num_real),
+                self._draw(SYNTHETIC, first, self.num_synthetic),
             ]
         )
+
+    def _draw(self, stream: int, first: int, count: int) -> np.ndarray:
+        rows, chances = (self.real, self.synthetic)[stream], self.chances[stream]
+        size, places = len(rows), range(first, first + count)
+        orders = {
+            number: _order((self.seed, stream), number, size, chances)
+            for number in dict.fromkeys(place // size for place in places)
+        }
+        chosen = [rows[orders[place // size][place % size]] for place in places]
+        return np.asarray(chosen, np.int64)
 
 
 def make_mix(
@@ -87,6 +101,7 @@ def make_mix(
     num_batches: int,
     until: float = 1.0,
     seed: int,
+    chances: tuple[Chances, Chances] = (None, None),
 ) -> Mix:
     """Plan the batches of a training.
 
@@ -104,16 +119,11 @@ def make_mix(
         num_batches=num_batches,
         num_mixed=max(1, round(until * num_batches)),
         seed=seed,
+        chances=chances,
     )
 
 
-def _draw(rows: np.ndarray, first: int, count: int, key: tuple[int, int]) -> np.ndarray:
-    places = range(first, first + count)
-    size = len(rows)
-    chosen = [rows[_order(key, place // size, size)[place % size]] for place in places]
-    return np.asarray(chosen, np.int64)
-
-
 @lru_cache(maxsize=8)  # two streams, and a batch may reach into the next epoch
-def _order(key: tuple[int, int], epoch: int, size: int) -> np.ndarray:
-    return np.random.default_rng(np.random.SeedSequence([*key, epoch])).permutation(size)
+def _order(key: tuple[int, int], number: int, size: int, chances: Chances) -> np.ndarray:
+    rng = np.random.default_rng(np.random.SeedSequence([*key, number]))
+    return epoch(rng, size, chances)

@@ -35,7 +35,7 @@ def main(*, row: Path, seed: int, pairs: Path, real: Path, trust: Path, out: Pat
             label=f"segment {plan.row} seed {seed}",
             work_dir=folder / "work",
         )
-        told = {"row": plan.model_dump(mode="json"), "seed": seed}
+        told = {"row": plan.content(), "seed": seed}
         made_of = setup.made_of(told, sets.paths())
         save_model(folder, cell.model, setup.model, made_of)
         save_confusions(folder, cell)

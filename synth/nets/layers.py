@@ -102,10 +102,12 @@ def activate(x: Tensor) -> Tensor:
 class Condition:
     """A conditioning map [B,K,H,W] as the blocks see it: resized once per size, then remembered.
 
-    By the nearest pixel, as in the papers, or by the mean of an `area`.
+    By the nearest pixel, as in the papers, by the mean of an `area`, or between pixels.
     """
 
-    def __init__(self, full: Tensor, resize: Literal["nearest", "area"] = "nearest") -> None:
+    def __init__(
+        self, full: Tensor, resize: Literal["nearest", "area", "bilinear"] = "nearest"
+    ) -> None:
         self._resize = resize
         # Autocast remembers converted weights, not inputs; every norm of a size would convert and
         # reorder the same map again.

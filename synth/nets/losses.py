@@ -101,6 +101,13 @@ def label_mix(mixed: Tensor, real: Tensor, fake: Tensor, mask: Tensor) -> Tensor
     return (mixed.float() - (mask * real.float() + (1 - mask) * fake.float())).square().mean()
 
 
+def weighted(apart: Tensor, weights: Tensor | None) -> Tensor:
+    """Multiply differences [B,K,h,w] by the weights of pixels [B,1,H,W]; None weighs all alike."""
+    if weights is None:
+        return apart
+    return apart * F.interpolate(weights, apart.shape[2:], mode="area")
+
+
 # VGG-19 up to relu5_1: output channels, "M" for a max-pool.
 _VGG = (64, 64, "M", 128, 128, "M", 256, 256, 256, 256, "M", 512, 512, 512, 512, "M", 512)
 # Indices of relu1_1, 2_1, 3_1, 4_1, 5_1 in that stack, and their weights (SPADE, as released).
@@ -136,6 +143,28 @@ class Perceptual(nn.Module):
             if index in _VGG_TAPS:
                 loss = loss + _VGG_TAPS[index] * (fake.float() - real.float()).abs().mean()
         return loss
+
+    def look(self, images: Tensor) -> list[Tensor]:
+        """Return the features that images [B,3,H,W] are compared in."""
+        found = []
+        for index, layer in enumerate(self.features):
+            images = layer(images)
+            if index in _VGG_TAPS:
+                found.append(images)
+        return found
+
+    def distances(
+        self, fake: list[Tensor], real: list[Tensor], weights: Tensor | None = None
+    ) -> Tensor:
+        """Return how far images are from real ones, [B], of what `look` gives of both.
+
+        `weights` [B,1,H,W] are those of pixels; the mean over images is the loss where all are 1.
+        """
+        terms = [
+            share * weighted((one.float() - other.float()).abs(), weights).mean((1, 2, 3))
+            for share, one, other in zip(_VGG_TAPS.values(), fake, real, strict=True)
+        ]
+        return torch.stack(terms).sum(0)
 
 
 def load_perceptual(path: Path) -> Perceptual:

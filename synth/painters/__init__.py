@@ -3,6 +3,7 @@
 from synth.painters import (
     bicyclegan,
     cc_fpse,
+    cimle,
     crn,
     lggan,
     none,
@@ -12,6 +13,7 @@ from synth.painters import (
     safm,
     sean,
     sesame,
+    sims,
     spade,
 )
 from synth.painters.common.entry import Entry
@@ -29,4 +31,6 @@ PAINTERS: dict[str, Entry] = {
     "lggan": lggan.ENTRY,
     "crn": crn.ENTRY,
     "bicyclegan": bicyclegan.ENTRY,
+    "cimle": cimle.ENTRY,
+    "sims": sims.ENTRY,
 }

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from data.pairs.batches import load_stream
+from data.pairs.sampling import Sampling
 from data.pairs.shards import PairSet
 from data.stage import compute as computing
 from data.stage.compute import Compute
@@ -64,7 +65,7 @@ def run_training(
         real = PairSet(pairs)
         compute = computing.begin("generators", f"{stage} {name}", says=current().first)
         made_of = fingerprint(
-            {"config": numbers, "training": settings(training, compute)},
+            {"config": _said(numbers), "training": settings(training, compute)},
             [*inputs, *weight_files(config)],
         )
         description = artifact.Description(
@@ -76,7 +77,8 @@ def run_training(
                 artifact.write(partial, description, None)
             return
         method = entry.build(config, Given(real.classes.num_classes, real.size, palettes))
-        job = Training(stage, name, made_of, images=entry.sees_images)
+        sampling = entry.sampling(config)
+        job = Training(stage, name, made_of, images=entry.sees_images, sampling=sampling)
         nets, curve = fit(method, real, training, job, compute, hooks)
         if partial is None or timing is None:
             return  # the first process writes
@@ -85,6 +87,11 @@ def run_training(
         artifact.write(partial, description, trained)
         timing.images = sum(span.num_images for span in method.spans)
     remove(job.scratch)
+
+
+def _said(numbers: dict[str, Any]) -> dict[str, Any]:
+    """Leave out a sampling that changes nothing: weights are then those without the key."""
+    return {k: v for k, v in numbers.items() if (k, v) != ("sampling", "uniform")}
 
 
 def weight_files(config: Params) -> list[Path]:
@@ -99,12 +106,16 @@ def settings(training: TrainingParams, compute: Compute) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Training:
-    """A training by name: its stage, what its result depends on, whether it looks at images."""
+    """A training by name: its stage, what its result depends on, whether it looks at images.
+
+    `sampling` says which pairs it is shown more often.
+    """
 
     stage: str
     name: str
     made_of: str
     images: bool
+    sampling: Sampling = "uniform"
 
     @property
     def scratch(self) -> Path:
@@ -124,7 +135,8 @@ def fit(
 
     Returns the networks it keeps and the curve.
     """
-    stream = load_stream(real, seed=training.seed, flip=training.flip, images=job.images)
+    shown = {"flip": training.flip, "images": job.images, "sampling": job.sampling}
+    stream = load_stream(real, seed=training.seed, **shown)
     hooks.begin(method, stream)
     nets, curve = train(
         method,

@@ -122,6 +122,16 @@ def test_a_perceptual_loss_in_pretrained_features_is_counted(folder):
     assert extra == pytest.approx(3 * forward.multiply_adds, rel=0.01)
 
 
+@pytest.mark.parametrize("name", ["crn", "cimle", "sims"])
+def test_painters_that_look_at_content_are_counted_without_it(folder, name):
+    numbers = small.numbers(name, num_images=8, batch_size=2, num_doublings=2)
+    small.write_params(folder, **SECTIONS | {"painters": {name: numbers}})
+    method = synth_cost.build(PAINTERS, f"painters.{name}", 3, SIZE)
+    (work,) = training("painter", method, SIZE)
+    drawn = drawing(method, batch_of(2, SIZE))
+    assert work.steps == 4 and work.each > 3 * drawn > 0, "forward and twice backward, and a loss"
+
+
 def test_a_training_is_its_spans_in_whole_batches(folder):
     classes, size = cost.dataset()
     painter = synth_cost.build(PAINTERS, "painters.pix2pixhd", classes.num_classes, size)

@@ -172,7 +172,7 @@ def test_rows_of_other_real_pairs_price_synthetic_ones_in_labels_and_controls_ar
         "real_all": ("partial", {"pairs": "all"}, {"synthetic": 0, "real_pairs": 48}),
         "shuffled": (
             "semi",
-            {"with": ["semi"], "control": "shuffled_labels"},
+            {"with": ["semi"], "control": "shuffled_labels", "sampling": "rare_looks"},
             {"control": "shuffled_labels"},
         ),
     }
@@ -206,7 +206,10 @@ def test_rows_of_other_real_pairs_price_synthetic_ones_in_labels_and_controls_ar
         r"Control `shuffled`, labels shuffled: -\d.*, hurts, as a control should", first
     )
     assert re.search(r"Oracle `real_all`, 48 real pairs: \+\d.*, helps, as an oracle should", first)
-    assert "| 2 real (of 48) |" in first and "| 2 real + 2 `semi`, labels shuffled |" in first
+    assert (
+        "| 2 real (of 48) |" in first
+        and "| 2 real + 2 `semi`, labels shuffled, rare looks more often |" in first
+    )
     assert "`partial`" in first.splitlines()[2] and "shuffled" not in first.splitlines()[2]
     assert "Worth in labels: the learning curve is" in text
 

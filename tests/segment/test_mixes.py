@@ -81,6 +81,25 @@ def test_real_pairs_are_drawn_alike_whatever_the_synthetic_ones_are() -> None:
         assert [i for i, _ in a if i < 10] == [i for i, _ in b if i < 10]
 
 
+def test_rare_pairs_come_as_often_as_they_are_likely_in_either_stream() -> None:
+    rare, alike = (0.55, *[0.05] * 9), None
+    for chances, real in (((rare, alike), True), ((alike, rare), False)):
+        plan = make_mix(
+            range(10),
+            range(10, 20),
+            num_real=2,
+            num_synthetic=2,
+            num_batches=50,
+            seed=0,
+            chances=chances,
+        )
+        shown = np.bincount([index for batch in plan for index, _ in batch], minlength=20)
+        drawn, others = (shown[:10], shown[10:]) if real else (shown[10:], shown[:10])
+        assert drawn[0] == pytest.approx(55, abs=5) and drawn[1:].max() <= 10
+        assert (others == 10).all(), "each stream by itself"
+        assert list(plan)[7] == list(plan)[7] == [(i, 28 + n) for n, i in enumerate(plan.batch(7))]
+
+
 def test_slices_share_out_the_synthetic_rows() -> None:
     rows = np.arange(50, 61)
     parts = [slice_of(rows, seed, 3) for seed in range(3)]

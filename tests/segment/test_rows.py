@@ -81,6 +81,7 @@ def test_contradictions_are_named(keys: dict[str, Any], fault: str) -> None:
         {"pairs": 0},
         {"pairs": "most"},
         {"mix": "apart"},
+        {"sampling": "rare"},
         {"control": "noise"},
         {"real": -1},
         {"sets": ["semi"]},
@@ -131,7 +132,7 @@ def test_a_file_holds_the_numbers_of_its_row_and_the_hashes_of_its_sets(
     }
     assert json.loads(files["adapted"])["advent"] == {"weight": 0.01, "width": 4, "lr": 1e-3}
     assert write(artifacts, workspace() / "again") == files
-    assert read_row(Path("again/both.json")).model_dump(mode="json") == both
+    assert read_row(Path("again/both.json")).content() == both
 
 
 def test_a_file_changes_only_if_what_its_row_uses_changes(
@@ -186,6 +187,19 @@ def test_numbers_of_an_augmentation_are_in_the_files_of_rows_that_use_it(
     cutmix = {"probability": 0.5, "area": [0.1, 0.5]}
     assert found == {"real": [None, None], "one": [[0.4, 1.2], None], "two": [None, cutmix]}
     assert files["two"]["augment"] == ["photometric", "cutmix"]
+
+
+def test_a_sampling_is_in_the_file_of_a_row_that_has_one(
+    artifacts: Path, workspace: Workspace
+) -> None:
+    """Without it files are what they were before there was the key."""
+    rows = {"real": {}, "alike": {"sampling": "uniform"}, "rare": {"sampling": "rare_classes"}}
+    files = write(artifacts, workspace(rows) / "rows")
+    assert json.loads(files["rare"])["sampling"] == "rare_classes"
+    assert files["alike"].replace(b"alike", b"real") == files["real"]
+    assert b"sampling" not in files["real"]
+    for name, wanted in (("alike", "uniform"), ("rare", "rare_classes")):
+        assert read_row(workspace(rows) / "rows" / f"{name}.json").sampling == wanted
 
 
 def test_a_row_may_learn_from_other_numbers_of_real_pairs(

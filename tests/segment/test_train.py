@@ -119,6 +119,7 @@ def test_each_row_sees_the_pairs_that_it_names_and_no_others(
 @pytest.mark.parametrize(
     ("keys", "numbers"),
     [
+        ({"sampling": "rare_looks"}, {}),
         ({"augment": "photometric"}, {}),
         ({"augment": "scale"}, {}),
         ({"augment": ["cutmix"]}, {}),

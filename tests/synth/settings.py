@@ -25,7 +25,7 @@ LOSSES = {
 BALANCED = {"kind": "balanced", "smallest": 0}
 ARGMAX = BALANCED | {"kind": "argmax"}
 DRAWN = {"gumbel_temperature": None, "blur": "symmetric", "rounding": ARGMAX}
-PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64}
+PAINTER = {"num_doublings": 5, "width": 64, "critic_width": 64, "sampling": "uniform"}
 PATCHES = {
     "critic_layers": 4,
     "critic_scales": 2,
@@ -58,6 +58,20 @@ SEGMENTED = {
     "segmentation_depth": 6,
     "class_weight_power": 1.0,
     "class_weight_max": None,
+}
+REFINED = {
+    "sampling": "uniform",
+    "batch_size": 1,
+    "num_doublings": 5,
+    "width": 1024,
+    "perceptual_weight": 10.0,
+    "vgg": None,
+    "pretrained": "efficientnet_lite0",
+    "pixel_weight": 1.0,
+    "init_gain": 1.0,
+    "generator_lr": 1e-4,
+    "betas": [0.9, 0.999],
+    "ema": 0.0,
 }
 PUBLISHED: dict[str, dict[str, Any]] = {
     "none": {},
@@ -175,18 +189,29 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "local_weight": 1.0,
         "init_std": 0.02,
     },
-    "crn": {
-        "batch_size": 1,
-        "num_doublings": 5,
-        "width": 1024,
-        "perceptual_weight": 10.0,
-        "vgg": None,
-        "pretrained": "efficientnet_lite0",
-        "pixel_weight": 1.0,
-        "init_gain": 1.0,
-        "generator_lr": 1e-4,
-        "betas": [0.9, 0.999],
-        "ema": 0.0,
+    "crn": REFINED,
+    "cimle": {
+        **REFINED,
+        "sampling": "rare_looks",
+        "generator": "cascaded",
+        "max_channels": 1024,
+        "hidden": 128,
+        "noise_channels": 10,
+        "encoder_width": 100,
+        "num_codes": 10,
+        "round_images": 10000,
+        "rebalance_loss": True,
+    },
+    "sims": {
+        **REFINED,
+        "width": 64,
+        "smallest": 16,
+        "per_class": 100_000,
+        "size_weight": 0.0,
+        "top": 1,
+        "elision": 2,
+        "transfer": 0.3,
+        "retrieved": 0.0,
     },
     "bicyclegan": {
         **PAINTER,
@@ -205,6 +230,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "ema": 0.0,
     },
     "regions": {
+        "sampling": "uniform",
         "batch_size": 4,
         "pretrained": "efficientnet_lite0",
         "channels": [128, 128, 96, 48, 24, 16],
@@ -246,6 +272,8 @@ TINY: dict[str, dict[str, Any]] = {
     "safm": TINY_PYRAMID | {"segmenter_width": 4},
     "lggan": TINY_PYRAMID | {"encoder_width": 4, "num_blocks": 1},
     "crn": {"num_images": 8, "width": 6},
+    "cimle": {"num_images": 8, "width": 6, "noise_channels": 3, "encoder_width": 5, "num_codes": 2},
+    "sims": {"num_images": 8, "width": 4, "smallest": 2, "elision": 1, "retrieved": 0.5},
     "bicyclegan": {
         "num_images": 8,
         "width": 4,
@@ -272,6 +300,7 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "sean, shared": ("sean", {"shared": True}),
     "cc_fpse, codes": ("cc_fpse", CODES),
+    "cimle, pyramid": ("cimle", {"generator": "pyramid", "max_channels": 12, "hidden": 8}),
     "oasis, boxes": ("oasis", {"noise_produced": "box", "reuse_fake": False}),
     "pix2pixhd, features": ("pix2pixhd", {"edges": True, "features": 3, "encoder_width": 4}),
     "pix2pixhd, enhancer": ("pix2pixhd", {"enhancer_blocks": 1, "num_doublings": 2}),

@@ -12,7 +12,7 @@ from synth.nets.layers import edges, filtered
 from synth.painters.bicyclegan import UNet
 from synth.painters.cc_fpse import critic_depth
 from synth.painters.common.positions import descriptors
-from synth.painters.crn import Generator, widths
+from synth.painters.common.refinement import Cascade, widths
 from synth.painters.pix2pixhd import cluster
 from synth.training.loop import train
 from synth.training.method import Around, Given, PaintRequest, Progress, generator
@@ -54,7 +54,7 @@ def test_the_enhancer_has_the_published_parameters():
 
 def test_refinements_have_the_published_parameters():
     with torch.device("meta"):
-        assert count(Generator(35, widths(5, 1024, 128))) == 93_821_955
+        assert count(Cascade(35, widths(5, 1024, 128))) == 93_821_955
     assert widths(6, 1024, 256) == (1024,) * 5 + (512, 512)
     assert widths(8, 1024, 1024)[-3:] == (512, 128, 32)
 
@@ -83,6 +83,8 @@ LEARNING = {
     "safm": {"num_doublings": 3, "width": 8, "max_channels": 32, "alignment_weight": 0.1},
     "lggan": {"num_doublings": 3, "width": 8, "max_channels": 32},
     "crn": {"num_doublings": 3, "width": 16} | LONGER,
+    "cimle": {"num_doublings": 3, "width": 16, "round_images": 200} | LONGER,
+    "sims": {"num_doublings": 1, "width": 12, "smallest": 6, "num_images": 600},
     "bicyclegan": {"num_doublings": 3, "width": 16, "latent": 3},
 }
 
@@ -119,6 +121,7 @@ def test_four_pairs_are_learnt(key, tmp_path):
         painted = method.sample(nets, PaintRequest(label, rows), rngs)
         return (painted - real).abs().mean().item()
 
+    entry.begin(method, stream)
     with torch.no_grad():
         before = distance(method.nets)
     about = {"checkpoint_dir": tmp_path, "label": name, "device": torch.device("cpu")}

@@ -68,6 +68,7 @@ def paint(method, nets, layout):
 
 
 DRAWN = torch.Generator().manual_seed(0)
+ROUNDING = {"sims": 10}  # of float32, for twice as many norms one after the other as CRN has
 LAYOUTS = {
     "regions": onehot(streets(3), CLASSES),
     "every pixel its own": onehot(torch.randint(0, CLASSES, (2, *SIZE), generator=DRAWN), CLASSES),
@@ -82,7 +83,8 @@ def test_a_prepared_painter_paints_the_same(key, kind):
     wanted = paint(method, nets, LAYOUTS[kind])
     assert wanted.std() > 0.05
     # Rounding is compared with the contrast: norms of small maps amplify it in a few pixels.
-    for dtype, most, noise in ((torch.float32, 1e-5, 1e-5), (torch.bfloat16, 0.12, 0.04)):
+    rounding = 1e-5 * ROUNDING.get(key, 1)
+    for dtype, most, noise in ((torch.float32, rounding, rounding), (torch.bfloat16, 0.12, 0.04)):
         ready = entry_of(key).prepare(method, nets, dtype)
         differing = (paint(method, ready, LAYOUTS[kind]) - wanted).abs()
         assert differing.max() < most and differing.square().mean().sqrt() < noise * wanted.std()

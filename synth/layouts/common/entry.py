@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from data.pairs.pairset import PairSet
+from data.pairs.sampling import Sampling
 from data.stage.params import Params
 from synth.training.defaults import no_measures
 from synth.training.method import Drawn, Given, Method
@@ -90,6 +91,10 @@ class Entry:
     edits: bool = False
     joins: bool = False
     sees_images: bool = False
+
+    def sampling(self, config: Any) -> Sampling:
+        """Return which training pairs are shown more often: all alike, whatever the numbers."""
+        return "uniform"
 
     @property
     def makes_whole(self) -> bool:

@@ -9,10 +9,11 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from data.pairs.batches import Batch, onehot
+from data.pairs.sampling import Sampling
 from data.stage.params import Params, Pretrained
 from synth.nets.critics import MultiScalePatchCritic
 from synth.nets.features import FeatureLoss
-from synth.nets.losses import feature_matching, load_perceptual
+from synth.nets.losses import Perceptual, feature_matching, load_perceptual
 from synth.training.method import AdamConfig, Losses, Painter, PaintRequest, Phase, Progress
 
 
@@ -20,6 +21,7 @@ class PainterParams(Params):
     """The keys that the sections of all painters have."""
 
     num_images: int = Field(gt=0)
+    sampling: Sampling
     generator_lr: float = Field(gt=0)
     betas: tuple[float, float]
     ema: float = Field(ge=0, lt=1)
@@ -54,7 +56,7 @@ class PerceptualParams(Params):
             )
         return self
 
-    def perceptual(self) -> nn.Module | None:
+    def perceptual(self) -> FeatureLoss | Perceptual | None:
         """Load the perceptual loss if there is one; `UserError` where its weights are missing."""
         if self.pretrained is not None:
             return FeatureLoss(self.pretrained)

@@ -9,6 +9,7 @@ from torch import nn
 
 from data.pairs.batches import Stream
 from data.pairs.pairset import PairSet
+from data.pairs.sampling import Sampling
 from data.stage.params import Params
 from synth.painters.common.prepared import cast
 from synth.training.defaults import no_beginning, no_end, no_measures
@@ -47,6 +48,10 @@ class Entry:
     def sees_images(self) -> bool:
         """Training looks at images: always."""
         return True
+
+    def sampling(self, config: Any) -> Sampling:
+        """Return which training pairs are shown more often, with these numbers."""
+        return config.sampling
 
 
 def always(config: Any) -> bool:

@@ -19,7 +19,7 @@ GROUPS, EVAL_IDS = 8, (0, 1, 2)
 ADVISE: dict[str, Any] = {
     "minutes": 60,
     "candidates": {
-        "good": {"with": ["semi"]},
+        "good": {"with": ["semi"], "sampling": "rare_classes"},
         "poor": {"with": ["semi"], "until": 0.8},
         "mixture": {"with": ["semi", "moved"], "real": 2, "synthetic": 6},
         "absent": {"with": ["palette"]},

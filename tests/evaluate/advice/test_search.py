@@ -147,7 +147,7 @@ def test_it_helps(advise: Callable) -> None:
     gain, against = said.gains["real_more"].interval, said.gains["real"].interval
     assert f"{gain.mean:+.1f} [" in text and f"{against.mean:+.1f} [" in text
     for words in (
-        "4 real and 4 synthetic pairs in a batch, augmented by scale",
+        "4 real and 4 synthetic pairs in a batch, augmented by scale, rare classes more often",
         "`real_more` (real pairs alone, 8 in a batch, augmented by scale)",
         "5 fresh seeds",
         "8 images (test) that took no part in the choice",
@@ -159,7 +159,8 @@ def test_it_helps(advise: Callable) -> None:
     shown = page(said, None)
     pasted = YAML(typ="safe", pure=True).load(shown.split("```yaml\n")[1].split("```")[0])
     assert pasted["sets"] == {"semi": {"layouts": "real", "painter": "regions", "num_pairs": 12}}
-    assert pasted["rows"]["good"] == {"with": ["semi"], "augment": ["scale"]}
+    good = {"with": ["semi"], "augment": ["scale"], "sampling": "rare_classes"}
+    assert pasted["rows"]["good"] == good
     assert pasted["rows"]["real"] == {"augment": ["photometric"]}
     assert pasted["report"]["rows"] == ["real", "real_more", "good"]
 
