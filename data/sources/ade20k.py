@@ -14,9 +14,9 @@ Known traps:
 * Scenes (`scenes`) are the second word of every line of sceneCategories.txt. SB-GAN's "ADE-Indoor"
   is ten of them: 4,377 pairs of train and 433 of val in its lists. Its label files have 95 ids,
   whose names were not published: here the classes stay 150.
-* Lists (`only`) choose by name, one a line, what no file of the download tells: SB-GAN's "ADE-Indoor"
-  as it is, and the outdoor scenes of SIMS (Qi et al. 2018), on which SPADE and its successors report
-  "ADE20K-outdoor": 9,649 pairs of train and 943 of val.
+* Lists (`only`) choose by name, one a line, what no file of the download tells: "ADE-Indoor" as
+  SB-GAN has it, and the outdoor scenes of SIMS (Qi et al. 2018), on which SPADE and its successors
+  report "ADE20K-outdoor": 9,649 pairs of train and 943 of val.
 * The full ADE20K release has another layout (a folder per scene, *_seg.png in colours) and is not
   read here.
 """
