@@ -130,7 +130,8 @@ def blank_pairs(out: Path) -> Path:
 
 
 def estimates(stale: list[str], pairs: PairSet) -> Iterator[tuple[str, float]]:
-    """Yield the seconds of every stage."""
+    """Yield the seconds of every stage; a mistake in a set is told before anything is timed."""
+    sets = {name: read(f"sets.{name}", SetParams) for name in read_raw("sets")}
     compute = begin("generators", "estimate", says=False)
     methods = {
         (stage, name): method
@@ -145,7 +146,7 @@ def estimates(stale: list[str], pairs: PairSet) -> Iterator[tuple[str, float]]:
         if (name, key) in methods:
             spent += training(methods[name, key], load_stream(pairs, seed=0, flip=True), compute)
         elif name == "produce":
-            spent += producing(read(f"sets.{key}", SetParams), methods, pairs)
+            spent += producing(sets[key], methods, pairs)
         elif name in ("segment", "once"):
             spent += SECONDS_SEGMENT + iteration(key.rpartition("-")[0] or key)
         elif name in ("fold", "trust", "judge", "score"):

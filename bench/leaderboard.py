@@ -1,16 +1,35 @@
-"""The leaderboard of painters: who is in it, and scores beside what real images score."""
+"""The leaderboard of painters: who is in it, and scores beside what real images score.
+
+Generators that see no layout are in it with their images alone.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaluate.metrics import METRICS
+from evaluate.metrics import METRICS, diversity
+from evaluate.metrics.metric import Metric
+from evaluate.stages.joints import OF_PAINTERS
 from synth.painters import PAINTERS
 from synth.painters.common.adversarial import PerceptualParams
+from synth.unconditional import UNCONDITIONAL
 
 Json = dict[str, Any]
 ALIGNMENT = "alignment"
 SHOWN = ("feature_frechet", "feature_diversity")
+# Metrics that look at images alone, whoever made them and of what.
+OF_IMAGES: Mapping[str, Metric] = {
+    "feature_frechet": METRICS["feature_frechet"],
+    "fid": METRICS["fid"],
+    "feature_variety": diversity.OF_ANY,
+    "feature_copies": METRICS["feature_copies"],
+}
+OF_LAYOUTS: Mapping[str, Metric] = {name: METRICS[name] for name in OF_PAINTERS} | OF_IMAGES
+# What is in it, by section of params.yaml.
+FAMILIES: Mapping[str, Mapping[str, Any]] = {
+    "painters": PAINTERS,
+    "unconditional": UNCONDITIONAL,
+}
 
 
 FEATURES: Mapping[str, Any] = {"vgg": None, "pretrained": "efficientnet_lite0"}
@@ -18,21 +37,32 @@ FEATURES: Mapping[str, Any] = {"vgg": None, "pretrained": "efficientnet_lite0"}
 
 @dataclass(frozen=True)
 class Entrant:
-    """A painter of params.yaml, and what of its section is changed."""
+    """A painter of params.yaml, and what of its section is changed; `family` is of `FAMILIES`."""
 
     painter: str
     changes: Mapping[str, Any] = field(default_factory=dict)
+    family: str = "painters"
+
+    @property
+    def paints(self) -> bool:
+        """Say whether it sees layouts."""
+        return self.family == "painters"
+
+    @property
+    def entry(self) -> Any:
+        """What its registry holds of it."""
+        return FAMILIES[self.family][self.painter]
 
 
 def entrants() -> dict[str, Entrant]:
-    """Return every painter, and those with a perceptual loss once more with ImageNet features."""
+    """Return all that are trained, painters with a perceptual loss also with ImageNet features."""
     found = {}
     for name, entry in PAINTERS.items():
         if entry.build is not None:
             found[name] = Entrant(name)
         if issubclass(entry.Config, PerceptualParams):
             found[f"{name}_features"] = Entrant(name, FEATURES)
-    return found
+    return found | {name: Entrant(name, family="unconditional") for name in UNCONDITIONAL}
 
 
 ENTRANTS = entrants()
@@ -40,9 +70,10 @@ ENTRANTS = entrants()
 
 @dataclass(frozen=True)
 class Score:
-    """What a painter scores: by metric, and its alignment by class.
+    """What a painter scores: by metric, and its alignment by class where it was shown layouts.
 
-    `images` were shown to it in `seconds` of processor time; of real images there are none.
+    `images` were shown to it in `seconds` of processor time; unknown for a set that is there, and
+    real images, which have no name, were shown to nobody.
     """
 
     name: str
@@ -71,13 +102,14 @@ class Score:
 
 def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
     """Return the section of one dataset and size."""
-    counts = " ".join(str(count) for count in dict.fromkeys(score.images for score in scores))
-    ordered = sorted(scores, key=lambda score: (score.images or 0, -score.values[ALIGNMENT]))
+    counts = dict.fromkeys(str(score.images) for score in scores if score.images is not None)
+    painted = [score for score in scores if score.images and ALIGNMENT in score.values]
+    painted.sort(key=lambda score: (score.images or 0, -score.values[ALIGNMENT]))
     return "\n".join(
         [
             f"## {named}",
             "",
-            f"    python -m bench.painters --images {counts}",
+            f"    python -m bench.painters --images {' '.join(counts)}",
             "",
             about,
             "",
@@ -88,17 +120,48 @@ def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
             "",
             *(f"* **{METRICS[name].header}**: {METRICS[name].in_words}" for name in _there(real)),
             "",
-            *_overall(real, ordered),
+            *_overall(real, painted),
             "",
             "Alignment by class, IoU in percent; the first row is the judge on the real images:",
             "",
-            *_by_class(real, ordered),
+            *_by_class(real, painted),
+            "",
+            *_alone(real, scores),
         ]
     )
 
 
 def _there(real: Score) -> list[str]:
     return [name for name in SHOWN if name in real.values]
+
+
+def _alone(real: Score, scores: Sequence[Score]) -> Iterable[str]:
+    """Yield the table of images alone, whoever made them: nearest to real ones first."""
+    shown = [name for name in OF_IMAGES if any(name in it.values for it in (real, *scores))]
+    if not shown:
+        return
+    yield (
+        "Images alone, as many of each, whatever they were made of: painters paint the val "
+        "layouts, generators without layouts "
+        f"({', '.join(f'`{name}`' for name in UNCONDITIONAL)}) see none, and sets that were made "
+        "already have their own. No alignment: not all of them have labels."
+    )
+    yield ""
+    yield from (f"* **{OF_IMAGES[name].header}**: {OF_IMAGES[name].in_words}" for name in shown)
+    yield ""
+    yield _line(["images of", "images", "core-minutes", *(OF_IMAGES[it].header for it in shown)])
+    yield _rule(1, 2 + len(shown))
+    ordered = sorted(scores, key=lambda it: (it.images or 0, it.values.get(shown[0], 0.0)))
+    for score in (real, *ordered):
+        found = [_number(score.values.get(name), OF_IMAGES[name].digits) for name in shown]
+        yield _line([_named(score), *_spent(score), *found])
+
+
+def _spent(score: Score) -> list[str]:
+    return [
+        "" if score.images is None else f"{score.images:,}",
+        "" if score.seconds is None else f"{score.seconds / 60:.1f}",
+    ]
 
 
 def _overall(real: Score, scores: Sequence[Score]) -> Iterable[str]:
@@ -111,8 +174,7 @@ def _overall(real: Score, scores: Sequence[Score]) -> Iterable[str]:
         yield _line(
             [
                 _named(score),
-                "" if score.images is None else f"{score.images:,}",
-                "" if score.seconds is None else f"{score.seconds / 60:.1f}",
+                *_spent(score),
                 f"{score.values[ALIGNMENT]:.1f}",
                 f"{share:.0f}",
                 *(_number(score.values.get(name), METRICS[name].digits) for name in shown),
@@ -125,11 +187,11 @@ def _by_class(real: Score, scores: Sequence[Score]) -> Iterable[str]:
     yield _rule(1, 1 + len(real.classes))
     for score in (real, *scores):
         found = [_number(score.classes.get(name), 1) for name in real.classes]
-        yield _line([_named(score), "" if score.images is None else f"{score.images:,}", *found])
+        yield _line([_named(score), _spent(score)[0], *found])
 
 
 def _named(score: Score) -> str:
-    return f"`{score.name}`" if score.images is not None else "real images"
+    return f"`{score.name}`" if score.name else "real images"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -29,8 +29,9 @@ from data.stage.progress import Advance, progress
 from synth.making.drawing import parent_row
 from synth.making.engines import processes
 from synth.making.engines.worker import make_parts
+from synth.making.painter import load_painter
 from synth.making.parts import Batch, Job, Part, ProduceParams, RepaintParams
-from synth.making.sets import Artifacts, ReadySet, SetParams, load_painter
+from synth.making.sets import Artifacts, ReadySet, SetParams
 from synth.painters import spade
 from synth.palettes.palette import PaletteParams, fit
 from synth.training import artifact

@@ -19,6 +19,7 @@ from synth.layouts import LAYOUTS
 from synth.layouts.transplant import Transplant
 from synth.making import sets
 from synth.making.looks import Style, takes_style
+from synth.making.painter import load_painter
 from synth.making.parts import ProduceParams
 from synth.making.sets import Artifacts, ReadySet, SetParams
 from synth.painters import PAINTERS
@@ -138,7 +139,7 @@ class Shelf:
 
         def load() -> Painting:
             name = artifact.checked(folder, self.real).method
-            method, nets = sets.load_painter(folder, name, self.real, self.device)
+            method, nets = load_painter(folder, name, self.real, self.device)
             nets = PAINTERS[name].prepare(method, nets, self.compute.dtype)
             bank = bank_of(nets) if "bank" in nets else None
             if bank is not None and len(bank) != len(self.real):

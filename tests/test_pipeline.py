@@ -34,6 +34,7 @@ from synth.painters import PAINTERS
 from synth.palettes import adaptive, palette
 from synth.training import session as training
 from synth.training.method import Given
+from synth.unconditional import UNCONDITIONAL
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("data", "synth", "segment", "evaluate", "flows")
@@ -238,7 +239,12 @@ SECTIONS: dict[str, type[Params]] = {
     "report": ReportParams,
     "advise": AdviseParams,
 }
-FAMILIES = {"layouts": LAYOUTS, "painters": PAINTERS, "segment.archs": archs.ARCHS}
+FAMILIES = {
+    "layouts": LAYOUTS,
+    "painters": PAINTERS,
+    "unconditional": UNCONDITIONAL,
+    "segment.archs": archs.ARCHS,
+}
 PRESETS = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 
 

@@ -14,6 +14,9 @@ Known traps:
 * Scenes (`scenes`) are the second word of every line of sceneCategories.txt. SB-GAN's "ADE-Indoor"
   is ten of them: 4,377 pairs of train and 433 of val in its lists. Its label files have 95 ids,
   whose names were not published: here the classes stay 150.
+* Lists (`only`) choose by name, one a line, what no file of the download tells: "ADE-Indoor" as
+  SB-GAN has it, and the outdoor scenes of SIMS (Qi et al. 2018), on which SPADE and its successors
+  report "ADE20K-outdoor": 9,649 pairs of train and 943 of val.
 * The full ADE20K release has another layout (a folder per scene, *_seg.png in colours) and is not
   read here.
 """
@@ -28,6 +31,9 @@ from pydantic import Field
 from data.pairs.classes import ClassInfo, ClassTable
 from data.sources.files import IMAGES, RawPair, as_it_is, by_stem, listed, match, require_folder
 from data.sources.masks.encodings import published, read_ids
+from data.sources.reading.dividing import section
+from data.sources.reading.walk import slashed
+from data.sources.splits import by_list
 from data.stage.errors import UserError
 from data.stage.params import Params
 
@@ -192,9 +198,10 @@ _TABLE = {value: value for value in range(len(_CLASSES))}
 
 
 class Config(Params):
-    """Scene categories to keep, null for all."""
+    """What to keep: scene categories, and a text file under the root that names images; or all."""
 
     scenes: tuple[str, ...] | None = Field(default=None, min_length=1)
+    only: str | None = None
 
 
 def class_table(config: Config) -> ClassTable:
@@ -212,6 +219,7 @@ prepare = as_it_is
 def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
     """Find the pairs of some splits: images/training and annotations/training, or validation."""
     scenes = None if config.scenes is None else _scenes(root, config.scenes)
+    named = None if config.only is None else _named(root, config.only)
     pairs = []
     for split in splits:
         if split not in _FOLDERS:
@@ -226,7 +234,8 @@ def find(root: Path, splits: Sequence[str], config: Config) -> list[RawPair]:
         if not images:
             raise UserError(f"{image_folder} has no ADE_*.jpg; unpack ADEChallengeData2016.zip")
         for stem, image, label in match(images, labels, f"{label_folder} (*.png)"):
-            if scenes is None or _scene(root, scenes, stem) in (config.scenes or ()):
+            kept = scenes is None or _scene(root, scenes, stem) in (config.scenes or ())
+            if kept and (named is None or stem in named):
                 pairs.append(RawPair(stem, split, image, label))
     return pairs
 
@@ -235,6 +244,15 @@ def read_label(pair: RawPair, config: Config) -> np.ndarray:
     """Read an annotation as class ids uint8 [H, W]: the values of the file."""
     known = "ADE20K annotations are 0 (other) to 150"
     return read_ids(pair.label, published(class_table(config).classes, _TABLE, known))
+
+
+def _named(root: Path, only: str) -> set[str]:
+    """Return the stems of the images, of any split, that a text file names."""
+    images = root / "images"
+    files = [file for name in _FOLDERS.values() for file in listed(images / name, "*", IMAGES)]
+    written = {name: file.stem for file in files for name in (file.name, file.stem)}
+    with section("ade20k"):
+        return by_list(root / slashed(only, root), written, str(images), "only")
 
 
 def _scenes(root: Path, wanted: Sequence[str]) -> dict[str, str]:

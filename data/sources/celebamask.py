@@ -43,7 +43,8 @@ from data.sources.files import (
     read_size,
     require_folder,
 )
-from data.sources.masks.encodings import published, read_ids, read_shape
+from data.sources.masks.coded import read_shape
+from data.sources.masks.encodings import published, read_ids
 from data.sources.splits import by_share
 from data.stage.errors import UserError
 from data.stage.params import Params

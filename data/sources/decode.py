@@ -15,6 +15,7 @@ from data.sources.reading.alpha import Alpha, Transparency, flatten, transparenc
 from data.sources.reading.how import how, reading
 from data.sources.reading.pixels import bands, pack_colors, rgb, stretched
 from data.sources.reading.turning import orientation_of, upright
+from data.sources.reading.windows import read_window, segment_rows
 from data.stage.errors import UserError
 
 T = TypeVar("T")
@@ -126,6 +127,19 @@ def read_size(path: Path) -> tuple[int, int]:
         return (height, width) if orientation_of(file) >= 5 else (width, height)
 
 
+def window_rows(path: Path) -> int | None:
+    """Return how many rows are decoded at once where `reading.how` asks for a window.
+
+    None for a file that is decoded whole: all but upright, lossless TIFFs of small tiles or strips.
+    """
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return None
+    with _opened(path) as file:
+        if orientation_of(file) != 1:
+            return None
+        return segment_rows(file, path, how().page or 0)
+
+
 def read_mode(path: Path) -> str:
     """Return the mode of an image file in Pillow's words, such as L or P, from its header."""
     with _opened(path) as file:
@@ -143,9 +157,12 @@ def _decode(
     convert: Callable[[Image.Image], T],
     check: Callable[[ImageFile], None] = lambda file: None,
 ) -> T:
-    """Decode a file and convert it; `check` sees it before, with its header only."""
+    """Decode a file or its window and convert it; `check` sees it before, with its header only."""
     with _opened(path) as file:
         check(file)
+        window = how().window
+        if window is not None:
+            return convert(read_window(file, path, how().page or 0, window))
         if file.format == "PNG":
             # Pillow does not compare the checksums of pixel data unless it is asked to.
             with Image.open(path, formats=["PNG"]) as copy:

@@ -14,8 +14,9 @@ from data.sources.decode import read_alpha as read_alpha
 from data.sources.decode import read_image as read_image
 from data.sources.decode import read_size as read_size
 from data.sources.decode import read_values as read_values
+from data.sources.decode import window_rows as window_rows
 from data.sources.reading.alpha import Alpha
-from data.sources.reading.how import PLAIN, How
+from data.sources.reading.how import PLAIN, Box, How
 from data.sources.reading.pixels import bands
 from data.sources.reading.walk import Listed, count, nfc, permitted, slashed, walk, without_suffix
 from data.sources.reading.walk import listed as listed
@@ -53,7 +54,7 @@ class RawPair:
     rest: int = 0
     by_color: bool = False
     how: How = PLAIN
-    box: tuple[int, int, int, int] | None = None
+    box: Box | None = None
 
 
 def as_it_is(

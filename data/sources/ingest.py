@@ -1,6 +1,5 @@
 """STAGE: check a dataset on disk and write it as pair sets, one per split."""
 
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,15 +14,25 @@ from pydantic import Field, ValidationError, create_model
 from data.pairs.shards import MANIFEST
 from data.pairs.spread import POOL, TRAIN
 from data.sources import SOURCES, duplicates
-from data.sources.files import RawPair, distinct, read_alpha, read_image
+from data.sources.files import RawPair, read_alpha, read_image, read_size
 from data.sources.folder import Config as Folder
 from data.sources.masks.palettes import Palettes
 from data.sources.reading.alpha import note
 from data.sources.reading.disjoint import in_one_split, not_empty, scorable, unique
 from data.sources.reading.faults import Noted
 from data.sources.reading.how import How, reading
+from data.sources.reading.looked import Looked
 from data.sources.reading.sizes import Misfit
-from data.sources.reading.tiles import Levels, Tile, enlarged, levelled, paged, said, tiled
+from data.sources.reading.tiles import (
+    Levels,
+    Tile,
+    enlarged,
+    in_bands,
+    levelled,
+    paged,
+    said,
+    tiled,
+)
 from data.sources.reading.walk import Tally, permitted, tallied
 from data.sources.splits import HeldOut, held_out, parts_of
 from data.sources.writing import DETAIL, kept, write
@@ -34,8 +43,6 @@ from data.stage.outputs import replacing, require_ours
 from data.stage.params import Params, choose, read
 from data.stage.progress import log, progress
 from data.stage.timings import timed
-
-ROWS = 1024
 
 Split = Literal["train", "val", "test"]
 
@@ -170,27 +177,19 @@ def check(
     with progress(len(raw), "checking", "pairs") as advance:
         for pair in raw:
             advance()
-            with reading(pair.how):
-                both = _read(source, config, pair, noted)
-                if both is None:
-                    continue
-                image, label = both
-                if not pair.by_color:
-                    palettes.add(pair.label, label)
+            looked = _look(source, config, pair, palettes, noted)
+            if looked is None:
+                continue
             # of the whole picture: one image cut at two places is the same image
-            digest = _digest(image)
-            look = duplicates.picture_hash(image)
+            digest = looked.digest
             # blank tiles look alike, and nothing can be learned from one by heart
-            if look is not None and seen.setdefault(digest, pair).split != pair.split:
+            if looked.look is not None and seen.setdefault(digest, pair).split != pair.split:
                 twice.append((seen[digest], pair))
-            content += [pair.id, digest, hashlib.sha256(label.tobytes()).hexdigest()]
-            left, top, right, bottom = box = kept(pair, image.size)
+            content += [pair.id, digest, looked.label_digest]
             if pair.aspect is not None:
-                content.append(repr(box))
-            ids, counts = distinct(label[top:bottom, left:right])
-            totals[pair.split][ids] += counts
-            looks.append((pair.split, pair.id, look))
-            del both, image, label  # before the next is decoded: both may be large
+                content.append(repr(kept(pair, looked.size)))
+            totals[pair.split] += looked.counts
+            looks.append((pair.split, pair.id, looked.look))
     noted.require_none(len(raw))
     in_one_split(twice)
     scorable(totals, classes)
@@ -200,13 +199,26 @@ def check(
     return content
 
 
-def _digest(image: Image.Image) -> str:
-    """Return the hash of the size and pixels of an image."""
-    digest = hashlib.sha256(repr(image.size).encode())
-    for top in range(0, image.height, ROWS):  # a copy of all pixels would be as large as they are
-        bottom = min(image.height, top + ROWS)
-        digest.update(image.crop((0, top, image.width, bottom)).tobytes())
-    return digest.hexdigest()
+def _look(
+    source: ModuleType, config: Params, pair: RawPair, palettes: Palettes, noted: Noted
+) -> Looked | None:
+    """Look at all of a pair; return None and note what is wrong with it."""
+    looked: Looked | None = None
+    for part in in_bands(pair):
+        with reading(part.how):
+            both = _read(source, config, part, noted)
+            if both is None:
+                return None
+            image, label = both
+            if not pair.by_color:
+                palettes.add(pair.label, label)
+            if looked is None:
+                size = image.size if part.how.window is None else read_size(pair.image)
+                looked = Looked(size, source.class_table(config).num_classes)
+        left, top, right, bottom = kept(pair, image.size)
+        looked.add(image, label, label[top:bottom, left:right])
+        del both, image, label  # before the next is decoded: both may be large
+    return looked
 
 
 def _read(

@@ -1,6 +1,7 @@
 """Write checked pairs as pair sets: one for each split, and the training pairs in more detail."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,7 @@ from data.pairs.spread import TRAIN
 from data.sources.files import RawPair, read_image, read_size
 from data.sources.reading.how import How, reading
 from data.sources.reading.sizes import Misfit, require_one_size
+from data.sources.reading.tiles import by_window
 from data.stage.params import Params
 from data.stage.progress import progress
 
@@ -74,20 +76,29 @@ def detail_size(train: Sequence[RawPair], size: tuple[int, int], detail: float) 
 
 
 class Decoded:
-    """Decodes pairs whole; tiles of one picture decode it once, as they follow each other."""
+    """Reads what is kept of pairs: tiles by window, or the picture once for all its tiles.
+
+    The tiles of a picture follow each other, and it is decoded whole where no window can be read.
+    """
 
     def __init__(self, source: ModuleType, config: Params) -> None:
         self._source, self._config = source, config
         self._files: tuple[Path, Path, How] | None = None
         self._both: tuple[Image.Image, np.ndarray] | None = None
+        self._has_windows = False
 
     def read(self, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
-        """Return image and label (class ids, uint8 [H, W]) of a raw pair, of one size."""
+        """Return image and label (class ids, uint8 [h, w]) of what is kept of a raw pair."""
         files = pair.image, pair.label, pair.how
-        if pair.box is None or self._both is None or self._files != files:
-            self._both = None  # before another is decoded
-            self._both, self._files = self._decode(pair), files
-        return self._both
+        if pair.box is None or self._files != files:
+            self._files, self._both = files, None  # before another is decoded
+            self._has_windows = by_window(pair) is not None
+        if self._has_windows and pair.box is not None:
+            return self._decode(replace(pair, how=replace(pair.how, window=pair.box)))
+        self._both = self._both or self._decode(pair)
+        image, label = self._both
+        left, top, right, bottom = box = kept(pair, image.size)
+        return image.crop(box), label[top:bottom, left:right]
 
     def _decode(self, pair: RawPair) -> tuple[Image.Image, np.ndarray]:
         with reading(pair.how):
@@ -120,9 +131,8 @@ def resized(files: Decoded, pair: RawPair, size: tuple[int, int]) -> Pair:
     """Return the part of a raw pair that is kept, at size (height, width)."""
     shape = (size[1], size[0])
     image, label = files.read(pair)
-    left, top, right, bottom = box = kept(pair, image.size)
-    image = image.crop(box).resize(shape, Image.Resampling.BICUBIC)
-    part = Image.fromarray(label[top:bottom, left:right])
+    image = image.resize(shape, Image.Resampling.BICUBIC)
+    part = Image.fromarray(label)
     return Pair(
         id=pair.id,
         image=np.asarray(image),

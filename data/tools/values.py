@@ -5,16 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from data.sources.masks.classes import MAX_ID, Rgb
-from data.sources.masks.encodings import (
-    BLACK,
-    COLORED,
-    GREYS,
-    INDEXED,
-    WHITE,
-    pack,
-    read_coded,
-    show_color,
-)
+from data.sources.masks.coded import BLACK, COLORED, GREYS, INDEXED, WHITE, read_coded
+from data.sources.masks.encodings import pack, show_color
 from data.stage.errors import UserError
 from data.tools.masks.held import NEVER_LABELLED, MaskFile, filling, unlabelled
 from data.tools.masks.instances import OFFER, numbered_objects, single_pieces

@@ -1,4 +1,4 @@
-"""How much the images of one layout differ, for a pretrained network."""
+"""How much images differ for a pretrained network: those of one layout, or any two of a set."""
 
 from collections.abc import Sequence
 
@@ -55,4 +55,33 @@ METRIC = Metric(
     "strides: that of LPIPS without its learnt weights.",
     compute=of_set,
     yardstick=yardstick,
+)
+
+
+def of_any(scored: Scored) -> Found | None:
+    """Return the distance of two images of a set in percent of that of two real images."""
+    seen, train = scored.seen, scored.reference.train.seen
+    if seen is None or seen.apart is None or train is None or not train.apart:
+        return None
+    return found_of([seen.apart], train.apart)
+
+
+def yardstick_of_any(reference: Reference, count: int) -> float | None:
+    """Return what the real val images score."""
+    train, val = reference.train.seen, reference.val.seen
+    if train is None or not train.apart or val is None or val.apart is None:
+        return None
+    return 100 * val.apart / train.apart
+
+
+OF_ANY = Metric(
+    "feature_variety",
+    header="variety, %",
+    digits=1,
+    better="higher",
+    in_words="Mean distance of any two images of a set, in percent of that of two real training "
+    "images, measured as diversity is; the yardstick are the real val images. Near 0 is a "
+    "generator that makes one image.",
+    compute=of_any,
+    yardstick=yardstick_of_any,
 )

@@ -14,7 +14,7 @@ from synth.making.sets import CheckedSet, ReadySet
 from synth.training.method import Around, Drawn, Painter, PaintRequest, generator
 
 # Streams of random numbers of a pair; each draws from (run seed, STREAM, index of the pair).
-PARENT, PALETTE, LAYOUT, PAINTER, STYLE = 0, 1, 2, 3, 4
+PARENT, PALETTE, LAYOUT, PAINTER, STYLE, UNLABELLED = 0, 1, 2, 3, 4, 5
 # An image that is painted again draws from streams PAINTER + again * REPAINT_STRIDE, 7, 11, 15 and
 # so on, and STYLE + again * REPAINT_STRIDE: no stream may have such a number, and another stride
 # would change every such image.
@@ -100,7 +100,11 @@ def paint_layouts(
     rngs: Sequence[torch.Generator],
 ) -> torch.Tensor:
     """Paint what is asked for, uint8 `[B, 3, H, W]`, one generator each."""
-    images = painter.sample(nets, request, rngs)
+    return as_pixels(painter.sample(nets, request, rngs))
+
+
+def as_pixels(images: Tensor) -> Tensor:
+    """Return images `[B, 3, H, W]` in [-1, 1] as uint8."""
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
 
 

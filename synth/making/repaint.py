@@ -10,8 +10,8 @@ from data.pairs.shards import PairSet, ShardWriter
 from data.stage.compute import default_device
 from data.stage.progress import progress
 from synth.making.drawing import PAINTER, REPAINT_STRIDE, paint_layouts
+from synth.making.painter import load_painter
 from synth.making.parts import ProduceParams
-from synth.making.sets import load_painter
 from synth.training import artifact
 from synth.training.method import PaintRequest, generator
 

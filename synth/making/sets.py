@@ -18,6 +18,7 @@ from synth.layouts.common.edits import Editor, Edits, editor
 from synth.layouts.common.edits import describe as describe_edits
 from synth.layouts.common.entry import Composing
 from synth.making.looks import Looks, Style, takes_style, who_takes_styles
+from synth.making.painter import PainterName, load_painter
 from synth.painters import PAINTERS
 from synth.painters.common.bank import StyleBank, bank_of
 from synth.palettes import adaptive
@@ -41,7 +42,7 @@ class SetParams(Params):
     """
 
     layouts: str
-    painter: str
+    painter: PainterName
     num_pairs: int = Field(ge=1)
     keep: Keep = False
     controls: Controls = Controls()
@@ -192,15 +193,6 @@ def load(
         tuple(ids[row] for row in rows),
         device,
     )
-
-
-def load_painter(
-    path: Path, name: str, real: PairSet, device: torch.device
-) -> tuple[Painter, nn.ModuleDict]:
-    """Build the painter of the registry name `name` and load its trained networks."""
-    given = Given(real.classes.num_classes, real.size)
-    method, nets = artifact.load(path, PAINTERS[name], given)
-    return method, nets.to(device)
 
 
 def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> None:

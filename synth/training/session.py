@@ -24,6 +24,9 @@ from synth.training.loop import Options, train
 from synth.training.method import Given, Method, Palettes
 from synth.training.team import current, only_first
 
+# What is trained -> where its methods have their sections in params.yaml.
+SECTIONS = {"layout": "layouts", "painter": "painters", "unconditional": "unconditional"}
+
 
 class TrainingParams(Params):
     """Section `training`: what all generators share, so that their comparison is fair."""
@@ -54,12 +57,15 @@ def run_training(
 ) -> None:
     """Train the method of a registry's entry on the real pairs of a set and write its artifact.
 
-    `stage` is `layout` or `painter`, and `layouts` or `painters` is its section of `params.yaml`. A
-    method that needs no training leaves only its description. `inputs` are all the artifacts read;
-    with the parameters and the code they key the scratch folder from which an interrupted run
-    resumes. `hooks` let the method look at all pairs before the first step and after the last.
+    `stage` is one of `SECTIONS`. A method that needs no training leaves only its description.
+    `inputs` are all the artifacts read; with the parameters and the code they key the scratch
+    folder from which an interrupted run resumes. `hooks` let the method look at all pairs before
+    the first step and after the last.
     """
-    config, training = read(f"{stage}s.{name}", entry.Config), read("training", TrainingParams)
+    config, training = (
+        read(f"{SECTIONS[stage]}.{name}", entry.Config),
+        read("training", TrainingParams),
+    )
     numbers = config.model_dump(mode="json")
     with only_first(timed(f"{stage}@{name}")) as timing, only_first(replacing(out)) as partial:
         real = PairSet(pairs)

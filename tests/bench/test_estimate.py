@@ -9,6 +9,7 @@ import torch
 from ruamel.yaml import YAML
 
 from bench import estimate, schedule
+from data.stage.errors import UserError
 from data.tools import preset
 from flows.graph import read_graph
 
@@ -50,6 +51,15 @@ def test_it_says_how_long_all_stages_take_and_what_computes(project, caplog):
     assert re.match(rf"about .* for {number} stages, 2 at a time", said), said
     assert re.search(r"; cpu, (fp32|bf16), channels (first|last), 1 thread; timed in \d+ s", said)
     assert not any(line.startswith("estimate:") for line in caplog.messages)
+
+
+def test_a_set_of_images_without_labels_is_told_before_anything_is_timed(project, monkeypatch):
+    change(project / "params.yaml", sets__semi__painter="biggan")
+    monkeypatch.setattr(estimate, "build", None)  # nothing is built, nothing is trained
+    with pytest.raises(
+        UserError, match=r"`sets\.semi\.painter` = 'biggan'.* no labels, so no pairs"
+    ):
+        estimate.main(workers=1)
 
 
 def test_a_stage_comes_after_what_it_needs():

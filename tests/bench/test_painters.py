@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from segment.config import PerBatch
 from segment.rows import as_json, plain
 from segment.stages import train as segmenter
 from synth.painters import PAINTERS
+from synth.unconditional import UNCONDITIONAL
 
 SIZE = (32, 64)
 CLASSES = ClassTable(
@@ -57,6 +59,7 @@ def project(root, tmp_path_factory):
     merged = preset.merged(text, (root / "presets/tiny.yaml").read_text(), "tiny")
     params = yaml.load(merged)
     params["painters"]["regions"]["channels"] = [8, 8, 8]
+    params["unconditional"]["progan"] |= {"levels": [[0, 1, 8], [1, 1, 8]], "width": 8}
     params["segment"] |= {
         "iterations": 20,
         "val_every": 20,
@@ -75,8 +78,8 @@ def project(root, tmp_path_factory):
         yield folder
 
 
-def bench(names: list[str], images: list[int]) -> str:
-    painters.bench(names, images, REAL, CELL, WORK, OUT)
+def bench(names: list[str], images: list[int], sets: Sequence[Path] = ()) -> str:
+    painters.bench(names, images, REAL, CELL, WORK, OUT, sets)
     return OUT.read_text()
 
 
@@ -84,7 +87,8 @@ def test_painters_are_trained_scored_and_not_trained_again(project):
     text = bench(["spade", "regions"], [16])
     folders = {it.name.partition("-16-")[0]: it for it in WORK.iterdir()}
     assert set(folders) == {"spade", "regions"}
-    board, by_class = text.split("Alignment by class")
+    board, by_class = text.split("Images alone")[0].split("Alignment by class")
+    assert "`progan`" not in board, "what sees no layout has no alignment"
     known = read_cell(CELL, "real", 0).about["val_curve"][-1][1]
     assert re.search(
         rf"\| real images \|  \|  \| {known:.1f} \| 100 \| \d+\.\d\d \| 100\.0 \|", board
@@ -105,13 +109,34 @@ def test_painters_are_trained_scored_and_not_trained_again(project):
     assert {file: file.stat().st_mtime_ns for file in WORK.rglob("*.json")} == before
 
 
-def test_every_painter_is_in_it(root):
+def test_images_of_no_layout_stand_beside_those_of_painters_and_sets(project):
+    text = bench(["spade", "progan"], [16], sets=[REAL / "train"])
+    painted, alone = text.split("Images alone")
+    assert "`progan`" not in painted and "`train`" not in painted
+    row = r"\| {} \| {} \| {} \| \d+\.\d\d \| \d+\.\d \| \d+\.\d \|"
+    for name in ("`spade`", "`progan`"):
+        assert re.search(row.format(name, "16", r"\d\.\d"), alone), alone
+    assert re.search(row.format("`train`", "", ""), alone), "a set that is there already"
+    assert re.search(r"\| real images \|  \|  \| \d+\.\d\d \| \d+\.\d \|  \|", alone)
+    (folder,) = WORK.glob("progan-16-*")
+    drawn = PairSet(folder / "drawn")
+    assert len(drawn) == 5 and drawn.classes.names == ("unlabelled",)
+    assert read_json(folder / "painter/method.json")["config"]["num_images"] == 16
+    with ShardWriter(Path("few"), classes=CLASSES, size=SIZE, fingerprint="x") as writer:
+        writer.write(PairSet(REAL / "val")[0])
+    with pytest.raises(
+        UserError, match=r"few has 1 images, and .* as there are val pairs, 5; make"
+    ):
+        bench(["spade"], [16], sets=[Path("few")])
+
+
+def test_everything_that_is_trained_is_in_it(root):
     trained = {name for name, entry in PAINTERS.items() if entry.build is not None}
     plain = {name for name, entrant in leaderboard.ENTRANTS.items() if not entrant.changes}
-    assert plain == trained
+    assert plain == trained | set(UNCONDITIONAL)
     for name, entrant in leaderboard.ENTRANTS.items():
-        numbers = read_raw(f"painters.{entrant.painter}", root / "params.yaml")
-        assert PAINTERS[entrant.painter].Config(**numbers | entrant.changes), name
+        numbers = read_raw(f"{entrant.family}.{entrant.painter}", root / "params.yaml")
+        assert entrant.entry.Config(**numbers | entrant.changes), name
 
 
 def test_other_numbers_are_another_training(project):
@@ -129,7 +154,10 @@ def test_other_numbers_are_another_training(project):
     Path("params.yaml").write_text(text)
     assert len(others | {first}) == 4
     features = painters.plan("spade_features", 16, REAL / "train", WORK)
-    assert (features.painter, features.numbers["pretrained"]) == ("spade", "efficientnet_lite0")
+    assert (features.entrant.painter, features.numbers["pretrained"]) == (
+        "spade",
+        "efficientnet_lite0",
+    )
 
 
 def test_a_training_that_fails_leaves_the_others_on_the_page(project, monkeypatch):
@@ -160,10 +188,8 @@ def test_the_page_is_sorted_by_images_then_by_alignment():
 
     scores = [score("b", 200, 30.0), score("a", 100, 20.0), score("c", 200, 40.0)]
     text = page("camvid 96x128", "So.", score("", None, 50.0), scores)
-    assert (
-        re.findall(r"^\| (`\w`|real images) \|", text, re.M)
-        == ["real images", "`a`", "`c`", "`b`"] * 2
-    )
+    named = re.findall(r"^\| (`\w`|real images) \|", text, re.M)
+    assert named == ["real images", "`a`", "`c`", "`b`"] * 2 + ["real images", "`a`", "`b`", "`c`"]
     assert "| `c` | 200 | 1.5 | 40.0 | 80 | 3.00 |" in text
     assert "| `c` | 200 | 20.0 |" in text
     assert "diversity" not in text, "without pretrained features there is none"

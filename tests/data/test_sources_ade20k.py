@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from data.pairs.shards import PairSet
 from data.sources import ade20k as source
@@ -80,3 +81,20 @@ def test_grey_images_are_read(ade20k, run_ingest) -> None:
     pair = PairSet(out / "train")[2]
     assert pair.id == "ADE_train_00000003"
     assert (pair.image == pair.image[..., :1]).all() and pair.image.std() > 0
+
+
+def test_a_list_chooses_by_name(ade20k, root, run_ingest) -> None:
+    """The preset of outdoor scenes reads such a list; names may have their ending."""
+    (ade20k / "outdoor.txt").write_text("ADE_train_00000003.jpg\nADE_val_00000002\n\n")
+    preset = YAML(typ="safe", pure=True).load((root / "presets/ade20k_outdoor.yaml").read_text())
+    section = preset["dataset"]["ade20k"]
+    out = run_ingest(source="ade20k", root=ade20k, ade20k=section)
+    found = {split: PairSet(out / split).ids() for split in ("train", "val")}
+    assert found == {"train": ["ADE_train_00000003"], "val": ["ADE_val_00000002"]}
+    both = source.Config(scenes=("bedroom",), only="outdoor.txt")
+    assert source.find(ade20k, ["train", "val"], both) == [], "both rules hold"
+    (ade20k / "outdoor.txt").write_text("ADE_train_00000099\n")
+    with pytest.raises(UserError, match=r"outdoor\.txt lists 'ADE_train_00000099', which is not"):
+        source.find(ade20k, ["train"], source.Config(only="outdoor.txt"))
+    with pytest.raises(UserError, match=r"no\.txt is missing; dataset\.ade20k\.only names it"):
+        source.find(ade20k, ["train"], source.Config(only="no.txt"))

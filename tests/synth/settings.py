@@ -252,6 +252,33 @@ PUBLISHED: dict[str, dict[str, Any]] = {
     },
 }
 """All numbers but the length of the training; Semantic Palette's for the layouts."""
+PUBLISHED |= {
+    "progan": {
+        "latent": 512,
+        "width": 512,
+        "taper_from": 4,
+        "lr": 1e-3,
+        "betas": [0.0, 0.99],
+        "ema": 0.999,
+        "penalty_weight": 10.0,
+        "drift_weight": 1e-3,
+    },
+    "biggan": {
+        "batch_size": 256,
+        "critic_steps": 2,
+        "num_doublings": 5,
+        "width": 96,
+        "critic_width": 96,
+        "noise": 20,
+        "attention": 1,
+        "orthogonal_weight": 1e-4,
+        "truncation": None,
+        "generator_lr": 5e-5,
+        "critic_lr": 2e-4,
+        "betas": [0.0, 0.999],
+        "ema": 0.9999,
+    },
+}
 
 TINY_GROWN = {"latent": 8, "width": 8}
 TINY_PYRAMID = {"num_images": 8, "width": 4, "critic_width": 4, "hidden": 8}
@@ -290,6 +317,11 @@ TINY: dict[str, dict[str, Any]] = {
         "style_components": 3,
         "critic_width": 8,
     },
+}
+TINY |= {
+    "progan": {"num_images": 24, "levels": [[0, 1, 4], [1, 1, 4]], "latent": 6, "width": 8},
+    "biggan": {"num_images": 24, "batch_size": 3, "num_doublings": 2}
+    | {"width": 4, "critic_width": 4, "noise": 3, "truncation": 0.8},
 }
 CODES = {"latent": 3, "encoder_width": 4, "encoder_halvings": 2}
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {

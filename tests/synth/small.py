@@ -19,6 +19,7 @@ from synth.painters import PAINTERS
 from synth.painters.common.bank import StyleBank
 from synth.training import artifact
 from synth.training.method import Given, Palettes
+from synth.unconditional import UNCONDITIONAL
 from tests.synth.settings import (
     ARGMAX as ARGMAX,
 )
@@ -101,8 +102,11 @@ JOINED_LAYOUTS = tuple(name for name, entry in LAYOUTS.items() if entry.joins)
 JOINED_PAINTERS = tuple(name for name, entry in PAINTERS.items() if entry.joins)
 
 
+EVERY: dict[str, Any] = {**LAYOUTS, **PAINTERS, **UNCONDITIONAL}
+
+
 def entry_of(name: str) -> Any:
-    return LAYOUTS[name] if name in LAYOUTS else PAINTERS[name]
+    return EVERY[name]
 
 
 def numbers(name: str, *, published: bool = False, **changes: Any) -> dict[str, Any]:

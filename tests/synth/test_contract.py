@@ -7,9 +7,10 @@ import pytest
 
 from synth.layouts import LAYOUTS
 from synth.painters import PAINTERS
+from synth.unconditional import UNCONDITIONAL
 from tests.synth import small
 
-REGISTRIES = {"layouts": LAYOUTS, "painters": PAINTERS}
+REGISTRIES = {"layouts": LAYOUTS, "painters": PAINTERS, "unconditional": UNCONDITIONAL}
 # Also a source of pairs, and a way to adapt.
 WORDS = {"real", "none"}
 
@@ -21,7 +22,7 @@ def sources(folder: Path) -> list[Path]:
 
 
 def test_no_code_of_synth_asks_for_a_method_by_its_name(root: Path) -> None:
-    names = {*LAYOUTS, *PAINTERS} - WORDS
+    names = set(small.EVERY) - WORDS
     for path in sources(root / "synth"):
         if path.parent.name in REGISTRIES and path.name == "__init__.py":
             continue
@@ -43,7 +44,7 @@ def test_a_method_imports_no_other_and_what_they_share_imports_none(root: Path, 
 
 
 def test_every_method_has_its_settings_here() -> None:
-    assert set(small.PUBLISHED) == {*LAYOUTS, *PAINTERS}
+    assert set(small.PUBLISHED) == set(small.EVERY)
     for name in small.PUBLISHED:
         lengths = {"levels", "num_images"}  # of a training
         keys = {*small.PUBLISHED[name], *small.TINY.get(name, {})}
@@ -55,7 +56,7 @@ def test_edited_layouts_descend_from_real_ones() -> None:
         assert entry.derives or not entry.edits, name
 
 
-@pytest.mark.parametrize("kind", REGISTRIES)
+@pytest.mark.parametrize("kind", ["layouts", "painters"])
 def test_what_can_be_joined_is_trained(kind: str) -> None:
     for name, entry in REGISTRIES[kind].items():
         assert entry.build or not entry.joins, name

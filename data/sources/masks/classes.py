@@ -7,7 +7,8 @@ from typing import Annotated
 from pydantic import Field
 
 from data.pairs.classes import ClassInfo, ClassTable
-from data.sources.masks.encodings import Meaning, pack, voc_color
+from data.sources.masks.coded import voc_color
+from data.sources.masks.encodings import Meaning, pack
 from data.stage.errors import UserError
 from data.stage.params import Params
 

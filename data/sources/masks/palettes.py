@@ -9,7 +9,8 @@ import numpy as np
 from data.pairs.classes import ClassInfo
 from data.sources.decode import read_mode
 from data.sources.files import distinct
-from data.sources.masks.encodings import Coded, is_neutral, pack, read_coded, show_color
+from data.sources.masks.coded import Coded, is_neutral, read_coded
+from data.sources.masks.encodings import pack, show_color
 from data.sources.reading.pixels import bands
 from data.stage.errors import UserError
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from data.sources.files import RawPair, folded
 from data.sources.masks.classes import Labels, with_rest
-from data.sources.masks.encodings import BLACK, COLORED, read_coded
+from data.sources.masks.coded import BLACK, COLORED, read_coded
 from data.sources.reading.walk import nfc
 from data.stage.errors import UserError
 

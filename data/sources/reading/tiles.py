@@ -8,8 +8,9 @@ import numpy as np
 from pydantic import Field
 
 from data.pairs.spread import TRAIN
-from data.sources.decode import count_pages, read_deep, read_size
+from data.sources.decode import count_pages, read_deep, read_size, window_rows
 from data.sources.files import RawPair
+from data.sources.reading import windows
 from data.sources.reading.how import reading
 from data.sources.reading.pixels import bands
 from data.stage.errors import UserError, some
@@ -85,6 +86,32 @@ def tiled(raw: Sequence[RawPair], tile: Tile) -> list[RawPair]:
     return found
 
 
+def by_window(pair: RawPair) -> int | None:
+    """Return how many rows of a pair are decoded at once, None where it is read whole.
+
+    Only large pictures are read by window, and only if their label can be, at the same size.
+    """
+    if not pair.how.is_large or pair.parts or pair.aspect is not None:
+        return None
+    with reading(pair.how):
+        rows = window_rows(pair.image), window_rows(pair.label)
+        if rows[0] is None or rows[1] is None or read_size(pair.image) != read_size(pair.label):
+            return None
+    return max(rows[0], rows[1])
+
+
+def in_bands(pair: RawPair) -> list[RawPair]:
+    """Return a pair as it is, or once for every band of rows where it is read by window."""
+    segment = by_window(pair)
+    if segment is None:
+        return [pair]
+    with reading(pair.how):
+        size = read_size(pair.image)
+    return [
+        replace(pair, how=replace(pair.how, window=box)) for box in windows.bands(size, segment)
+    ]
+
+
 def levelled(raw: Sequence[RawPair], levels: Levels) -> list[RawPair]:
     """Return the pairs to be read by the same levels, those given or those of the training pairs.
 
@@ -135,11 +162,12 @@ def _finite(train: Sequence[RawPair], label: str) -> Iterator[np.ndarray]:
     """Yield the finite values of deep images, band by band."""
     with progress(len(train), label, "images") as advance:
         for pair in train:
-            with reading(pair.how):
-                values = read_deep(pair.image)
-            for rows in [] if values is None else bands(values):
-                part = np.asarray(values)[rows]
-                part = part[np.isfinite(part)]
-                if part.size:
-                    yield part
+            for one in in_bands(pair):
+                with reading(one.how):
+                    values = read_deep(one.image)
+                for rows in [] if values is None else bands(values):
+                    part = np.asarray(values)[rows]
+                    part = part[np.isfinite(part)]
+                    if part.size:
+                        yield part
             advance()

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from scipy import ndimage
 
-from data.sources.masks.encodings import COLORED
+from data.sources.masks.coded import COLORED
 from data.tools.masks.held import NEVER_LABELLED, MaskFile
 
 OFFER = "where each object has a number of its own, add --instances: background and object"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from data.sources.masks.encodings import (
+from data.sources.masks.coded import (
     BLACK,
     COLORED,
     GREY,
@@ -13,8 +13,8 @@ from data.sources.masks.encodings import (
     WHITE,
     WIDE,
     is_scaled,
-    show_color,
 )
+from data.sources.masks.encodings import show_color
 from data.stage.errors import UserError
 from data.tools.masks.held import NEVER_LABELLED, MaskFile, unlabelled
 
