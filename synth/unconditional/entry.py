@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from data.pairs.pairset import PairSet
+from data.pairs.sampling import Sampling
 from data.stage.params import Params
 from synth.training.defaults import no_measures
 from synth.training.method import Given, Method
@@ -23,6 +24,10 @@ class Entry:
     Config: type[Params]
     build: Callable[[Any, Given], Method]
     measures: Callable[[Any, nn.ModuleDict, PairSet], dict[str, float]] = no_measures
+
+    def sampling(self, config: Any) -> Sampling:
+        """Return which training pairs are shown more often."""
+        return config.sampling
 
     @property
     def sees_images(self) -> bool:

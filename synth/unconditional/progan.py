@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from data.pairs.batches import Batch
+from data.pairs.sampling import Sampling
 from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.grids import Levels, channel_table, grids
@@ -42,6 +43,7 @@ class Config(Params):
     """Section `unconditional.progan` of `params.yaml`."""
 
     num_images: int = Field(gt=0)
+    sampling: Sampling
     levels: tuple[Part, ...]
     latent: int = Field(ge=1)
     width: int = Field(ge=4)

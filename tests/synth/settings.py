@@ -254,6 +254,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
 """All numbers but the length of the training; Semantic Palette's for the layouts."""
 PUBLISHED |= {
     "progan": {
+        "sampling": "uniform",
         "latent": 512,
         "width": 512,
         "taper_from": 4,
@@ -264,6 +265,7 @@ PUBLISHED |= {
         "drift_weight": 1e-3,
     },
     "biggan": {
+        "sampling": "uniform",
         "batch_size": 256,
         "critic_steps": 2,
         "num_doublings": 5,
