@@ -1,5 +1,6 @@
 """TIFFs that are cut into tiles are read by window: the same values, and never all of them."""
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
@@ -7,10 +8,12 @@ import pytest
 import tifffile
 from PIL import Image
 
+from data.pairs.classes import ClassInfo
 from data.pairs.shards import PairSet
 from data.sources import decode
 from data.sources.decode import read_image, window_rows
 from data.sources.files import RawPair
+from data.sources.masks.encodings import published, read_ids
 from data.sources.reading import windows
 from data.sources.reading.how import How, reading
 from data.sources.reading.tiles import by_window, in_bands
@@ -77,6 +80,22 @@ def test_what_pillow_packs_is_read_by_window_where_it_can_be_unpacked(
     if known:
         with reading(How(window=(10, 20, 60, 290))):
             np.testing.assert_array_equal(read_image(path), values[20:290, 10:60])
+
+
+@pytest.mark.parametrize("missing", [0, 5])
+@pytest.mark.parametrize("stored", [{}, {"compression": "zlib"}], ids=["plain", "packed"])
+def test_a_tile_that_is_not_stored_is_zero(missing, stored, tmp_path) -> None:
+    path, values = tmp_path / "a.tif", PICTURES["grey"][:128, :128].copy()
+    save(path, values, tile=(32, 32), **stored)
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        for name in ("TileOffsets", "TileByteCounts"):
+            tag = tiff.pages[0].tags[name]
+            tag.overwrite([0 if place == missing else it for place, it in enumerate(tag.value)])
+    top, left = (32 * side for side in divmod(missing, 4))
+    values[top : top + 32, left : left + 32] = 0
+    assert window_rows(path) == 32
+    with reading(How(window=(0, 0, 128, 128))):
+        np.testing.assert_array_equal(decode.read_values(path), values)
 
 
 def test_other_files_are_read_whole(tmp_path) -> None:
@@ -196,6 +215,19 @@ def test_what_a_value_means_is_told_by_the_whole_mask(key, files, run_ingest, tm
         labels = PairSet(out / "train").labels(range(5))
         assert set(np.unique(labels)) <= {0, 1, 2}
     assert len(marks) == 1, "the same labels"
+
+
+def test_grey_indices_of_a_window_mean_what_they_do_in_the_whole_mask(tmp_path) -> None:
+    values = np.zeros(SHAPE, np.uint8)
+    values[:, ::2], values[-20:] = 255, 1
+    mask = Image.fromarray(values).convert("P")
+    mask.putpalette([level for level in range(256) for _ in range(3)])
+    mask.save(tmp_path / "a.tif")
+    classes = [ClassInfo("rest", (0, 0, 0)), ClassInfo("leaf", (9, 9, 9))]
+    meaning = replace(published(classes, {0: 0, 1: 1, 255: 0}, ""), untold=True)
+    whole = read_ids(tmp_path / "a.tif", meaning)
+    with reading(How(window=(0, 0, 212, 100))):
+        np.testing.assert_array_equal(read_ids(tmp_path / "a.tif", meaning), whole[:100])
 
 
 def test_what_is_wrong_with_a_band_is_said_of_its_file(files, run_ingest, tmp_path) -> None:

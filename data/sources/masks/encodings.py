@@ -1,7 +1,7 @@
 """What the masks of a dataset mean: ids, colours, and which class each of them is."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -161,7 +161,7 @@ def _indexed(coded: Coded, path: Path, meaning: Meaning) -> Mapping[int, int]:
         return meaning.ids
     several = len(looks) > 1
     if several and all(shade == v * GREYS for v, shade in looks.items()):
-        return _grey(Coded(GREY, coded.values, looks), path, meaning)
+        return _grey(replace(coded, kind=GREY, shades=looks), path, meaning)
     voc = several and all(shade == voc_color(v) for v, shade in looks.items())
     if voc and not meaning.recorded:
         return meaning.ids

@@ -45,8 +45,8 @@ def segment_rows(file: ImageFile, path: Path, page: int) -> int | None:
                 return None
             if found.is_memmappable:
                 return 1
-            # decodes one, for the codec of some is another package (extra `tiff`)
-            next(_segments(tiff, found, (0, 0, 1, 1)))
+            # decodes the first that is stored: some codecs are another package (extra `tiff`)
+            next(_segments(tiff, found, (0, 0, found.imagewidth, found.imagelength)), None)
             return found.chunks[0]
     except Exception:  # a parser of hostile bytes: the whole picture says what is wrong with it
         return None
@@ -101,8 +101,10 @@ def _segments(
     for row in range(top // height, -(-bottom // height)):
         for column in range(left // width, -(-right // width)):
             index = row * across + column
-            tiff.filehandle.seek(page.dataoffsets[index])
-            packed = tiff.filehandle.read(page.databytecounts[index])
+            size, packed = page.databytecounts[index], None
+            if size:  # none where a segment is not stored
+                tiff.filehandle.seek(page.dataoffsets[index])
+                packed = tiff.filehandle.read(size)
             part, _, shape = page.decode(packed, index)
             if part is not None:
                 values = part[0, : shape[1], : shape[2]]
