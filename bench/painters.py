@@ -27,7 +27,7 @@ from data.stage.compute import ComputeParams, choose, default_device
 from data.stage.errors import UserError
 from data.stage.fingerprint import ROOT, fingerprint
 from data.stage.outputs import read_json, write_json
-from data.stage.params import PARAMS_FILE, read, read_raw
+from data.stage.params import PARAMS_FILE, checked, read, read_raw
 from data.stage.params import choose as entry_of
 from data.stage.progress import log
 from evaluate.config import BASELINE
@@ -86,9 +86,10 @@ def write_page(out: Path, scored: Sequence[Score], jury: Jury, load: float) -> N
 def plan(name: str, images: int, train: Path, work: Path) -> Run:
     """Return the training of an entrant; its folder depends on its numbers and the real pairs."""
     entrant = entry_of(name, ENTRANTS, "painter")
-    numbers = dict(read_raw(f"{entrant.family}.{entrant.painter}"))
+    section = f"{entrant.family}.{entrant.painter}"
+    numbers = dict(read_raw(section))
     numbers |= entrant.changes | {"num_images": images}
-    config = entrant.entry.Config(**numbers)
+    config = checked(numbers, section, entrant.entry.Config)
     files = weight_files(config)
     numbers |= {k: str(v.resolve()) for k, v in config if isinstance(v, Path)}
     compute = choose(read("compute", ComputeParams), default_device(), "generators")

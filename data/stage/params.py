@@ -28,7 +28,11 @@ def read(section: str, schema: type[P], path: Path = PARAMS_FILE) -> P:
 
     Raises `UserError` naming the file, and for every wrong key its full path and the reason.
     """
-    raw = read_raw(section, path)
+    return checked(read_raw(section, path), section, schema, path)
+
+
+def checked(raw: Any, section: str, schema: type[P], path: Path = PARAMS_FILE) -> P:
+    """Turn what a section holds, or is to hold, into its class; raises as `read` does."""
     try:
         return schema.model_validate(raw if raw is not None else {})
     except ValidationError as error:

@@ -172,12 +172,18 @@ class Critic(nn.Module):
 
 
 def orthogonality(net: nn.Module) -> Tensor:
-    """Sum the squares of the products of different filters of a layer, over all layers (eq. 3)."""
+    """Sum the squares of the products of different filters of a layer, over all layers (eq. 3).
+
+    Squares of W W' and of W' W have one sum, so the smaller of the two is made.
+    """
     terms = []
     for weight in net.parameters():
         if weight.dim() > 1:
-            gram = weight.flatten(1) @ weight.flatten(1).mT
-            terms.append(gram.square().sum() - gram.diagonal().square().sum())
+            filters = weight.flatten(1)
+            wide = filters.shape[0] > filters.shape[1]
+            products = filters.mT @ filters if wide else filters @ filters.mT
+            own = filters.square().sum(1) if wide else products.diagonal()
+            terms.append(products.square().sum() - own.square().sum())
     return torch.stack(terms).sum()
 
 
@@ -195,7 +201,13 @@ class Biggan:
 
     def phases(self, batch: Batch, progress: Progress) -> Iterator[Phase]:
         """Yield the critic's steps, each with real images of its own, then the generator's."""
-        parts = batch.image.chunk(self.config.critic_steps)
+        count, steps = len(batch.image), self.config.critic_steps
+        if count < steps:
+            raise UserError(
+                f"a process has {count} images of a batch for {steps} steps of the critic; raise "
+                "`batch_size`, or take fewer processes"
+            )
+        parts = batch.image.tensor_split(steps)
         for real in parts:
             yield Phase("D", lambda real=real: self.critic_loss(real, progress.rng), ("D",))
         yield Phase("G", lambda: self.generator_loss(parts[0], progress.rng), ("G",))

@@ -175,6 +175,8 @@ def test_a_training_that_fails_leaves_the_others_on_the_page(project, monkeypatc
 def test_mistakes_are_named_before_work_starts(project):
     with pytest.raises(UserError, match="unknown painter 'vermeer'; there is spade, spade_feat"):
         bench(["vermeer"], [16])
+    with pytest.raises(UserError, match=r"params.yaml: `painters.spade.num_images` = 0: "):
+        bench(["spade"], [0])
     with pytest.raises(UserError, match=r"holds no segmenter; run `dvc repro segment@real-0`"):
         painters.bench(["spade"], [16], REAL, Path("nowhere"), WORK, OUT)
 

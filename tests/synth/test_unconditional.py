@@ -252,6 +252,16 @@ def test_filters_that_are_at_right_angles_cost_nothing():
     assert orthogonality(linear).item() == 2 * (1 + 0 + 4)
 
 
+def test_every_step_of_the_critic_has_real_images():
+    method = build("biggan", critic_steps=3)
+    now = Progress(0, 0, 24, 0, 1.0, generator(0))
+    # what one of several processes may have of a batch
+    names = [phase.name for phase in method.phases(stream().batch(0, 4), now)]
+    assert names == ["D", "D", "D", "G"]
+    with pytest.raises(UserError, match="2 images of a batch for 3 steps"):
+        list(method.phases(stream().batch(0, 2), now))
+
+
 def test_truncated_noise_keeps_its_law_inside():
     z = truncated(rngs(0, 1), 20_000, 0.5)
     assert z.shape == (2, 20_000) and z.abs().max() <= 0.5
