@@ -18,9 +18,9 @@ from evaluate.statistics import evenly
 from synth.layouts import LAYOUTS
 from synth.layouts.common.editing import with_hole
 from synth.layouts.common.edits import NUM_CANDIDATES, fitting
+from synth.layouts.common.finish import finished
 from synth.layouts.common.losses import blurred_layout
 from synth.layouts.common.masks import band_of, remove, shares
-from synth.layouts.common.progressive import finished
 from synth.layouts.common.rounding import round_layout
 from synth.nets.features import Features
 from synth.training.method import generator, rand, randn

@@ -22,6 +22,7 @@ from data.pairs.batches import Batch
 from synth.layouts.common.activation import Activation, assisted_present
 from synth.layouts.common.editing import disagreement, with_hole
 from synth.layouts.common.entry import Entry
+from synth.layouts.common.finish import finished
 from synth.layouts.common.grown import (
     GrownParams,
     Growth,
@@ -51,7 +52,7 @@ from synth.layouts.common.masks import (
     novelty,
     training_edit,
 )
-from synth.layouts.common.progressive import EqualLinear, Generator, JointKind, Stem, finished
+from synth.layouts.common.progressive import EqualLinear, Generator, JointKind, Stem
 from synth.layouts.common.rounding import Rounding
 from synth.layouts.common.scene import Keep, Scene
 from synth.nets.layers import ModulatedBlock, Spade, set_gain

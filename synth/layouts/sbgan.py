@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from data.pairs.batches import Batch
 from synth.layouts.common.activation import gumbel_onehot, plain
 from synth.layouts.common.entry import Entry
+from synth.layouts.common.finish import finished
 from synth.layouts.common.grown import (
     GrownParams,
     adam,
@@ -29,7 +30,6 @@ from synth.layouts.common.grown import (
     growth,
 )
 from synth.layouts.common.losses import critic_terms, real_layout
-from synth.layouts.common.progressive import finished
 from synth.training.method import (
     Drawn,
     Given,

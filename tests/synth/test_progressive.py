@@ -6,8 +6,9 @@ import torch
 from data.stage.errors import UserError
 from synth.layouts.common.grids import Levels, channel_table, grids
 from synth.layouts.common.grown import spans_of
+from synth.layouts.common.finish import finished, thin_lines
 from synth.layouts.common.losses import blur_line, critic_terms
-from synth.layouts.common.progressive import Critic, finished, pixel_norm
+from synth.layouts.common.progressive import Critic, pixel_norm
 from synth.training.method import generator
 from tests.synth.small import paper_steps
 
@@ -52,6 +53,26 @@ def test_what_alternates_from_pixel_to_pixel_is_averaged_away_where_cells_have_s
     assert torch.equal(finished(edge, (8, 12), 2).argmax(1), edge.argmax(1))
     soft = finished(torch.randn(2, 3, 4, 6).softmax(1), (8, 12), 2)
     torch.testing.assert_close(soft.sum(1), torch.ones(2, 8, 12))
+
+
+@pytest.mark.parametrize("level", [False, True])
+def test_thin_lines_stay_and_teeth_do_not(level):
+    label = torch.zeros(1, 16, 20, dtype=torch.long)
+    label[:, 2:6, 3] = 1  # a pole of four pixels
+    label[:, 2:5, 7] = 1  # three are too few
+    label[:, 2:8, 10:12] = 1  # two wide
+    label[:, 10:, :] = 2
+    label[:, 8:10, 1:20:2] = 2  # teeth
+    label[:, 11:15, 17] = 3  # a pole at another height
+    there = torch.zeros_like(label, dtype=torch.bool)
+    there[:, 2:6, 3], there[:, 11:15, 17] = True, True
+    if level:
+        label, there = label.transpose(1, 2).contiguous(), there.transpose(1, 2)
+    assert torch.equal(thin_lines(label), there)
+    soft = torch.nn.functional.one_hot(label, 4).movedim(-1, 1).float()
+    made = finished(soft, tuple(label.shape[1:]), 2)
+    assert torch.equal(made.argmax(1)[there], label[there])
+    assert not thin_lines(label[:, :3, :3]).any(), "smaller than a line"
 
 
 def test_grids_halve_to_a_base_and_refuse_other_sizes():

@@ -15,6 +15,7 @@ from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
 from data.stage.params import Params
 from synth.layouts.common.activation import Activation, gumbel_onehot
+from synth.layouts.common.finish import enlarge, finished
 from synth.layouts.common.grids import Levels, channel_table, grids
 from synth.layouts.common.losses import blurred_layout, kl_argmax, real_layout
 from synth.layouts.common.progressive import (
@@ -25,8 +26,6 @@ from synth.layouts.common.progressive import (
     JointKind,
     PixelNormKind,
     Stem,
-    enlarge,
-    finished,
 )
 from synth.layouts.common.rounding import Rounding, round_layout
 from synth.training.method import (

@@ -266,24 +266,6 @@ class Critic(nn.Module):
         return F.leaky_relu(self.from_mask[level](packed(soft, self.cell)), SLOPE)
 
 
-def enlarge(soft: Tensor, size: tuple[int, int]) -> Tensor:
-    """Enlarge soft layouts `[B, C, h, w]` that stopped growing early, bilinearly; still simplex."""
-    return soft if soft.shape[2:] == size else F.interpolate(soft, size=size, mode="bilinear")
-
-
-def finished(soft: Tensor, size: tuple[int, int], cell: int) -> Tensor:
-    """Enlarge drawn layouts `[B, C, h, w]`, whose cells have `cell` pixels along a side.
-
-    Edges are combs that repeat with the cells, whose pixels come out of one vector: each pixel is
-    averaged with its neighbours by [1 2 1]/4. A network with that inside learns no detail.
-    """
-    soft = enlarge(soft, size)
-    for before in (1, 0) if cell > 1 else ():
-        sides = (before, 1 - before, before, 1 - before)
-        soft = F.avg_pool2d(F.pad(soft, sides, mode="replicate"), 2, stride=1)
-    return soft
-
-
 def packed(x: Tensor, cell: int) -> Tensor:
     """Lay the pixels of each cell of `[B, K, h, w]` behind each other: `[B, K cell^2, h', w']`."""
     return x if cell == 1 else F.pixel_unshuffle(x, cell)
