@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.leaderboard import OF_IMAGES, OF_LAYOUTS, Entrant, Score
+from bench.cost.painting import cost_of
+from bench.leaderboard import FAMILIES, OF_IMAGES, OF_LAYOUTS, Entrant, Score
 from data.pairs.pairset import PairSet
 from data.pairs.shards import ShardWriter
 from data.stage.compute import begin
@@ -116,20 +117,23 @@ def convene(real: Path, folder: Path) -> Jury:
 def score(run: Run, jury: Jury) -> Score:
     """Score the images of a trained one, made here; or read the scores."""
     produce, params = read("produce", ProduceParams), jury.params
-    begin("generators", run.name, says=False)
+    compute = begin("generators", run.name, says=False)
     known = {
         "judge": jury.judge.sha256,
         "pretrained": params.pretrained,
         "fid": None if jury.inception is None else jury.inception.sha256,
         "produce": produce.made_of(),
+        "compute": compute.to_json(),
     }
     made_of = fingerprint(known, [run.trained, jury.val.path])
     file = run.folder / "scores.json"
     if not file.is_file() or read_json(file)["made_of"] != made_of:
+        family, size = FAMILIES[run.entrant.family], produce.batch_size
+        cost = cost_of(run.trained, family, jury.val, size, compute.dtype)
         found = _painted(run, jury, produce) if run.entrant.paints else _drawn(run, jury, produce)
-        write_json(file, {"made_of": made_of, "values": found})
-    values, seconds = read_json(file)["values"], read_json(run.spent)["seconds"]
-    return Score.of(run.name, values, images=run.images, seconds=seconds)
+        write_json(file, {"made_of": made_of, "values": found, "cost": cost})
+    known, seconds = read_json(file), read_json(run.spent)["seconds"]
+    return Score.of(run.name, known["values"], run.images, seconds, known["cost"])
 
 
 def score_set(path: Path, jury: Jury) -> Score:
@@ -146,7 +150,7 @@ def score_set(path: Path, jury: Jury) -> Score:
             f"pairs, {count}; make more, or name another set"
         )
     rows = evenly(range(len(pairs)), count)
-    return Score.of(path.name, compute_all(OF_IMAGES, jury.look(pairs, rows))[0])
+    return Score.of(str(path), compute_all(OF_IMAGES, jury.look(pairs, rows))[0])
 
 
 def _painted(run: Run, jury: Jury, produce: ProduceParams) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ Generators that see no layout are in it with their images alone.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from evaluate.metrics import METRICS, diversity
@@ -66,6 +67,8 @@ def entrants() -> dict[str, Entrant]:
 
 
 ENTRANTS = entrants()
+PLAIN = [name for name, entrant in ENTRANTS.items() if not entrant.changes]
+"""Who is trained where no one is named."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,8 @@ class Score:
     """What a painter scores: by metric, and its alignment by class where it was shown layouts.
 
     `images` were shown to it in `seconds` of processor time; unknown for a set that is there, and
-    real images, which have no name, were shown to nobody.
+    real images, which have no name, were shown to nobody. A set is named by its path. `cost` is
+    that of an image, see `cost_of`.
     """
 
     name: str
@@ -81,6 +85,7 @@ class Score:
     classes: Mapping[str, float]
     images: int | None = None
     seconds: float | None = None
+    cost: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -89,6 +94,7 @@ class Score:
         records: Iterable[Json],
         images: int | None = None,
         seconds: float | None = None,
+        cost: Mapping[str, float] | None = None,
     ) -> "Score":
         """Take the tidy records of metrics."""
         values, classes = {}, {}
@@ -97,19 +103,18 @@ class Score:
                 values[record["metric"]] = record["value"]
             elif record["metric"] == ALIGNMENT:
                 classes[record["class"]] = record["value"]
-        return cls(name, values, classes, images, seconds)
+        return cls(name, values, classes, images, seconds, cost or {})
 
 
 def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
     """Return the section of one dataset and size."""
-    counts = dict.fromkeys(str(score.images) for score in scores if score.images is not None)
     painted = [score for score in scores if score.images and ALIGNMENT in score.values]
     painted.sort(key=lambda score: (score.images or 0, -score.values[ALIGNMENT]))
     return "\n".join(
         [
             f"## {named}",
             "",
-            f"    python -m bench.painters --images {' '.join(counts)}",
+            f"    {command(scores)}",
             "",
             about,
             "",
@@ -127,8 +132,23 @@ def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
             *_by_class(real, painted),
             "",
             *_alone(real, scores),
+            *_costs(scores),
         ]
     )
+
+
+def command(scores: Sequence[Score]) -> str:
+    """Return the command that makes a page of these scores, whoever else failed."""
+    trained = [score for score in scores if score.images is not None]
+    names = list(dict.fromkeys(score.name for score in trained))
+    parts = ["python -m bench.painters --images"]
+    parts += dict.fromkeys(str(score.images) for score in trained)
+    if names != PLAIN:
+        parts += ["--painters", *names]
+    sets = [score.name for score in scores if score.images is None]
+    if sets:
+        parts += ["--sets", *sets]
+    return " ".join(parts)
 
 
 def _there(real: Score) -> list[str]:
@@ -155,6 +175,35 @@ def _alone(real: Score, scores: Sequence[Score]) -> Iterable[str]:
     for score in (real, *ordered):
         found = [_number(score.values.get(name), OF_IMAGES[name].digits) for name in shown]
         yield _line([_named(score), *_spent(score), *found])
+
+
+def _costs(scores: Sequence[Score]) -> Iterable[str]:
+    """Yield the table of what training shows a second, and an image needs."""
+    known = [score for score in scores if score.cost]
+    if not known:
+        return
+    yield ""
+    yield (
+        "What it costs, a second of one core: *shown* in training, critics and losses included; "
+        "*made* as sets are. Parameters and multiply-adds are those of what makes an image, which "
+        "says nothing of its critics."
+    )
+    yield ""
+    header = ["parameters, M", "multiply-adds, G", "shown a second", "made a second"]
+    yield _line(["painter", "images", *header])
+    yield _rule(1, 1 + len(header))
+    for score in sorted(known, key=lambda it: (it.images or 0, it.cost["multiply_adds"])):
+        shown = None if not score.seconds else (score.images or 0) / score.seconds
+        yield _line(
+            [
+                _named(score),
+                _spent(score)[0],
+                f"{score.cost['parameters'] / 1e6:.2f}",
+                f"{score.cost['multiply_adds'] / 1e9:.2f}",
+                _number(shown, 1),
+                f"{1 / score.cost['seconds']:.0f}",
+            ]
+        )
 
 
 def _spent(score: Score) -> list[str]:
@@ -191,7 +240,7 @@ def _by_class(real: Score, scores: Sequence[Score]) -> Iterable[str]:
 
 
 def _named(score: Score) -> str:
-    return f"`{score.name}`" if score.name else "real images"
+    return f"`{Path(score.name).name}`" if score.name else "real images"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -20,7 +20,7 @@ import psutil
 from ruamel.yaml import YAML
 
 from bench.jury import Jury, Run, convene, score, score_set
-from bench.leaderboard import ENTRANTS, Score, page
+from bench.leaderboard import ENTRANTS, PLAIN, Score, page
 from bench.record import machine, write_section
 from data.stage.cli import exit_on_sigterm
 from data.stage.compute import ComputeParams, choose, default_device
@@ -150,9 +150,8 @@ def processor_seconds(child: subprocess.Popen[bytes]) -> Iterator[float]:
 
 def main() -> None:
     """Read the command line."""
-    plain = [name for name, entrant in ENTRANTS.items() if not entrant.changes]
     parser = argparse.ArgumentParser(description="Train painters alike, and score them alike.")
-    parser.add_argument("--painters", nargs="+", default=plain, help=f"default: {' '.join(plain)}")
+    parser.add_argument("--painters", nargs="+", default=PLAIN, help=f"default: {' '.join(PLAIN)}")
     parser.add_argument("--images", nargs="+", type=int, default=IMAGES, help="shown, each in turn")
     parser.add_argument("--real", type=Path, default=Path("artifacts/real"))
     parser.add_argument("--judge", type=Path, help="default: the first segmenter of `real`")

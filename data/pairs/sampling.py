@@ -12,7 +12,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
-from data.stage.progress import log
+from data.stage.progress import log, progress
 
 # All pairs alike | those with classes of few pixels | with colours that their classes seldom have.
 Sampling = Literal["uniform", "rare_classes", "rare_looks"]
@@ -84,9 +84,9 @@ def _rare_looks(shown: Shown) -> tuple[float, ...] | None:
     the classes an equal share of a batch; here of an epoch.
     """
     palettes = np.asarray(shown.palettes, np.float64)
-    colours = mean_colours(shown.pixels(), palettes.shape[1])
-    rarity = rarities(colours)
-    counted = [c for c in shown.counted if np.isfinite(rarity[:, c]).any()]
+    colours = mean_colours(_watched(shown), palettes.shape[1])
+    looks = np.isfinite(colours[..., 0]).sum(0)
+    counted = [c for c in shown.counted if looks[c] >= FEWEST]
     largest = sorted(counted, key=lambda c: -palettes[:, c].mean())[:LARGEST]
     if not largest:
         log.warning(
@@ -94,7 +94,14 @@ def _rare_looks(shown: Shown) -> tuple[float, ...] | None:
             "so pairs are shown alike"
         )
         return None
-    return _mixed(np.nan_to_num(rarity[:, largest]), np.ones(len(largest)))
+    return _mixed(np.nan_to_num(rarities(colours[:, largest])), np.ones(len(largest)))
+
+
+def _watched(shown: Shown) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    with progress(len(shown.palettes), "sampling: colours of classes", "pairs") as advance:
+        for pixels in shown.pixels():
+            yield pixels
+            advance()
 
 
 LAWS: Mapping[Sampling, Callable[[Shown], tuple[float, ...] | None]] = {

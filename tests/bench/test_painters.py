@@ -94,6 +94,15 @@ def test_painters_are_trained_scored_and_not_trained_again(project):
         rf"\| real images \|  \|  \| {known:.1f} \| 100 \| \d+\.\d\d \| 100\.0 \|", board
     )
     assert re.search(r"\| `spade` \| 16 \| \d\.\d \| \d+\.\d \| \d+ \| \d+\.\d\d \| 0\.0 \|", board)
+    costs = text.split("made a second")[1]
+    for name in ("spade", "regions"):
+        params, adds, shown, made = map(
+            float,
+            re.search(
+                rf"\| `{name}` \| 16 \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| (\d+) \|", costs
+            ).groups(),
+        )
+        assert params > 0 and shown > 0 and made > shown
     styled = re.search(r"\| `regions` \| 16 \|(?: [\d.]+ \|){4} ([\d.]+) \|", board)
     assert float(styled[1]) > 1, "images of one layout have several looks"
     assert "| painter | images | road | sky | car |" in by_class and "void" not in by_class
@@ -195,4 +204,18 @@ def test_the_page_is_sorted_by_images_then_by_alignment():
     assert "| `c` | 200 | 1.5 | 40.0 | 80 | 3.00 |" in text
     assert "| `c` | 200 | 20.0 |" in text
     assert "diversity" not in text, "without pretrained features there is none"
-    assert "python -m bench.painters --images 200 100" in text
+    assert "    python -m bench.painters --images 200 100 --painters b a c\n" in text
+    assert "shown a second" not in text, "what it costs is not known"
+
+
+def test_the_page_says_what_an_image_costs_and_which_command_made_it():
+    costs = {"parameters": 1.5e6, "multiply_adds": 2.5e8, "seconds": 0.02}
+    records = [{"metric": "alignment", "value": 20.0}]
+    known = Score.of("a", records, 100, 40.0, costs)
+    there = Score.of("pairs/semi", [{"metric": "feature_frechet", "value": 3.0}])
+    text = page("camvid 96x128", "So.", Score.of("", records), [known, there])
+    assert "| `a` | 100 | 1.50 | 0.25 | 2.5 | 50 |" in text
+    assert "    python -m bench.painters --images 100 --painters a --sets pairs/semi\n" in text
+    assert "| `semi` |" in text
+    everyone = [Score.of(name, records, 100) for name in leaderboard.PLAIN]
+    assert leaderboard.command(everyone) == "python -m bench.painters --images 100"

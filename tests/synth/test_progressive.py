@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from data.stage.errors import UserError
+from synth.layouts.common.finish import finished, thin_lines
 from synth.layouts.common.grids import Levels, channel_table, grids
 from synth.layouts.common.grown import spans_of
-from synth.layouts.common.finish import finished, thin_lines
 from synth.layouts.common.losses import blur_line, critic_terms
 from synth.layouts.common.progressive import Critic, pixel_norm
 from synth.training.method import generator

@@ -33,8 +33,8 @@ def finished(soft: Tensor, size: tuple[int, int], cell: int) -> Tensor:
 def thin_lines(label: Tensor) -> Tensor:
     """Find upright and level lines of one class that are one pixel wide: `[B, H, W]`, boolean.
 
-    Poles are such lines. Teeth of a comb are not, which are shorter than `THIN`, nor are stripes, of
-    which one stands beside the other.
+    Poles are such lines. Teeth of a comb are not, which are shorter than `THIN`, nor are stripes,
+    of which one stands beside the other.
     """
     upright = _upright(label)
     return upright | _upright(label.transpose(1, 2)).transpose(1, 2)
