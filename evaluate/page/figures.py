@@ -40,7 +40,8 @@ def draw_gains(content: Content, folder: Path) -> list[Figure]:
     """Draw the forest plot of every split, the one that the verdict rests on first."""
     caption = (
         "Gains over the better baseline with 95 % intervals, and those of single seeds (pale). "
-        "Grey: the interval holds zero, or there is none, which is no evidence."
+        "Grey is no evidence: the interval holds zero, or there is none, or it is one of so many "
+        "that it says nothing (Holm)."
     )
     drawn = []
     for split in reversed(list(content.measured)):
@@ -51,7 +52,7 @@ def draw_gains(content: Content, folder: Path) -> list[Figure]:
             if gain is not None:
                 base = measured.values(gain.baseline)[: len(measured.seeds[row]), 0]
                 differences = measured.values(row)[:, 0] - base
-                bars.append(plots.Bar(row, gain.interval, differences.tolist()))
+                bars.append(plots.Bar(row, gain.interval, differences.tolist(), gain.says))
         if bars:
             file, title = f"gains_{split}.png", f"gain in mIoU on {split} over {measured.better}"
             plots.gains(folder / file, bars, f"{title}, points")

@@ -8,25 +8,33 @@ from typing import Any
 import numpy as np
 
 from evaluate.page.style import COLORS, GRID, INK, MUTED, colors, figure
-from evaluate.statistics import Interval, Spread
+from evaluate.statistics import HELPS, HURTS, NO_EVIDENCE, Interval, Spread
 
 Json = dict[str, Any]
+
+SAID = {HELPS: COLORS[1], HURTS: COLORS[2], NO_EVIDENCE: COLORS[-1]}
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A line of the forest plot: a row, its gain, and the differences of single seeds."""
+    """A line of the forest plot: a row, its gain, differences of single seeds, what is said."""
 
     name: str
     gain: Interval
     seeds: Sequence[float]
+    says: str = NO_EVIDENCE
+
+    @property
+    def color(self) -> str:
+        """Return that of what is said of the gain: an interval alone says nothing."""
+        return SAID[self.says]
 
 
 def gains(path: Path, bars: Sequence[Bar], title: str) -> None:
     """Draw a forest plot of gains, the first on top."""
     with figure(path, 5.2, 0.75 + 0.36 * len(bars)) as (_, (ax,)):
         for y, bar in enumerate(bars):
-            color = _side(bar.gain)
+            color = bar.color
             ax.plot(bar.seeds, [y] * len(bar.seeds), "o", color=color, alpha=0.25, ms=4)
             ax.plot([bar.gain.mean], [y], "o", color=color, ms=7, zorder=3)
             if bar.gain.ends is not None:
@@ -83,12 +91,6 @@ def _spread_at(ax: Any, numbers: Sequence[float], found: Sequence[Spread], color
     errors = [spread.std or 0.0 for spread in found]
     means = [spread.mean for spread in found]
     ax.errorbar(numbers, means, yerr=errors, fmt="o", color=color, ms=6, capsize=3, lw=1.2)
-
-
-def _side(gain: Interval) -> str:
-    if not gain.excludes_zero:
-        return COLORS[-1]
-    return COLORS[1] if gain.mean > 0 else COLORS[2]
 
 
 def class_gains(

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from data.pairs.shards import PairSet
 from evaluate.collect import class_fractions, late_rise, val_curves
 from evaluate.page.figures import frequent_and_rare
 from evaluate.page.gallery import EDGE, outlined
-from evaluate.page.plots import running_mean
+from evaluate.page.plots import Bar, gains, running_mean
+from evaluate.page.style import COLORS
+from evaluate.statistics import HURTS, NO_EVIDENCE, Interval
 
 
 def test_the_outline_is_the_inner_border_of_the_band():
@@ -23,6 +26,17 @@ def test_the_outline_is_the_inner_border_of_the_band():
 
 def test_a_running_mean_is_cut_at_the_ends():
     np.testing.assert_allclose(running_mean(np.array([0.0, 3, 6, 3]), 1), [1.5, 3, 4, 4.5])
+
+
+def test_a_gain_that_misses_the_limit_of_holm_is_grey(tmp_path):
+    def colours(says):
+        file = tmp_path / "gains.png"
+        gains(file, [Bar("semi", Interval(-2.0, -3.0, -1.0, 3), [-2.0], says)], "gain")
+        pixels = np.asarray(Image.open(file).convert("RGB")).reshape(-1, 3)
+        return {tuple(colour) for colour in np.unique(pixels, axis=0).tolist()}
+
+    hurt = tuple(int(COLORS[2][at : at + 2], 16) for at in (1, 3, 5))
+    assert hurt in colours(HURTS) and hurt not in colours(NO_EVIDENCE)
 
 
 def test_frequent_and_rare_classes_that_occur():
