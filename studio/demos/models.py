@@ -17,7 +17,7 @@ from data.stage.errors import UserError
 from data.stage.params import choose
 from synth.layouts import LAYOUTS
 from synth.layouts.common.activation import Activation
-from synth.layouts.common.progressive import finished
+from synth.layouts.common.finish import finished
 from synth.painters import PAINTERS
 from synth.palettes.palette import PaletteModel
 from synth.training import artifact
