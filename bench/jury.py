@@ -31,12 +31,13 @@ from synth.making.repaint import repaint
 
 @dataclass(frozen=True)
 class Run:
-    """One training: an entrant, the images that it is shown, its numbers, and its folder."""
+    """One training: an entrant, the images it is shown, its numbers and those of training."""
 
     name: str
     entrant: Entrant
     images: int
     numbers: Mapping[str, Any]
+    training: Mapping[str, Any]
     folder: Path
 
     @property

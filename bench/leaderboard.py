@@ -3,9 +3,11 @@
 Generators that see no layout are in it with their images alone.
 """
 
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from evaluate.metrics import METRICS, diversity
@@ -77,7 +79,8 @@ class Score:
 
     `images` were shown to it in `seconds` of processor time; unknown for a set that is there, and
     real images, which have no name, were shown to nobody. A set is named by its path. `cost` is
-    that of an image, see `cost_of`.
+    that of an image, see `cost_of`. Of several trainings these are means, and `deviations` those
+    of `values` (ddof = 1).
     """
 
     name: str
@@ -86,6 +89,7 @@ class Score:
     images: int | None = None
     seconds: float | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
+    deviations: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -106,7 +110,30 @@ class Score:
         return cls(name, values, classes, images, seconds, cost or {})
 
 
-def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
+def averaged(scores: Sequence[Score]) -> list[Score]:
+    """Return one score for the trainings of each entrant at each number of images."""
+    groups: dict[tuple[str, int | None], list[Score]] = {}
+    for score in scores:
+        groups.setdefault((score.name, score.images), []).append(score)
+    return [found[0] if len(found) == 1 else _mean(found) for found in groups.values()]
+
+
+def _mean(scores: Sequence[Score]) -> Score:
+    tables = [(s.values, s.classes, s.cost) for s in scores]
+    values, classes, cost = (
+        {key: fmean(it[key] for it in them) for key in them[0]}
+        for them in zip(*tables, strict=True)
+    )
+    deviations = {key: stdev(s.values[key] for s in scores) for key in values}
+    spent = [score.seconds for score in scores if score.seconds is not None]
+    seconds = fmean(spent) if spent else None
+    first = scores[0]
+    return Score(first.name, values, classes, first.images, seconds, cost, deviations)
+
+
+def page(
+    named: str, about: str, real: Score, scores: Sequence[Score], seeds: Sequence[int] = ()
+) -> str:
     """Return the section of one dataset and size."""
     painted = [score for score in scores if score.images and ALIGNMENT in score.values]
     painted.sort(key=lambda score: (score.images or 0, -score.values[ALIGNMENT]))
@@ -114,7 +141,7 @@ def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
         [
             f"## {named}",
             "",
-            f"    {command(scores)}",
+            f"    {command(scores, seeds)}",
             "",
             about,
             "",
@@ -137,14 +164,16 @@ def page(named: str, about: str, real: Score, scores: Sequence[Score]) -> str:
     )
 
 
-def command(scores: Sequence[Score]) -> str:
+def command(scores: Sequence[Score], seeds: Sequence[int] = ()) -> str:
     """Return the command that makes a page of these scores, whoever else failed."""
     trained = [score for score in scores if score.images is not None]
     names = list(dict.fromkeys(score.name for score in trained))
     parts = ["python -m bench.painters --images"]
     parts += dict.fromkeys(str(score.images) for score in trained)
     if names != PLAIN:
-        parts += ["--painters", *names]
+        parts += ["--painters", *(shlex.quote(name) for name in names)]
+    if len(seeds) > 1:
+        parts += ["--seeds", *map(str, seeds)]
     sets = [score.name for score in scores if score.images is None]
     if sets:
         parts += ["--sets", *sets]
@@ -224,9 +253,9 @@ def _overall(real: Score, scores: Sequence[Score]) -> Iterable[str]:
             [
                 _named(score),
                 *_spent(score),
-                f"{score.values[ALIGNMENT]:.1f}",
+                _value(score, ALIGNMENT, 1),
                 f"{share:.0f}",
-                *(_number(score.values.get(name), METRICS[name].digits) for name in shown),
+                *(_value(score, name, METRICS[name].digits) for name in shown),
             ]
         )
 
@@ -241,6 +270,11 @@ def _by_class(real: Score, scores: Sequence[Score]) -> Iterable[str]:
 
 def _named(score: Score) -> str:
     return f"`{Path(score.name).name}`" if score.name else "real images"
+
+
+def _value(score: Score, name: str, digits: int) -> str:
+    text = _number(score.values.get(name), digits)
+    return f"{text} ± {score.deviations[name]:.{digits}f}" if name in score.deviations else text
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -3,11 +3,13 @@
 `make bench-painters` (`python -m bench.painters`) takes dataset, size and painters of params.yaml,
 whose `ingest` stage and first segmenter of `real` must have run, and writes `docs/painters.md`.
 Generators without layouts are trained alike; their images and those of sets are scored alone.
+`--painters 'regions:noise_channels=0'` is `regions` with another number, for ablations.
 Killed and started again, it goes on where it was: every training has a folder of its own, named by
 all that it depends on.
 """
 
 import argparse
+import dataclasses
 import logging
 import os
 import subprocess
@@ -18,9 +20,10 @@ from pathlib import Path
 
 import psutil
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from bench.jury import Jury, Run, convene, score, score_set
-from bench.leaderboard import ENTRANTS, PLAIN, Score, page
+from bench.leaderboard import ENTRANTS, PLAIN, Entrant, Score, averaged, page
 from bench.record import machine, write_section
 from data.stage.cli import exit_on_sigterm
 from data.stage.compute import ComputeParams, choose, default_device
@@ -50,14 +53,22 @@ def bench(
     work: Path,
     out: Path,
     sets: Sequence[Path] = (),
+    seeds: Sequence[int] = (),
 ) -> None:
     """Train and score every painter at every number of images; write the page after each.
 
-    The images of `sets` that are there stand beside them.
+    The images of `sets` that are there stand beside them. Every training is there once for each of
+    `seeds`, without them with the seed of params.yaml.
 
     Raises `UserError` in the end for trainings that failed, which the page leaves out.
     """
-    runs = [plan(name, count, real / "train", work) for count in images for name in names]
+    seeds = seeds or [read("training", TrainingParams).seed]
+    runs = [
+        plan(name, count, real / "train", work, seed)
+        for count in images
+        for name in names
+        for seed in seeds
+    ]
     load, failed = os.getloadavg()[0], []
     jury = convene(real, cell)
     scored = [score_set(path, jury) for path in sets]
@@ -65,41 +76,66 @@ def bench(
         log.info(f"{run.name}, {run.images} images: {run.folder}")
         if train(run, real / "train"):
             scored.append(score(run, jury))
-            write_page(out, scored, jury, load)
+            write_page(out, averaged(scored), jury, load, seeds)
         else:
             failed.append(f"{run.name} at {run.images} images")
     if failed:
         raise UserError(f"{', '.join(failed)} failed, see above; the others are in {out}")
 
 
-def write_page(out: Path, scored: Sequence[Score], jury: Jury, load: float) -> None:
+def write_page(
+    out: Path, scored: Sequence[Score], jury: Jury, load: float, seeds: Sequence[int]
+) -> None:
     """Replace the section of this dataset and size."""
     named = f"{read_raw('dataset.source')} {'x'.join(map(str, jury.val.size))}"
     about = [
         f"{machine(load, ('torch',))} {len(jury.val)} val layouts. The judge: {jury.about}.",
-        f"Preset `{read_raw('preset')}`, seed {read_raw('training.seed')}, one training each.",
+        f"Preset `{read_raw('preset')}`, seed{'s' * (len(seeds) > 1)} "
+        f"{', '.join(map(str, seeds))}, one training each.",
     ]
-    section = page(named, " ".join(about), jury.yardstick, scored)
+    section = page(named, " ".join(about), jury.yardstick, scored, seeds)
     write_section(out, f"painters {named}", section, heading="Painters")
 
 
-def plan(name: str, images: int, train: Path, work: Path) -> Run:
-    """Return the training of an entrant; its folder depends on its numbers and the real pairs."""
-    entrant = entry_of(name, ENTRANTS, "painter")
+def plan(name: str, images: int, train: Path, work: Path, seed: int | None = None) -> Run:
+    """Return the training of an entrant, by default with the seed of params.yaml.
+
+    Its folder depends on all its numbers and the real pairs.
+    """
+    entrant = entrant_of(name)
     section = f"{entrant.family}.{entrant.painter}"
     numbers = dict(read_raw(section))
-    numbers |= entrant.changes | {"num_images": images}
+    numbers |= {**entrant.changes, "num_images": images}
     config = checked(numbers, section, entrant.entry.Config)
     files = weight_files(config)
     numbers |= {k: str(v.resolve()) for k, v in config if isinstance(v, Path)}
     compute = choose(read("compute", ComputeParams), default_device(), "generators")
+    training = read("training", TrainingParams).model_dump()
+    if seed is not None:
+        training["seed"] = seed
     made_of = {
         "config": config.model_dump(mode="json"),
-        "training": read("training", TrainingParams).model_dump(),
+        "training": training,
         "compute": compute.to_json(),
     }
     key = fingerprint(made_of, [train, *files])[:12]
-    return Run(name, entrant, images, numbers, work / f"{name}-{images}-{key}")
+    folder = work / f"{name.partition(':')[0]}-{images}-{key}"
+    return Run(name, entrant, images, numbers, training, folder)
+
+
+def entrant_of(name: str) -> Entrant:
+    """Return an entrant by name; `NAME:KEY=VALUE,KEY=VALUE` is one with other numbers."""
+    plain, _, changes = name.partition(":")
+    entrant = entry_of(plain, ENTRANTS, "painter")
+    if not changes:
+        return entrant
+    try:
+        found = YAML(typ="safe", pure=True).load("{" + changes.replace("=", ": ") + "}")
+    except YAMLError:
+        found = {"": None}
+    if None in found.values():
+        raise UserError(f"{name!r} is no painter with other numbers; write {plain}:KEY=VALUE")
+    return dataclasses.replace(entrant, changes={**entrant.changes, **found})
 
 
 def train(run: Run, pairs: Path) -> bool:
@@ -112,7 +148,7 @@ def train(run: Run, pairs: Path) -> bool:
     yaml = YAML(typ="safe", pure=True)
     params = yaml.load(PARAMS_FILE.read_text(encoding="utf-8"))
     family, method = run.entrant.family, run.entrant.painter
-    params[family][method] = dict(run.numbers)
+    params[family][method], params["training"] = dict(run.numbers), dict(run.training)
     run.folder.mkdir(parents=True, exist_ok=True)
     with (run.folder / PARAMS_FILE).open("w", encoding="utf-8") as file:
         yaml.dump(params, file)
@@ -153,6 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Train painters alike, and score them alike.")
     parser.add_argument("--painters", nargs="+", default=PLAIN, help=f"default: {' '.join(PLAIN)}")
     parser.add_argument("--images", nargs="+", type=int, default=IMAGES, help="shown, each in turn")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="default: training.seed")
     parser.add_argument("--real", type=Path, default=Path("artifacts/real"))
     parser.add_argument("--judge", type=Path, help="default: the first segmenter of `real`")
     parser.add_argument("--sets", nargs="*", type=Path, default=[], help="scored by images alone")
@@ -164,7 +201,16 @@ def main() -> None:
     try:
         first = read_raw("report.seeds")[0]
         judge = given.judge or Path("artifacts/segment", BASELINE, str(first))
-        bench(given.painters, given.images, given.real, judge, given.work, given.out, given.sets)
+        bench(
+            given.painters,
+            given.images,
+            given.real,
+            judge,
+            given.work,
+            given.out,
+            given.sets,
+            given.seeds,
+        )
     except UserError as error:
         raise SystemExit(f"error: {error}") from None
 

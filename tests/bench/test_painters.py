@@ -78,8 +78,10 @@ def project(root, tmp_path_factory):
         yield folder
 
 
-def bench(names: list[str], images: list[int], sets: Sequence[Path] = ()) -> str:
-    painters.bench(names, images, REAL, CELL, WORK, OUT, sets)
+def bench(
+    names: list[str], images: list[int], sets: Sequence[Path] = (), seeds: Sequence[int] = ()
+) -> str:
+    painters.bench(names, images, REAL, CELL, WORK, OUT, sets, seeds)
     return OUT.read_text()
 
 
@@ -202,6 +204,37 @@ def test_the_page_is_sorted_by_images_then_by_alignment():
     assert "diversity" not in text, "without pretrained features there is none"
     assert "    python -m bench.painters --images 200 100 --painters b a c\n" in text
     assert "shown a second" not in text, "what it costs is not known"
+
+
+def test_an_entrant_may_have_other_numbers(project):
+    entrant = painters.entrant_of("regions:noise_channels=0,channels=[8, 8]")
+    assert (entrant.painter, dict(entrant.changes)) == (
+        "regions",
+        {"noise_channels": 0, "channels": [8, 8]},
+    )
+    assert painters.entrant_of("spade_features:ema=0").changes["ema"] == 0
+    run = painters.plan("regions:noise_channels=0", 16, REAL / "train", WORK, 3)
+    assert run.numbers["noise_channels"] == 0 and run.training["seed"] == 3
+    assert run.folder.name.startswith("regions-16-")
+    for name in ("regions:noise_channels", "regions:[", "regions:ema="):
+        with pytest.raises(UserError, match="is no painter with other numbers; write regions:KEY"):
+            painters.entrant_of(name)
+    with pytest.raises(UserError, match=r"`painters.regions.colour` is not a known key"):
+        bench(["regions:colour=1"], [16])
+
+
+def test_several_trainings_are_one_line_with_their_mean_and_deviation(project):
+    text = bench(["spade"], [8], seeds=[0, 1])
+    folders = list(WORK.glob("spade-8-*"))
+    assert len(folders) == 2
+    found = [
+        Score.of("spade", read_json(it / "scores.json")["values"], 8).values["alignment"]
+        for it in folders
+    ]
+    assert f"| {np.mean(found):.1f} ± {np.std(found, ddof=1):.1f} |" in text
+    assert text.count("| `spade` | 8 |") == 4, "a line in every table"
+    assert "    python -m bench.painters --images 8 --painters spade --seeds 0 1\n" in text
+    assert "seeds 0, 1, one training each" in text
 
 
 def test_the_page_says_what_an_image_costs_and_which_command_made_it():
