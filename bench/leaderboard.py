@@ -172,7 +172,7 @@ def command(scores: Sequence[Score], seeds: Sequence[int] = ()) -> str:
     parts += dict.fromkeys(str(score.images) for score in trained)
     if names != PLAIN:
         parts += ["--painters", *(shlex.quote(name) for name in names)]
-    if len(seeds) > 1:
+    if seeds:
         parts += ["--seeds", *map(str, seeds)]
     sets = [score.name for score in scores if score.images is None]
     if sets:

@@ -62,12 +62,11 @@ def bench(
 
     Raises `UserError` in the end for trainings that failed, which the page leaves out.
     """
-    seeds = seeds or [read("training", TrainingParams).seed]
     runs = [
         plan(name, count, real / "train", work, seed)
-        for count in images
-        for name in names
-        for seed in seeds
+        for count in dict.fromkeys(images)
+        for name in dict.fromkeys(names)
+        for seed in dict.fromkeys(seeds) or [None]
     ]
     load, failed = os.getloadavg()[0], []
     jury = convene(real, cell)
@@ -78,9 +77,9 @@ def bench(
             scored.append(score(run, jury))
             write_page(out, averaged(scored), jury, load, seeds)
         else:
-            failed.append(f"{run.name} at {run.images} images")
+            failed.append(f"{run.name} at {run.images} images, seed {run.training['seed']}")
     if failed:
-        raise UserError(f"{', '.join(failed)} failed, see above; the others are in {out}")
+        raise UserError(f"{'; '.join(failed)} failed, see above; the others are in {out}")
 
 
 def write_page(
@@ -88,12 +87,13 @@ def write_page(
 ) -> None:
     """Replace the section of this dataset and size."""
     named = f"{read_raw('dataset.source')} {'x'.join(map(str, jury.val.size))}"
+    used = list(dict.fromkeys(seeds)) or [read_raw("training.seed")]
     about = [
         f"{machine(load, ('torch',))} {len(jury.val)} val layouts. The judge: {jury.about}.",
-        f"Preset `{read_raw('preset')}`, seed{'s' * (len(seeds) > 1)} "
-        f"{', '.join(map(str, seeds))}, one training each.",
+        f"Preset `{read_raw('preset')}`, seed{'s' * (len(used) > 1)} "
+        f"{', '.join(map(str, used))}, one training each.",
     ]
-    section = page(named, " ".join(about), jury.yardstick, scored, seeds)
+    section = page(named, " ".join(about), jury.yardstick, scored, list(dict.fromkeys(seeds)))
     write_section(out, f"painters {named}", section, heading="Painters")
 
 
@@ -110,30 +110,31 @@ def plan(name: str, images: int, train: Path, work: Path, seed: int | None = Non
     files = weight_files(config)
     numbers |= {k: str(v.resolve()) for k, v in config if isinstance(v, Path)}
     compute = choose(read("compute", ComputeParams), default_device(), "generators")
-    training = read("training", TrainingParams).model_dump()
-    if seed is not None:
-        training["seed"] = seed
+    numbered = {} if seed is None else {"seed": seed}
+    training = checked({**read_raw("training"), **numbered}, "training", TrainingParams)
     made_of = {
         "config": config.model_dump(mode="json"),
-        "training": training,
+        "training": training.model_dump(),
         "compute": compute.to_json(),
     }
     key = fingerprint(made_of, [train, *files])[:12]
     folder = work / f"{name.partition(':')[0]}-{images}-{key}"
-    return Run(name, entrant, images, numbers, training, folder)
+    return Run(name, entrant, images, numbers, training.model_dump(), folder)
 
 
 def entrant_of(name: str) -> Entrant:
     """Return an entrant by name; `NAME:KEY=VALUE,KEY=VALUE` is one with other numbers."""
-    plain, _, changes = name.partition(":")
+    plain, given, changes = name.partition(":")
     entrant = entry_of(plain, ENTRANTS, "painter")
-    if not changes:
+    if not given:
         return entrant
     try:
         found = YAML(typ="safe", pure=True).load("{" + changes.replace("=", ": ") + "}")
     except YAMLError:
-        found = {"": None}
-    if None in found.values():
+        found = {}
+    if "num_images" in found:
+        raise UserError(f"{name!r} says how many images are shown; --images does")
+    if not found or "=" not in changes:
         raise UserError(f"{name!r} is no painter with other numbers; write {plain}:KEY=VALUE")
     return dataclasses.replace(entrant, changes={**entrant.changes, **found})
 

@@ -173,7 +173,9 @@ def test_a_training_that_fails_leaves_the_others_on_the_page(project, monkeypatc
     shutil.rmtree(OUT.parent, ignore_errors=True)
     killed = painters.plan("spade_features", 16, REAL / "train", WORK)
     write_json(killed.spent, {"seconds": 100.0})
-    with pytest.raises(UserError, match=r"spade_features at 16 images failed.*docs/painters\.md"):
+    with pytest.raises(
+        UserError, match=r"spade_features at 16 images, seed 0 failed.*painters\.md"
+    ):
         bench(["spade_features", "spade"], [16])
     assert "`spade` | 16" in OUT.read_text() and "`spade_features`" not in OUT.read_text()
     assert read_json(killed.spent)["seconds"] > 100.5, "what an earlier run spent counts"
@@ -216,15 +218,21 @@ def test_an_entrant_may_have_other_numbers(project):
     run = painters.plan("regions:noise_channels=0", 16, REAL / "train", WORK, 3)
     assert run.numbers["noise_channels"] == 0 and run.training["seed"] == 3
     assert run.folder.name.startswith("regions-16-")
-    for name in ("regions:noise_channels", "regions:[", "regions:ema="):
+    for name in ("regions:noise_channels", "regions:[", "regions:", "regions:ema=[1"):
         with pytest.raises(UserError, match="is no painter with other numbers; write regions:KEY"):
             painters.entrant_of(name)
+    with pytest.raises(UserError, match="says how many images are shown; --images does"):
+        painters.entrant_of("regions:num_images=5")
     with pytest.raises(UserError, match=r"`painters.regions.colour` is not a known key"):
         bench(["regions:colour=1"], [16])
+    with pytest.raises(UserError, match=r"`painters.regions.ema` = None"):
+        bench(["regions:ema=null"], [16])
+    with pytest.raises(UserError, match=r"`training.seed` = -1"):
+        bench(["regions"], [16], seeds=[-1])
 
 
 def test_several_trainings_are_one_line_with_their_mean_and_deviation(project):
-    text = bench(["spade"], [8], seeds=[0, 1])
+    text = bench(["spade", "spade"], [8], seeds=[0, 1, 0])
     folders = list(WORK.glob("spade-8-*"))
     assert len(folders) == 2
     found = [
