@@ -79,7 +79,7 @@ class Score:
 
     `images` were shown to it in `seconds` of processor time; unknown for a set that is there, and
     real images, which have no name, were shown to nobody. A set is named by its path. `cost` is
-    that of an image, see `cost_of`. Of several trainings these are means, and `deviations` those
+    that of an image, see `cost_of`. Of several `trainings` these are means, and `deviations` those
     of `values` (ddof = 1).
     """
 
@@ -90,6 +90,7 @@ class Score:
     seconds: float | None = None
     cost: Mapping[str, float] = field(default_factory=dict)
     deviations: Mapping[str, float] = field(default_factory=dict)
+    trainings: int = 1
 
     @classmethod
     def of(
@@ -128,7 +129,7 @@ def _mean(scores: Sequence[Score]) -> Score:
     spent = [score.seconds for score in scores if score.seconds is not None]
     seconds = fmean(spent) if spent else None
     first = scores[0]
-    return Score(first.name, values, classes, first.images, seconds, cost, deviations)
+    return Score(first.name, values, classes, first.images, seconds, cost, deviations, len(scores))
 
 
 def page(
@@ -176,7 +177,7 @@ def command(scores: Sequence[Score], seeds: Sequence[int] = ()) -> str:
         parts += ["--seeds", *map(str, seeds)]
     sets = [score.name for score in scores if score.images is None]
     if sets:
-        parts += ["--sets", *sets]
+        parts += ["--sets", *(shlex.quote(path) for path in sets)]
     return " ".join(parts)
 
 
@@ -202,7 +203,7 @@ def _alone(real: Score, scores: Sequence[Score]) -> Iterable[str]:
     yield _rule(1, 2 + len(shown))
     ordered = sorted(scores, key=lambda it: (it.images or 0, it.values.get(shown[0], 0.0)))
     for score in (real, *ordered):
-        found = [_number(score.values.get(name), OF_IMAGES[name].digits) for name in shown]
+        found = [_value(score, name, OF_IMAGES[name].digits) for name in shown]
         yield _line([_named(score), *_spent(score), *found])
 
 
@@ -230,7 +231,7 @@ def _costs(scores: Sequence[Score]) -> Iterable[str]:
                 f"{score.cost['parameters'] / 1e6:.2f}",
                 f"{score.cost['multiply_adds'] / 1e9:.2f}",
                 _number(shown, 1),
-                f"{1 / score.cost['seconds']:.0f}",
+                f"{1 / score.cost['seconds']:.3g}" if "seconds" in score.cost else "",
             ]
         )
 
@@ -269,7 +270,9 @@ def _by_class(real: Score, scores: Sequence[Score]) -> Iterable[str]:
 
 
 def _named(score: Score) -> str:
-    return f"`{Path(score.name).name}`" if score.name else "real images"
+    if not score.name:
+        return "real images"
+    return f"`{score.name if score.images else Path(score.name).name}`"
 
 
 def _value(score: Score, name: str, digits: int) -> str:

@@ -88,10 +88,16 @@ def write_page(
     """Replace the section of this dataset and size."""
     named = f"{read_raw('dataset.source')} {'x'.join(map(str, jury.val.size))}"
     used = list(dict.fromkeys(seeds)) or [read_raw("training.seed")]
+    fewer = [
+        f"{score.trainings} of `{score.name}` at {score.images:,} images"
+        for score in scored
+        if score.images and score.trainings < len(used)
+    ]
     about = [
         f"{machine(load, ('torch',))} {len(jury.val)} val layouts. The judge: {jury.about}.",
         f"Preset `{read_raw('preset')}`, seed{'s' * (len(used) > 1)} "
-        f"{', '.join(map(str, used))}, one training each.",
+        f"{', '.join(map(str, used))}, one training each"
+        f"{' (so far ' * bool(fewer)}{', '.join(fewer)}{')' * bool(fewer)}.",
     ]
     section = page(named, " ".join(about), jury.yardstick, scored, list(dict.fromkeys(seeds)))
     write_section(out, f"painters {named}", section, heading="Painters")
@@ -134,7 +140,7 @@ def entrant_of(name: str) -> Entrant:
         found = {}
     if "num_images" in found:
         raise UserError(f"{name!r} says how many images are shown; --images does")
-    if not found or "=" not in changes:
+    if "=" not in changes or not all(isinstance(key, str) for key in found or [None]):
         raise UserError(f"{name!r} is no painter with other numbers; write {plain}:KEY=VALUE")
     return dataclasses.replace(entrant, changes={**entrant.changes, **found})
 

@@ -218,7 +218,7 @@ def test_an_entrant_may_have_other_numbers(project):
     run = painters.plan("regions:noise_channels=0", 16, REAL / "train", WORK, 3)
     assert run.numbers["noise_channels"] == 0 and run.training["seed"] == 3
     assert run.folder.name.startswith("regions-16-")
-    for name in ("regions:noise_channels", "regions:[", "regions:", "regions:ema=[1"):
+    for name in ("regions:noise_channels", "regions:[", "regions:", "regions:ema=[1", "regions:=3"):
         with pytest.raises(UserError, match="is no painter with other numbers; write regions:KEY"):
             painters.entrant_of(name)
     with pytest.raises(UserError, match="says how many images are shown; --images does"):
@@ -242,7 +242,9 @@ def test_several_trainings_are_one_line_with_their_mean_and_deviation(project):
     assert f"| {np.mean(found):.1f} ± {np.std(found, ddof=1):.1f} |" in text
     assert text.count("| `spade` | 8 |") == 4, "a line in every table"
     assert "    python -m bench.painters --images 8 --painters spade --seeds 0 1\n" in text
-    assert "seeds 0, 1, one training each" in text
+    assert "seeds 0, 1, one training each." in text
+    some = leaderboard.averaged([Score.of("spade", [], 8), Score.of("spade", [], 8)])
+    assert [score.trainings for score in some] == [2]
 
 
 def test_the_page_says_what_an_image_costs_and_which_command_made_it():
@@ -254,5 +256,8 @@ def test_the_page_says_what_an_image_costs_and_which_command_made_it():
     assert "| `a` | 100 | 1.50 | 0.25 | 2.5 | 50 |" in text
     assert "    python -m bench.painters --images 100 --painters a --sets pairs/semi\n" in text
     assert "| `semi` |" in text
+    file = Score.of("spade:vgg=weights/vgg.pth", records, 100, 40.0, {**costs, "seconds": 4.0})
+    text = page("camvid 96x128", "So.", Score.of("", records), [file])
+    assert "| `spade:vgg=weights/vgg.pth` | 100 | 1.50 | 0.25 | 2.5 | 0.25 |" in text
     everyone = [Score.of(name, records, 100) for name in leaderboard.PLAIN]
     assert leaderboard.command(everyone) == "python -m bench.painters --images 100"
