@@ -133,8 +133,8 @@ def score(run: Run, jury: Jury) -> Score:
         cost = cost_of(run.trained, family, jury.val, size, compute.dtype)
         found = _painted(run, jury, produce) if run.entrant.paints else _drawn(run, jury, produce)
         write_json(file, {"made_of": made_of, "values": found, "cost": cost})
-    known, seconds = read_json(file), read_json(run.spent)["seconds"]
-    return Score.of(run.name, known["values"], run.images, seconds, known["cost"])
+    scored, seconds = read_json(file), read_json(run.spent)["seconds"]
+    return Score.of(run.name, scored["values"], run.images, seconds, scored["cost"])
 
 
 def score_set(path: Path, jury: Jury) -> Score:

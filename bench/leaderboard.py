@@ -231,7 +231,7 @@ def _costs(scores: Sequence[Score]) -> Iterable[str]:
                 f"{score.cost['parameters'] / 1e6:.2f}",
                 f"{score.cost['multiply_adds'] / 1e9:.2f}",
                 _number(shown, 1),
-                f"{1 / score.cost['seconds']:.3g}" if "seconds" in score.cost else "",
+                _rate(score.cost.get("seconds")),
             ]
         )
 
@@ -273,6 +273,12 @@ def _named(score: Score) -> str:
     if not score.name:
         return "real images"
     return f"`{score.name if score.images else Path(score.name).name}`"
+
+
+def _rate(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{1 / seconds:.0f}" if seconds < 0.1 else f"{1 / seconds:.2f}"
 
 
 def _value(score: Score, name: str, digits: int) -> str:

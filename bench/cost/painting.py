@@ -31,16 +31,15 @@ def cost_of(
     entry = registry[name]
     method, nets = artifact.load(trained, entry, Given(real.classes.num_classes, real.size))
     rows = range(min(batch_size, len(real)))
-    asked = PaintRequest(torch.from_numpy(real.labels(rows)).long())
-    if registry is not PAINTERS:
-        asked = None
+    paints = registry is PAINTERS
+    asked = PaintRequest(torch.from_numpy(real.labels(rows)).long()) if paints else None
 
     def make(nets: nn.ModuleDict) -> None:
         method.sample(nets, asked, [generator(0, row) for row in rows])
 
     with Counter() as counter:
         make(nets)
-    fast = entry.prepare(method, nets, dtype) if registry is PAINTERS else nets
+    fast = entry.prepare(method, nets, dtype) if paints else nets
     used = [nets[name] for name in nets if name in fast]
     found = {
         "parameters": sum(parameter.numel() for net in used for parameter in net.parameters()),

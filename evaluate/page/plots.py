@@ -22,7 +22,7 @@ class Bar:
     name: str
     gain: Interval
     seeds: Sequence[float]
-    says: str = NO_EVIDENCE
+    says: str
 
     @property
     def color(self) -> str:

@@ -97,7 +97,7 @@ def test_painters_are_trained_scored_and_not_trained_again(project):
     )
     assert re.search(r"\| `spade` \| 16 \| \d\.\d \| \d+\.\d \| \d+ \| \d+\.\d\d \| 0\.0 \|", board)
     costs = text.split("made a second")[1]
-    cost = re.findall(r"\| `(\w+)` \| 16 \| ([\d.]+) \| [\d.]+ \| ([\d.]+) \| (\d+) \|", costs)
+    cost = re.findall(r"\| `(\w+)` \| 16 \| ([\d.]+) \| [\d.]+ \| ([\d.]+) \| ([\d.]+) \|", costs)
     assert {name for name, *_ in cost} == {"spade", "regions"}
     for _, parameters, shown, made in cost:
         assert float(parameters) > 0 and 0 < float(shown) < float(made)
