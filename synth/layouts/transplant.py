@@ -20,6 +20,7 @@ from data.stage.progress import log
 from synth.layouts.common.entry import Entry, Material
 from synth.layouts.transplanting import bank as banks
 from synth.layouts.transplanting import laws
+from synth.layouts.transplanting.bands import Bands, find
 from synth.layouts.transplanting.bank import Bank
 from synth.layouts.transplanting.cutting import measure
 from synth.layouts.transplanting.pasting import Canvas, paste
@@ -74,33 +75,66 @@ class Transplant:
         image: Tensor,
         rows: Sequence[int],
         rngs: Sequence[torch.Generator],
+        bands: Bands | None = None,
     ) -> Drawn:
-        """Put objects into real pairs; see `Entry.compose`.
+        """Put bands of others, if there are any, and objects into real pairs; see `Composing`.
 
-        `target` has of each class of objects what was asked for, where the parent has less; other
-        classes share the rest as they did. At random nothing is asked for.
+        `target` has of each class of objects what was asked for, where the parent, its band in
+        place, has less; other classes share the rest as they did. At random nothing is asked for.
         """
         seeds = [int(torch.randint(2**62, (1,), generator=rng, device=rng.device)) for rng in rngs]
         asked = palette.double().cpu().numpy()
         images = image.permute(0, 2, 3, 1).cpu().numpy().copy()
         labels = label.to(torch.uint8).cpu().numpy().copy()
-        alphas = np.zeros(labels.shape, np.float32)
+        alphas, edited = np.zeros(labels.shape, np.float32), np.zeros(labels.shape, bool)
+        dice = [np.random.default_rng(seed) for seed in seeds]
+        lenders: list[tuple[int, ...]] = [()] * len(rows)
+        if bands is not None:
+            lenders = self._recombine(bands, images, labels, edited, asked, rows, dice)
+        behind = None if bands is None else images.copy()
         donors, targets = [], np.zeros(asked.shape, np.float32)
-        for slot, (row, seed) in enumerate(zip(rows, seeds, strict=True)):
+        for slot, (row, rng) in enumerate(zip(rows, dice, strict=True)):
             canvas = Canvas(images[slot], labels[slot], alphas[slot])
             wanted = self._wanted(asked[slot], labels[slot])
             targets[slot] = wanted
-            donors.append(self._fill(canvas, row, wanted, np.random.default_rng(seed)))
+            donors.append(lenders[slot] + self._fill(canvas, row, wanted, rng))
         device = label.device
-        alpha = torch.from_numpy(alphas).to(device)
+
+        def pixels(arrays: np.ndarray) -> Tensor:
+            return torch.from_numpy(arrays).permute(0, 3, 1, 2).to(device)
+
         return Drawn(
             label=torch.from_numpy(labels).long().to(device),
             target=torch.from_numpy(targets).to(device) if self.config.guided else None,
-            edited=alpha > 0,
-            image=torch.from_numpy(images).permute(0, 3, 1, 2).to(device),
-            alpha=alpha,
+            edited=torch.from_numpy((alphas > 0) | edited).to(device),
+            image=pixels(images),
+            behind=image if behind is None else pixels(behind),
+            alpha=torch.from_numpy(alphas).to(device),
             donors=tuple(donors),
         )
+
+    def _recombine(
+        self,
+        bands: Bands,
+        images: np.ndarray,
+        labels: np.ndarray,
+        edited: np.ndarray,
+        asked: np.ndarray,
+        rows: Sequence[int],
+        dice: Sequence[Rng],
+    ) -> list[tuple[int, ...]]:
+        """Put a band into every pair, mark its columns, and return the pairs that bands are of."""
+        lenders: list[tuple[int, ...]] = []
+        mirrors = self.bank.mirrors
+        for slot, (row, rng) in enumerate(zip(rows, dice, strict=True)):
+            band = find(bands, labels[slot], asked[slot], parent=row, mirrors=mirrors, rng=rng)
+            if band is not None:
+                columns = np.s_[slot, :, band.left : band.right]
+                labels[columns] = band.of(bands.labels[band.row])
+                images[columns] = band.of(bands.images([band.row])[0])
+                edited[columns] = True
+            lenders.append(() if band is None else (band.row,))
+        return lenders
 
     def _fill(self, canvas: Canvas, parent: int, wanted: np.ndarray, rng: Rng) -> tuple[int, ...]:
         """Put objects into one pair and return the pairs they come from."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.layouts import LAYOUTS
+from synth.layouts.transplanting.bands import Bands
 from synth.making.painted import Painted, moment, to_cpu
 from synth.making.sets import CheckedSet, ReadySet
 from synth.training.method import Around, Drawn, Painter, PaintRequest, generator
@@ -116,14 +117,14 @@ def composite(image: Tensor, painted: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask[:, None], painted, image)
 
 
-def overlay(image: Tensor, parents: Tensor, painted: Tensor, alpha: Tensor) -> Tensor:
-    """Lay objects over painted images as they lie over their parents in `image`.
+def overlay(image: Tensor, behind: Tensor, painted: Tensor, alpha: Tensor) -> Tensor:
+    """Lay objects over painted images as they lie, in `image`, over those `behind` them.
 
     All uint8 `[B, 3, H, W]`; `alpha` float32 `[B, H, W]` is how far a pixel is an object's.
     """
-    # image = (1 - alpha) parent + alpha object, of one object or of several
-    behind = painted.float() - parents.float()
-    return (image.float() + (1 - alpha[:, None]) * behind).round().clamp(0, 255).byte()
+    # image = (1 - alpha) behind + alpha object, of one object or of several
+    change = painted.float() - behind.float()
+    return (image.float() + (1 - alpha[:, None]) * change).round().clamp(0, 255).byte()
 
 
 def draw_palette(checked: ReadySet | CheckedSet, index: int, seed: int) -> np.ndarray:
@@ -159,7 +160,7 @@ def _kept(ready: ReadySet, drawn: Drawn, parents: Tensor | None, painted: Tensor
     if not ready.keep:
         return painted
     if ready.keep == "donors":
-        return overlay(_drawn(drawn.image), _drawn(parents), painted, _drawn(drawn.alpha))
+        return overlay(_drawn(drawn.image), _drawn(drawn.behind), painted, _drawn(drawn.alpha))
     return composite(_drawn(parents), painted, drawn.edits())
 
 
@@ -185,16 +186,30 @@ def _draw(
     method, nets = ready.layout_method, ready.layout_nets
     real = ready.real_labels[rows].long().to(ready.device)
     rngs = _rngs(seed, LAYOUT, [one.layout for one in dice], ready.device)
-    if ready.editor is not None:
+    puts = LAYOUTS[ready.layouts].load is not None
+    if ready.editor is not None and not puts:
         return ready.editor.draw(method, nets, real=real, rngs=rngs)
     palettes = np.stack([draw_palette(ready, one.palette, seed) for one in dice])
     asked = torch.as_tensor(palettes).to(ready.device)
-    if LAYOUTS[ready.layouts].load is not None:
-        image = _drawn(parents)
-        return method.compose(palette=asked, label=real, image=image, rows=rows, rngs=rngs)
+    if puts:
+        return method.compose(
+            palette=asked,
+            label=real,
+            image=_drawn(parents),
+            rows=rows,
+            rngs=rngs,
+            bands=_bands(ready),
+        )
     draw = LAYOUTS[ready.layouts].draw
     assert draw is not None, "a set that makes no pairs was refused"
     return draw(method, nets, palette=asked, real=real, rngs=rngs)
+
+
+def _bands(ready: ReadySet) -> Bands | None:
+    """Return the real pairs that bands are cut from, where a set has some."""
+    if ready.editor is None or ready.editor.edits.bands is None:
+        return None
+    return Bands(ready.editor.edits.bands, ready.real_labels.numpy(), ready.real.images)
 
 
 def _rngs(

@@ -14,7 +14,7 @@ from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.stage.params import Params, choose
 from synth.layouts import LAYOUTS
-from synth.layouts.common.edits import Editor, Edits, editor
+from synth.layouts.common.edits import Editor, Edits, editor, with_holes
 from synth.layouts.common.edits import describe as describe_edits
 from synth.layouts.common.entry import Composing
 from synth.making.looks import Looks, Style, takes_style, who_takes_styles
@@ -37,8 +37,8 @@ class SetParams(Params):
     Layouts and painter may also be named by the joint that fine-tuned them, layouts by the adaptive
     palettes that they are asked for. With `keep`, pixels outside the edit of a real layout are real
     ones; with `donors`, those of the objects that were put into it are. `controls` are for layout
-    methods that follow a palette, `edits` for the partial editor, `style` for painters that take
-    one: without it they paint the look of another image.
+    methods that follow a palette, `edits` for those that edit real layouts, `style` for painters
+    that take one: without it they paint the look of another image.
     """
 
     layouts: str
@@ -221,6 +221,14 @@ def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> No
 
 
 def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet) -> Editor:
+    if LAYOUTS[layouts].load is not None:
+        if row.edits != Edits(bands=row.edits.bands):
+            raise UserError(
+                f"set {name!r} has edits, but of its layouts {row.layouts!r} only bands are real "
+                "ones of other pairs; write edits: {bands: [0.25, 0.6]}, or use "
+                f"{_named('edits')}"
+            )
+        return with_holes(row.edits, real.classes.num_classes, len(real))
     if not LAYOUTS[layouts].edits:
         raise UserError(
             f"set {name!r} has edits, but its layouts {row.layouts!r} are not edits of real ones; "

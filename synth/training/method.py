@@ -223,14 +223,16 @@ class Drawn:
 
     `label` int64 `[B, H, W]`; `target` the palettes asked for, `[B, C]`, or None; `edited` bool
     `[B, H, W]`, where the pair is not its parent's any more, or None. Where real objects were put
-    into the parents: `image` uint8 `[B, 3, H, W]` with them, `alpha` float32 `[B, H, W]`, how far a
-    pixel is theirs, and `donors`, the rows of the real pairs that they come from.
+    into the parents: `image` uint8 `[B, 3, H, W]` with them, `behind` the same without them,
+    `alpha` float32 `[B, H, W]`, how far a pixel is theirs, and `donors`, the rows of the real pairs
+    that they, and the bands behind them, come from.
     """
 
     label: Tensor
     target: Tensor | None
     edited: Tensor | None
     image: Tensor | None = None
+    behind: Tensor | None = None
     alpha: Tensor | None = None
     donors: tuple[tuple[int, ...], ...] | None = None
 

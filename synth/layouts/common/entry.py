@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from data.pairs.pairset import PairSet
 from data.pairs.sampling import Sampling
 from data.stage.params import Params
+from synth.layouts.transplanting.bands import Bands
 from synth.training.defaults import no_measures
 from synth.training.method import Drawn, Given, Method
 
@@ -51,11 +52,13 @@ class Composing(Protocol):
         image: Tensor,
         rows: Sequence[int],
         rngs: Sequence[torch.Generator],
+        bands: Bands | None = None,
     ) -> Drawn:
-        """Draw a batch from real pairs, with `image`, `alpha` and `donors`.
+        """Draw a batch from real pairs, with `image`, `behind`, `alpha` and `donors`.
 
         `palette` `[B, C]` is asked for; `label` int64 `[B, H, W]` and `image` uint8
-        `[B, 3, H, W]` are the real pairs of these rows of their set; one generator each.
+        `[B, 3, H, W]` are the real pairs of these rows of their set; one generator each. With
+        `bands` each of them first gets one, of another pair.
         """
         ...
 
