@@ -50,7 +50,11 @@ def metric_table(content: Content) -> Table:
     return without_empty(Table(header, rows, 2))
 
 
-KEPT = {True: ", real pixels kept", "donors": ", pixels of objects kept"}
+KEPT = {
+    True: ", real pixels kept",
+    "donors": ", pixels of moved objects kept",
+    "objects": ", pixels of objects kept",
+}
 
 
 def made_of(made: Mapping[str, Any]) -> str:

@@ -61,6 +61,8 @@ class Transplant:
         sizes = np.bincount(bank.kind, bank.area, len(bank.shares))
         counts = np.diff(bank.first)
         self.counts, self.typical = counts, sizes / np.maximum(counts, 1)
+        self._things = np.zeros(256, bool)  # by label; pixels without a class are no objects
+        self._things[: len(counts)] = counts > 0
 
     @property
     def num_pairs(self) -> int:
@@ -111,6 +113,7 @@ class Transplant:
             behind=image if behind is None else pixels(behind),
             alpha=torch.from_numpy(alphas).to(device),
             donors=tuple(donors),
+            objects=torch.from_numpy(self._things[labels]).to(device),
         )
 
     def _recombine(

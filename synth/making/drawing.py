@@ -150,8 +150,8 @@ def _around(ready: ReadySet, drawn: Drawn, parents: Tensor | None) -> Around | N
     """Return the real pixels that a painter may look at, those that are kept."""
     if not ready.keep:
         return None
-    if ready.keep == "donors":
-        return Around(_drawn(drawn.image).float() / 127.5 - 1, _drawn(drawn.alpha) >= 0.5)
+    if not isinstance(ready.keep, bool):
+        return Around(_drawn(drawn.image).float() / 127.5 - 1, _alpha(ready, drawn) >= 0.5)
     return Around(_drawn(parents).float() / 127.5 - 1, ~drawn.edits())
 
 
@@ -159,9 +159,18 @@ def _kept(ready: ReadySet, drawn: Drawn, parents: Tensor | None, painted: Tensor
     """Put the pixels that a set keeps over painted ones."""
     if not ready.keep:
         return painted
-    if ready.keep == "donors":
-        return overlay(_drawn(drawn.image), _drawn(drawn.behind), painted, _drawn(drawn.alpha))
+    if not isinstance(ready.keep, bool):
+        return overlay(_drawn(drawn.image), _drawn(drawn.behind), painted, _alpha(ready, drawn))
     return composite(_drawn(parents), painted, drawn.edits())
+
+
+def _alpha(ready: ReadySet, drawn: Drawn) -> Tensor:
+    """Return how far a pixel is a real object's: one that was put there, or any."""
+    alpha = _drawn(drawn.alpha)
+    if ready.keep == "donors":
+        return alpha
+    # objects that were there have no edge of their own, those that were put there keep theirs
+    return alpha.masked_fill(_drawn(drawn.objects) & (alpha == 0), 1.0)
 
 
 def _drawn(found: Tensor | None) -> Tensor:

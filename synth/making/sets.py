@@ -28,7 +28,7 @@ from synth.palettes.palette import PaletteModel
 from synth.training import artifact
 from synth.training.method import Given, Method, Painter, Palettes
 
-Keep = bool | Literal["donors"]
+Keep = bool | Literal["donors", "objects"]
 
 
 class SetParams(Params):
@@ -36,9 +36,10 @@ class SetParams(Params):
 
     Layouts and painter may also be named by the joint that fine-tuned them, layouts by the adaptive
     palettes that they are asked for. With `keep`, pixels outside the edit of a real layout are real
-    ones; with `donors`, those of the objects that were put into it are. `controls` are for layout
-    methods that follow a palette, `edits` for those that edit real layouts, `style` for painters
-    that take one: without it they paint the look of another image.
+    ones; with `donors`, those of the objects that were put into it are; with `objects`, those of
+    all objects, also of such as it had. `controls` are for layout methods that follow a palette,
+    `edits` for those that edit real layouts, `style` for painters that take one: without it they
+    paint the look of another image.
     """
 
     layouts: str
@@ -208,7 +209,7 @@ def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> No
             f"set {name!r} has painter {row.painter!r}, so that all pixels but those of objects "
             "are the parents'; write `keep: true`"
         )
-    if row.keep == "donors" and not draws:
+    if not isinstance(row.keep, bool) and not draws:
         raise UserError(
             f"set {name!r} keeps the pixels of objects, but its layouts {row.layouts!r} put none "
             f"into real pairs; use {_named('load')}, or keep: true or false"

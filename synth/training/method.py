@@ -225,7 +225,8 @@ class Drawn:
     `[B, H, W]`, where the pair is not its parent's any more, or None. Where real objects were put
     into the parents: `image` uint8 `[B, 3, H, W]` with them, `behind` the same without them,
     `alpha` float32 `[B, H, W]`, how far a pixel is theirs, and `donors`, the rows of the real pairs
-    that they, and the bands behind them, come from.
+    that they, and the bands behind them, come from. `objects` bool `[B, H, W]` are the pixels of
+    those classes that objects are moved of, whoever put them there.
     """
 
     label: Tensor
@@ -235,6 +236,7 @@ class Drawn:
     behind: Tensor | None = None
     alpha: Tensor | None = None
     donors: tuple[tuple[int, ...], ...] | None = None
+    objects: Tensor | None = None
 
     def edits(self) -> Tensor:
         """Return `edited` of layouts that are edits of real ones."""

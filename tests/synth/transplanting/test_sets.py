@@ -15,6 +15,7 @@ from synth.stages import fit_palette, produce, train_layout, train_painter
 from synth.training.method import generator
 from tests.synth import small
 from tests.synth.transplanting.helpers import (
+    CAR,
     SIGN,
     SIZE,
     fitted,
@@ -75,6 +76,23 @@ def test_a_painter_paints_all_or_the_objects_or_all_but_the_objects(folder, real
     assert np.mean([(alpha == 1).any() for alpha in alphas]) > 0.5
 
 
+def test_pixels_of_objects_that_were_there_are_kept_too(folder, real):
+    row = PLAIN.model_copy(update={"painter": "oasis"})
+    donors, objects = (
+        small.make_pairs(load(folder, row.model_copy(update={"keep": keep})), range(8), 3)
+        for keep in ("donors", "objects")
+    )
+    plain = small.make_pairs(load(folder), range(8), seed=3)
+    alphas = drawing_alpha(folder, range(8))
+    for slot, pair in enumerate(plain):
+        there = np.isin(pair.label, (CAR, SIGN)) & (alphas[slot] == 0)
+        kept, painted = objects[slot].image, donors[slot].image
+        assert there.any() and (pair.label == objects[slot].label).all()
+        assert (kept[there] == pair.image[there]).all()
+        assert (painted[there] != pair.image[there]).any()
+        np.testing.assert_array_equal(kept[~there], painted[~there])
+
+
 def drawing_alpha(folder, indices):
     ready = load(folder)
     rows = [drawing.parent_row(3, index, len(ready.real_ids)) for index in indices]
@@ -119,6 +137,11 @@ def test_objects_lie_over_a_painted_image_as_they_lay_over_their_parent():
             {"layouts": "real", "painter": "oasis", "keep": "donors"},
             "layouts 'real' put none into real pairs; use transplant",
         ),
+        (
+            {"layouts": "real", "painter": "oasis", "keep": "objects"},
+            "layouts 'real' put none into real pairs; use transplant",
+        ),
+        ({"keep": "objects"}, "painter 'none', so that all pixels but .*; write `keep: true`"),
         (
             {"layouts": "real", "painter": "oasis"},
             "not edits of real ones; use partial_palette, transplant or remove `keep`",
