@@ -17,10 +17,11 @@ from torch import Tensor
 from data.stage.errors import UserError
 from data.stage.params import Params
 from data.stage.progress import log
+from synth.layouts.common.edits import Bands
 from synth.layouts.common.entry import Entry, Material
 from synth.layouts.transplanting import bank as banks
 from synth.layouts.transplanting import laws
-from synth.layouts.transplanting.bands import Bands, find
+from synth.layouts.transplanting.bands import find
 from synth.layouts.transplanting.bank import Bank
 from synth.layouts.transplanting.cutting import measure
 from synth.layouts.transplanting.pasting import Canvas, paste

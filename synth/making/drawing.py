@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from synth.layouts import LAYOUTS
-from synth.layouts.transplanting.bands import Bands
+from synth.layouts.common.edits import Bands
 from synth.making.painted import Painted, moment, to_cpu
 from synth.making.sets import CheckedSet, ReadySet
 from synth.training.method import Around, Drawn, Painter, PaintRequest, generator

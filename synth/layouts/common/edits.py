@@ -1,6 +1,6 @@
 """Edits of real layouts that a set asks for: bands and boxes made anew, classes out or grown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,6 +109,18 @@ class Editor:
         chosen = (places * len(self.labels)).long().clamp(max=len(self.labels) - 1)
         others = self.labels[chosen].to(real)
         return fitting(real, hole, others)
+
+
+@dataclass(frozen=True)
+class Bands:
+    """Where bands of other real pairs come from: `labels` uint8 `[N, H, W]`, and images by row.
+
+    `lengths` are those of the narrowest and the widest band, as fractions of the width.
+    """
+
+    lengths: Lengths
+    labels: np.ndarray
+    images: Callable[[Sequence[int]], np.ndarray]
 
 
 def fitting(real: Tensor, hole: Tensor, others: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from data.pairs.pairset import PairSet
 from data.pairs.sampling import Sampling
 from data.stage.params import Params
-from synth.layouts.transplanting.bands import Bands
+from synth.layouts.common.edits import Bands
 from synth.training.defaults import no_measures
 from synth.training.method import Drawn, Given, Method
 

@@ -4,29 +4,16 @@ CutMix (Yun et al., ICCV 2019) with whole columns for boxes, so that what is car
 rows, between neighbours it agrees with, and with a palette that says which of them.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from synth.layouts.common.masks import Lengths
+from synth.layouts.common.edits import Bands
 from synth.layouts.transplanting.placing import Rng
 
 NUM_CANDIDATES = 24  # bands that are looked at
 NUM_FITTING = 6  # those of them that agree best with what is beside them: a palette chooses
 LEAST = 1e-4  # share below which a class counts as that much: what is absent is no infinity
-
-
-@dataclass(frozen=True)
-class Bands:
-    """Where bands come from: `labels` uint8 `[N, H, W]` of the real pairs, and their images by row.
-
-    `lengths` are those of the narrowest and the widest band, as fractions of the width.
-    """
-
-    lengths: Lengths
-    labels: np.ndarray
-    images: Callable[[Sequence[int]], np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import pytest
 from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.tools import verify
-from synth.layouts.common.edits import Edits
-from synth.layouts.transplanting.bands import Band, Bands, find
+from synth.layouts.common.edits import Bands, Edits
+from synth.layouts.transplanting.bands import Band, find
 from synth.stages import produce
 from tests.synth import small
 from tests.synth.transplanting.helpers import CAR, NAMES, PIXELS, ROAD, SIGN, SIZE, SKY, wanted
