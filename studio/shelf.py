@@ -105,7 +105,7 @@ class Shelf:
     def ready(self, layouts: str, painter: str, style: Style) -> ReadySet:
         """Return a set without controls: layouts and painter as production loads them.
 
-        Objects that are put into real pairs keep their pixels.
+        Where objects are put into real pairs, these and those that were there keep their pixels.
         """
         self._require("layouts", layouts, self.layouts())
         self._require("painters", painter, self.painters())
@@ -116,7 +116,7 @@ class Shelf:
             layouts=layouts,
             painter=painter,
             num_pairs=1,
-            keep="donors" if entry.load is not None else False,
+            keep="objects" if entry.load is not None else False,
             style=style if takes else None,
         )
         where = Artifacts(

@@ -37,7 +37,7 @@ def produced(artifacts, tmp_path, monkeypatch):
             }
             for name, layouts, stays in (
                 ("whole", "semantic_palette", False),
-                ("moved", "transplant", "donors"),
+                ("moved", "transplant", "objects"),
             )
         },
     }
