@@ -29,6 +29,8 @@ Numbers = dict[str, Any]  # None where there is none
 Labels = Sequence[np.ndarray] | np.ndarray
 
 NUM_DRAWN = 192  # layouts that are looked at
+# Whole layouts whose palettes are counted: of 192, chance alone leaves out a class by 5 points.
+NUM_COUNTED = 1024
 BATCH = 16
 BANDS = (0.15, 0.5)
 TAP = 3  # of the features: those at stride 16
@@ -41,6 +43,7 @@ COLUMNS = {
     "kl": ("KL", 3),
     "presence": ("presence, points", 1),
     "presence_kl": ("its KL", 3),
+    "presence_asked": ("as asked, points", 1),
     "sizes": ("sizes, octaves", 2),
     "edges": ("lower edges, %", 1),
     "noises": ("two noises, %", 1),
@@ -53,9 +56,14 @@ COLUMNS = {
 
 
 def of_whole(name: str, method: Any, nets: nn.ModuleDict, real: PairSet) -> tuple[Numbers, Labels]:
-    """Score a method that makes whole layouts, each from its own noise and palette; return them."""
+    """Score a method that makes whole layouts, each from its own noise and palette; return them.
+
+    Palettes are of NUM_COUNTED layouts, all else is of the first NUM_DRAWN. `presence_asked` is the
+    presence of the palettes that were asked for: what no generator gets below by obeying.
+    """
     entry, labels = LAYOUTS[name], real.labels(range(len(real)))
-    asked = method.given.wanted_palettes().sample(NUM_DRAWN, 0)
+    count, theirs = real.classes.num_classes, real.column("palette")
+    asked = method.given.wanted_palettes().sample(NUM_COUNTED, 0)
     drawing = entry.draw
     assert drawing is not None, "a method that is trained draws"
 
@@ -65,10 +73,13 @@ def of_whole(name: str, method: Any, nets: nn.ModuleDict, real: PairSet) -> tupl
         some = torch.from_numpy(labels[np.arange(len(items)) % len(labels)]).long()
         return drawing(method, nets, palette=palette, real=some, rngs=rngs).label
 
-    drawn = in_batches(draw, NUM_DRAWN).numpy().astype(np.uint8)
+    counted = in_batches(draw, NUM_COUNTED).numpy().astype(np.uint8)
+    drawn, ours = counted[:NUM_DRAWN], palette_of(counted, count)
     found = like_real(drawn, labels, real.classes) | entry.measures(method, nets, real)
+    found |= present(ours, theirs)
     if entry.follows_palette:
-        found["kl"] = float(kl(asked, palette_of(drawn, real.classes.num_classes)).mean())
+        found["presence_asked"] = present(asked, theirs)["presence"]
+        found["kl"] = float(kl(asked, ours).mean())
         found["survives"] = float(
             surviving(method, labels[evenly(range(len(labels)), NUM_DRAWN)]).min()
         )
@@ -142,10 +153,17 @@ def like_real(made: Labels, real: Labels, classes: ClassTable) -> Numbers:
     far = components.distances(components.pieces(made, count), components.pieces(real, count))
     sizes, edges = zip(*far.values(), strict=True) if far else ((0.0,), (0.0,))
     return {
-        "presence": float(np.abs(presence.gap(ours, theirs)).max()),
-        "presence_kl": presence.divergence(ours, theirs),
+        **present(ours, theirs),
         "sizes": float(np.mean(sizes)),
         "edges": float(np.mean(edges)),
+    }
+
+
+def present(ours: np.ndarray, theirs: np.ndarray) -> Numbers:
+    """Compare how often classes occur in palettes `[N, C]`, percentage points and nats."""
+    return {
+        "presence": float(np.abs(presence.gap(ours, theirs)).max()),
+        "presence_kl": presence.divergence(ours, theirs),
     }
 
 

@@ -24,6 +24,7 @@ from bench.estimate import training
 from bench.layout_scores import (
     BANDS,
     COLUMNS,
+    NUM_COUNTED,
     NUM_DRAWN,
     Labels,
     Numbers,
@@ -166,9 +167,11 @@ def page(rows: Sequence[tuple[str, Numbers]], load: float, real: PairSet) -> str
             f"{len(real)} real layouts of {height}x{width}, {NUM_DRAWN} made by each method, which "
             "was trained once, for so many minutes of processor time. Whole layouts are compared "
             f"with the real ones; of an editor the bands, {low} to {high} % wide, with those that "
-            "were there. *Presence*: the class that occurs in too many or too few layouts. *Sizes* "
-            "and *lower edges*: 1-Wasserstein distances of the regions that pixels lie in; an "
-            "octave is a factor of 2. *Two noises*: how many pixels of a band differ that is asked "
+            "were there. *Presence*: the class that occurs in too many or too few layouts; it and "
+            f"*KL* are of {NUM_COUNTED:,} whole layouts, for chance is worth points; *as asked*: "
+            "that of the target palettes, drawn from their law. *Sizes* and *lower edges*: "
+            "1-Wasserstein distances of the regions that pixels lie in; an octave is a factor of "
+            "2. *Two noises*: how many pixels of a band differ that is asked "
             "for the same; *two draws*: for anything, or of two whole layouts. *Thinnest class*: "
             "what is left of it in real layouts that are reduced to the finest size that is "
             "trained, enlarged and rounded; no training lifts it above that. *Frechet*: of an "

@@ -15,6 +15,7 @@ from tests.synth import small
 from tests.synth.scenes import law_of
 
 LEVELS = [[0, 8, 4], [4, 4, 4]]
+NONE = {"presence": 0.0, "presence_kl": 0.0}
 EDITOR = {"levels": LEVELS, "masks": {"band": 1.0}}
 
 
@@ -24,6 +25,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setenv("SCENE_PALETTE_SCRATCH", str(tmp_path / "scratch"))
     for module in (layouts, layout_scores):
         monkeypatch.setattr(module, "NUM_DRAWN", 6)
+        monkeypatch.setattr(module, "NUM_COUNTED", 9)
     small.write_params(
         tmp_path,
         train={"layouts": ["real", "semantic_palette", "partial_palette", "sbgan"]},
@@ -65,6 +67,13 @@ def test_every_method_has_a_row_and_is_trained_once(project, monkeypatch):
     monkeypatch.setattr(layouts, "_make", refuse)
     run(project, methods="partial_palette,sbgan")
     assert "semantic_palette" not in (project / "page.md").read_text()
+
+
+def test_palettes_are_counted_of_more_layouts_than_are_looked_at(project, monkeypatch):
+    seen = []
+    monkeypatch.setattr(layout_scores, "present", lambda ours, _: seen.append(len(ours)) or NONE)
+    run(project, methods="semantic_palette")
+    assert seen[:3] == [6, 9, 9]  # those looked at, all made, all asked for
 
 
 def test_methods_that_are_not_trained_are_refused(project):
