@@ -195,12 +195,11 @@ def _draw(
     method, nets = ready.layout_method, ready.layout_nets
     real = ready.real_labels[rows].long().to(ready.device)
     rngs = _rngs(seed, LAYOUT, [one.layout for one in dice], ready.device)
-    puts = LAYOUTS[ready.layouts].load is not None
-    if ready.editor is not None and not puts:
+    if ready.editor is not None:
         return ready.editor.draw(method, nets, real=real, rngs=rngs)
     palettes = np.stack([draw_palette(ready, one.palette, seed) for one in dice])
     asked = torch.as_tensor(palettes).to(ready.device)
-    if puts:
+    if LAYOUTS[ready.layouts].load is not None:
         return method.compose(
             palette=asked,
             label=real,
@@ -216,9 +215,9 @@ def _draw(
 
 def _bands(ready: ReadySet) -> Bands | None:
     """Return the real pairs that bands are cut from, where a set has some."""
-    if ready.editor is None or ready.editor.edits.bands is None:
+    if ready.bands is None:
         return None
-    return Bands(ready.editor.edits.bands, ready.real_labels.numpy(), ready.real.images)
+    return Bands(ready.bands, ready.real_labels.numpy(), ready.real.images)
 
 
 def _rngs(

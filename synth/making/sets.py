@@ -14,9 +14,10 @@ from data.pairs.shards import PairSet
 from data.stage.errors import UserError
 from data.stage.params import Params, choose
 from synth.layouts import LAYOUTS
-from synth.layouts.common.edits import Editor, Edits, editor, with_holes
+from synth.layouts.common.edits import Editor, Edits, editor
 from synth.layouts.common.edits import describe as describe_edits
 from synth.layouts.common.entry import Composing
+from synth.layouts.common.masks import Lengths
 from synth.making.looks import Looks, Style, takes_style, who_takes_styles
 from synth.making.painter import PainterName, load_painter
 from synth.painters import PAINTERS
@@ -98,6 +99,7 @@ class ReadySet:
 
     `layouts` is the registry name of the layout method, also where a joint fine-tuned it. `rows`
     are the pairs of `real` that layouts may start from, `real_labels` uint8 `[N, H, W]` theirs.
+    `bands` are the shortest and the longest one of another real pair, as fractions of the width.
     """
 
     name: str
@@ -109,6 +111,7 @@ class ReadySet:
     palettes: adaptive.Law
     control: Control | None
     editor: Editor | None
+    bands: Lengths | None
     looks: Looks | None
     keep: Keep
     real: PairSet
@@ -142,7 +145,7 @@ def check(name: str, row: SetParams, real: PairSet, artifacts: Artifacts) -> Che
         if artifact.checked(path, real).name != named:
             holds = artifact.describe(path).name
             raise UserError(f"{path} holds {holds!r}, the set asks for {named!r}")
-    edits = None if row.edits == Edits() else _editor(name, row, layouts, artifacts.layout, real)
+    edits = _editor(name, row, layouts, artifacts.layout, real)
     style = _style(name, row, layouts, takes_style(painter, artifacts.painter))
     return CheckedSet(name, layouts, painter, palettes, asked, edits, style)
 
@@ -186,6 +189,7 @@ def load(
         palettes,
         checked.control,
         None if editor is None else replace(editor, labels=labels),
+        row.edits.bands if editor is None else None,
         looks,
         row.keep,
         real,
@@ -221,15 +225,15 @@ def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> No
         )
 
 
-def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet) -> Editor:
-    if LAYOUTS[layouts].load is not None:
-        if row.edits != Edits(bands=row.edits.bands):
-            raise UserError(
-                f"set {name!r} has edits, but of its layouts {row.layouts!r} only bands are real "
-                "ones of other pairs; write edits: {bands: [0.25, 0.6]}, or use "
-                f"{_named('edits')}"
-            )
-        return with_holes(row.edits, real.classes.num_classes, len(real))
+def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet) -> Editor | None:
+    puts = LAYOUTS[layouts].load is not None
+    if row.edits == Edits() or (puts and row.edits == Edits(bands=row.edits.bands)):
+        return None
+    if puts:
+        raise UserError(
+            f"set {name!r} has edits, but its layouts {row.layouts!r} take only bands, of other "
+            f"real pairs; write edits: {{bands: [0.25, 0.6]}}, or use {_named('edits')}"
+        )
     if not LAYOUTS[layouts].edits:
         raise UserError(
             f"set {name!r} has edits, but its layouts {row.layouts!r} are not edits of real ones; "

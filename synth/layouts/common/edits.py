@@ -152,7 +152,8 @@ def editor(
                 f"`masks.{kind}` above 0 (for example {_example(kind)})"
             )
     if edits.holes:
-        return with_holes(edits, classes.num_classes, len(palettes))
+        nothing = torch.zeros(classes.num_classes)
+        return Editor(edits, nothing.bool(), nothing, np.arange(len(palettes)))
     removed = torch.zeros(classes.num_classes, dtype=torch.bool)
     removed[[classes.index(name) for name in edits.remove]] = True
     grown = torch.zeros(classes.num_classes)
@@ -169,12 +170,6 @@ def editor(
     if not fits.any():
         raise UserError(f"edits: {missing}")
     return Editor(edits, removed, grown, np.flatnonzero(fits))
-
-
-def with_holes(edits: Edits, num_classes: int, num_pairs: int) -> Editor:
-    """Return edits that take bands or boxes out of any of so many real pairs."""
-    nothing = torch.zeros(num_classes)
-    return Editor(edits, nothing.bool(), nothing, np.arange(num_pairs))
 
 
 def _kinds(edits: Edits) -> dict[MaskKind, str]:

@@ -131,7 +131,9 @@ def test_what_bands_are_not_is_refused(folder):
         Edits(bands=(0.2, 0.4), like="removed"),
         Edits(add={"sign": 0.2}),
     ):
-        with pytest.raises(UserError, match=r"only bands are .* of other pairs; write edits: \{b"):
+        with pytest.raises(
+            UserError, match=r"take only bands, of other real pairs; write edits: \{b"
+        ):
             load(folder, PLAIN.model_copy(update={"edits": edits}))
 
 
