@@ -216,8 +216,8 @@ def fit(config: Config, material: Material) -> Bank:
     mirrors = (mirrored == np.arange(len(mirrored))) & material.flip
     bank = banks.fill(pairs, measured, chosen, found, shares=shares, mirrors=mirrors)
     counts = np.diff(bank.first)
-    said = ", ".join(f"{classes.names[k]} {counts[k]}" for k in np.flatnonzero(counts))
-    log.info(f"transplant: objects of {said}")
+    if said := ", ".join(f"{classes.names[k]} {counts[k]}" for k in np.flatnonzero(counts)):
+        log.info(f"transplant: objects of {said}")
     return bank
 
 

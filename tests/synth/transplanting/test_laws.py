@@ -59,8 +59,10 @@ def test_where_nothing_can_be_moved_pairs_stay_as_they_are(tmp_path, caplog):
     label[:, : SIZE[1] // 2] = 1
     table = ClassTable((ClassInfo("rest", (0, 0, 0)), ClassInfo("field", (0, 255, 0))))
     fields = write(tmp_path, [Pair(f"field-{i}", image, label, "real") for i in range(4)], table)
-    drawn = compose(fitted(fields), fields, range(8), [(0.2, 0.8)] * 8)
+    with caplog.at_level("INFO"):
+        drawn = compose(fitted(fields), fields, range(8), [(0.2, 0.8)] * 8)
     assert "no object that could be moved" in caplog.text
+    assert "transplant: objects of" not in caplog.text
     assert not drawn.edited.any() and drawn.donors == ((),) * 8
     assert (drawn.label == torch.from_numpy(fields.labels([0] * 8))).all()
 
