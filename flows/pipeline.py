@@ -74,10 +74,16 @@ def main() -> None:
     parser.add_argument("--gpus", type=int, nargs="+", help="one stage at a time on each of these")
     parser.add_argument("--stages", nargs="+", help="only these stages and what they need")
     parser.add_argument("--share", action="store_true", help="share stages by the DVC remote")
+    chosen = parser.parse_args()
+    if chosen.stages:
+        try:
+            needed_by(read_graph(ROOT), chosen.stages)
+        except ValueError as error:
+            parser.error(str(error))
     # Prefect repeats the signal when the run is over: as an exit it also ends the server that
     # Prefect started for this process.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    experiment(**vars(parser.parse_args()))
+    experiment(**vars(chosen))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
+from flows import pipeline
 from flows.clone import workspace
 from flows.pipeline import experiment
 from flows.schedule import ExperimentFailed
@@ -138,6 +139,17 @@ def test_a_second_run_in_a_clone_is_refused_in_words(
         state = experiment(root=str(toy), return_state=True)
     with pytest.raises(workspace.WorkspaceBusy, match="is in use by another run"):
         state.result()
+    assert not (toy / "a.txt").exists()
+
+
+def test_a_stage_that_is_not_there_is_one_line_and_starts_nothing(
+    toy: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pipeline, "ROOT", toy)
+    monkeypatch.setattr(sys, "argv", ["flows.pipeline", "--stages", "b", "d"])
+    with pytest.raises(SystemExit, match="2"):
+        pipeline.main()
+    assert "unknown stages d; there is a, b, c" in capsys.readouterr().err
     assert not (toy / "a.txt").exists()
 
 
