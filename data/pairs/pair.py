@@ -34,8 +34,8 @@ class Pair:
     name of a set. `target` is the palette that the layout generator was asked for, `group` the
     video, city or scene of a real pair, where the dataset knows one. `parent` is the id of the real
     pair whose layout this one starts from, `style` of the one whose look was painted, `donors` are
-    those that objects or bands were taken from. `edited` are the pixels that are not the parent's,
-    `seed` is the number that the pair is a pure function of.
+    those that objects or bands were taken from. `edited` are the pixels of what was edited: outside
+    them the label is the parent's. `seed` is the number that the pair is a pure function of.
     """
 
     id: str

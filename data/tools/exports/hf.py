@@ -28,9 +28,10 @@ occurs, is ignored by its models, and `do_reduce_labels` stays false.
 
 `palette` is the share of each class in the label, `target` the palette that a generator was asked
 for, `source` is `real` or the name of a set, `group` the video, city or scene of a real pair.
-`parent` is the real pair whose layout a synthetic one starts from, `edited` are the pixels that are
-not the parent's, `style` is the real pair whose look was painted, `donors` are those that parts
-were taken from; `sha256` is that of the image's and label's bytes.
+`parent` is the real pair whose layout a synthetic one starts from, `edited` are the pixels of what
+was edited (outside them the label is the parent's), `style` is the real pair whose look was
+painted, `donors` are those that parts were taken from; `sha256` is that of the image's and label's
+bytes.
 `python -m data.tools.verify data/SPLIT` of scene-palette checks all of it."""
 
 
