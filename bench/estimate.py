@@ -8,7 +8,7 @@ stages are beside each other.
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,12 @@ from segment.batches.pool import Part
 from segment.batches.sets import Sets
 from segment.config import Config, set_up
 from segment.rows import plain, read_rows
+from synth.layouts import LAYOUTS
+from synth.layouts.common.entry import Material
 from synth.making.parts import ProduceParams
 from synth.making.sets import SetParams
 from synth.training import loop
-from synth.training.method import Given, Method, PaintRequest, generator
+from synth.training.method import Drawn, Given, Method, PaintRequest, generator
 from synth.training.plan import Plan
 from synth.training.session import TrainingParams
 
@@ -239,7 +241,12 @@ def producing(row: SetParams, methods: Mapping[tuple[str, str], Method], pairs: 
     labels = torch.from_numpy(pairs.labels(range(min(numbers.batch_size, len(pairs))))).long()
     rngs = [generator(0, index) for index in range(len(labels))]
     batch = load_stream(pairs, seed=0, flip=False).batch(0, len(labels))
+    put_together = fitted(row.layouts, pairs)
+    if put_together is not None:
+        put_together(rngs[:1])  # finds what it finds once
     began = time.perf_counter()
+    if put_together is not None:
+        put_together(rngs)
     if layouts is not None:
         request = layouts.request(batch, generator(0))
         layouts.nets.eval()
@@ -249,6 +256,22 @@ def producing(row: SetParams, methods: Mapping[tuple[str, str], Method], pairs: 
         painter.sample(painter.nets, PaintRequest(labels), rngs)
     again = numbers.repaint.num_layouts * numbers.repaint.num_images
     return (time.perf_counter() - began) * (row.num_pairs + again) / len(labels)
+
+
+def fitted(name: str, pairs: PairSet) -> Callable[[Sequence[torch.Generator]], Drawn] | None:
+    """Return what draws layouts by a method that is fitted; None where networks or parents do."""
+    entry = LAYOUTS.get(name)
+    if entry is None or entry.fit is None or entry.load is None or entry.draw is None:
+        return None
+    config, flip = read(f"layouts.{name}", entry.Config), read("training", TrainingParams).flip
+    method = entry.load(config, entry.fit(config, Material(pairs, pairs, flip)).tensors())
+    draw, palettes = entry.draw, even_palettes(pairs.classes.num_classes)
+
+    def drawn(rngs: Sequence[torch.Generator]) -> Drawn:
+        asked = torch.from_numpy(palettes.sample(len(rngs), 0))
+        return draw(method, None, palette=asked, real=asked, rngs=rngs)
+
+    return drawn
 
 
 def minutes(seconds: float) -> str:

@@ -23,7 +23,7 @@ from synth.layouts.common.losses import blurred_layout
 from synth.layouts.common.masks import band_of, remove, shares
 from synth.layouts.common.rounding import round_layout
 from synth.nets.features import Features
-from synth.training.method import generator, rand, randn
+from synth.training.method import Palettes, generator, rand, randn
 
 Numbers = dict[str, Any]  # None where there is none
 Labels = Sequence[np.ndarray] | np.ndarray
@@ -55,7 +55,9 @@ COLUMNS = {
 }
 
 
-def of_whole(name: str, method: Any, nets: nn.ModuleDict, real: PairSet) -> tuple[Numbers, Labels]:
+def of_whole(
+    name: str, method: Any, nets: nn.ModuleDict, real: PairSet, palettes: Palettes
+) -> tuple[Numbers, Labels]:
     """Score a method that makes whole layouts, each from its own noise and palette; return them.
 
     Palettes are of NUM_COUNTED layouts, all else is of the first NUM_DRAWN. `presence_asked` is the
@@ -63,9 +65,9 @@ def of_whole(name: str, method: Any, nets: nn.ModuleDict, real: PairSet) -> tupl
     """
     entry, labels = LAYOUTS[name], real.labels(range(len(real)))
     count, theirs = real.classes.num_classes, real.column("palette")
-    asked = method.given.wanted_palettes().sample(NUM_COUNTED, 0)
+    asked = palettes.sample(NUM_COUNTED, 0)
     drawing = entry.draw
-    assert drawing is not None, "a method that is trained draws"
+    assert drawing is not None, "a method that makes whole layouts draws"
 
     def draw(items: range) -> Tensor:
         rngs = [generator(0, item) for item in items]
@@ -80,6 +82,7 @@ def of_whole(name: str, method: Any, nets: nn.ModuleDict, real: PairSet) -> tupl
     if entry.follows_palette:
         found["presence_asked"] = present(asked, theirs)["presence"]
         found["kl"] = float(kl(asked, ours).mean())
+    if entry.makes_whole:
         found["survives"] = float(
             surviving(method, labels[evenly(range(len(labels)), NUM_DRAWN)]).min()
         )

@@ -1,9 +1,10 @@
 """What layout methods learn in so many minutes of a core: `python -m bench.layouts`.
 
 Every method of `train.layouts` that is trained learns the pairs of `artifacts/real/train` with the
-numbers of params.yaml, its schedule stretched to 2, 10 and 40 minutes of processor time; the table
-goes into docs/benchmarks.md. A cell that an earlier run has finished is not trained again; its
-networks, its numbers and a sheet of its layouts are in `.scratch/bench-layouts`.
+numbers of params.yaml, its schedule stretched to 2, 10 and 40 minutes of processor time; one that
+is fitted and makes whole layouts has one row. The table goes into docs/benchmarks.md. A cell that
+an earlier run has finished is not trained again; its networks, its numbers and a sheet of its
+layouts are in `.scratch/bench-layouts`.
 """
 
 import os
@@ -44,6 +45,7 @@ from data.stage.outputs import read_json, replacing, write_json
 from data.stage.params import read, read_raw
 from data.stage.progress import log
 from synth.layouts import LAYOUTS
+from synth.layouts.common.entry import Entry, Material
 from synth.palettes.palette import PaletteModel
 from synth.training import loop
 from synth.training.method import Given
@@ -66,24 +68,30 @@ def main(
     torch.set_num_threads(1)
     real = PairSet(train)
     given = Given(real.classes.num_classes, real.size, PaletteModel.load(palette))
-    trained = [name for name in read_raw("train.layouts") if LAYOUTS[name].build]
-    names = methods.split(",") if methods else trained
-    if wrong := set(names) - set(trained):
-        raise UserError(f"{', '.join(sorted(wrong))}: not among the trained {', '.join(trained)}")
+    there = [name for name in read_raw("train.layouts") if _learns(LAYOUTS[name])]
+    names = methods.split(",") if methods else there
+    if wrong := set(names) - set(there):
+        raise UserError(f"{', '.join(sorted(wrong))}: not among the trained {', '.join(there)}")
     # before any training: what it imports would be part of the key
     cells = [
         (name, budget, _folder(name, budget, [train, palette]))
         for name in names
-        for budget in budgets
+        for budget in (budgets if LAYOUTS[name].build else [0.0])
     ]
     rows: list[tuple[str, Numbers]] = []
     for name, budget, folder in cells:
         if not (folder / NUMBERS).is_file():
-            _make(name, budget, real, given, folder)
+            make = _make if LAYOUTS[name].build else _fit
+            make(name, budget, real, given, folder)
         rows.append((f"`{name}`", read_json(folder / NUMBERS)))
     whole, parts = yardsticks(real)
     rows += [("real, of other groups", whole), ("their bands", parts)]
     write_section(out, "bench-layouts", page(rows, began, real))
+
+
+def _learns(entry: Entry) -> bool:
+    """Say whether there is a row of a method: it is trained, or fitted, and draws labels alone."""
+    return entry.build is not None or (entry.fit is not None and not entry.composes)
 
 
 def _folder(name: str, budget: float, inputs: list[Path]) -> Path:
@@ -108,8 +116,27 @@ def _make(name: str, budget: float, real: PairSet, given: Given, folder: Path) -
     folder.parent.mkdir(parents=True, exist_ok=True)
     with replacing(folder) as partial, torch.no_grad():
         save_file({k: v.contiguous() for k, v in nets.state_dict().items()}, partial / NETS)
-        edits = LAYOUTS[name].edits
-        found, shown = of_edits(method, nets, real) if edits else of_whole(name, method, nets, real)
+        if LAYOUTS[name].edits:
+            found, shown = of_edits(method, nets, real)
+        else:
+            found, shown = of_whole(name, method, nets, real, given.wanted_palettes())
+        Image.fromarray(sheet(shown, real.classes)).save(partial / SHEET)
+        write_json(partial / NUMBERS, about | found)
+    log.info(f"{folder / SHEET} shows what was made")
+
+
+def _fit(name: str, budget: float, real: PairSet, given: Given, folder: Path) -> None:
+    """Fit a method, which takes the time it takes, and score it."""
+    entry = LAYOUTS[name]
+    assert entry.fit is not None and entry.load is not None, "a method that is fitted"
+    config, clock = read(f"layouts.{name}", entry.Config), time.process_time()
+    flip = read("training", TrainingParams).flip
+    method = entry.load(config, entry.fit(config, Material(real, real, flip)).tensors())
+    about = {"minutes": (time.process_time() - clock) / 60, "images": float(len(real))}
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(folder) as partial, torch.no_grad():
+        palettes = given.wanted_palettes()
+        found, shown = of_whole(name, method, nn.ModuleDict(), real, palettes)
         Image.fromarray(sheet(shown, real.classes)).save(partial / SHEET)
         write_json(partial / NUMBERS, about | found)
     log.info(f"{folder / SHEET} shows what was made")
@@ -165,17 +192,17 @@ def page(rows: Sequence[tuple[str, Numbers]], load: float, real: PairSet) -> str
             machine(load, ["torch"]),
             "",
             f"{len(real)} real layouts of {height}x{width}, {NUM_DRAWN} made by each method, which "
-            "was trained once, for so many minutes of processor time. Whole layouts are compared "
-            f"with the real ones; of an editor the bands, {low} to {high} % wide, with those that "
-            "were there. *Presence*: the class that occurs in too many or too few layouts; it and "
-            f"*KL* are of {NUM_COUNTED:,} whole layouts, for chance is worth points; *as asked*: "
-            "that of the target palettes, drawn from their law. *Sizes* and *lower edges*: "
-            "1-Wasserstein distances of the regions that pixels lie in; an octave is a factor of "
-            "2. *Two noises*: how many pixels of a band differ that is asked "
-            "for the same; *two draws*: for anything, or of two whole layouts. *Thinnest class*: "
-            "what is left of it in real layouts that are reduced to the finest size that is "
-            "trained, enlarged and rounded; no training lifts it above that. *Frechet*: of an "
-            "ImageNet network's features of layouts in class colours. *Copies*: nearer to a real "
+            "was trained once, for so many minutes of processor time, or fitted. Whole layouts are "
+            f"compared with the real ones; of an editor the bands, {low} to {high} % wide, with "
+            "those that were there. *Presence*: the class that occurs in too many or too few "
+            f"layouts; it and *KL* are of {NUM_COUNTED:,} whole layouts, for chance is worth "
+            "points; *as asked*: that of the target palettes, drawn from their law. *Sizes* and "
+            "*lower edges*: 1-Wasserstein distances of the regions that pixels lie in; an octave "
+            "is a factor of 2. *Two noises*: how many pixels of a band differ that is asked for "
+            "the same; *two draws*: for anything, or of two whole layouts. *Thinnest class*: what "
+            "is left of it in real layouts that are reduced to the finest size that is trained, "
+            "enlarged and rounded; no training lifts it above that. *Frechet*: of an ImageNet "
+            "network's features of layouts in class colours. *Copies*: nearer to a real "
             "layout than 99 of 100 real ones of other groups are.",
             "",
             *("| " + " | ".join(line) + " |" for line in table),

@@ -116,7 +116,7 @@ class Shelf:
             layouts=layouts,
             painter=painter,
             num_pairs=1,
-            keep="objects" if entry.load is not None else False,
+            keep="objects" if entry.composes else False,
             style=style if takes else None,
         )
         where = Artifacts(
@@ -162,7 +162,7 @@ class Shelf:
     def objects(self) -> Transplant | None:
         """Return the bank of real objects, None where none was made."""
         there = self._methods("layouts", LAYOUTS)
-        found = [(n, e, e.load) for n, e in there if e.load is not None]
+        found = [(n, e, e.load) for n, e in there if e.load is not None and e.composes]
         if not found:
             return None
         name, entry, load = found[0]

@@ -78,7 +78,8 @@ def _between(shelf: Shelf, state: State) -> tuple[Tensor, Tensor | None]:
     """Return labels `[T, H, W]` and looks `[T, C, S]` from a scene to the one of other dice."""
     scene, walk = state.scene, state.walk
     ready = ready_of(shelf, scene)
-    if not LAYOUTS[ready.layouts].makes_whole:
+    entry = LAYOUTS[ready.layouts]
+    if entry.derives:
         raise UserError(
             f"{scene.layouts} starts from real layouts, which have no way between; choose layouts "
             "that are made whole, or let an object come nearer"
@@ -89,22 +90,37 @@ def _between(shelf: Shelf, state: State) -> tuple[Tensor, Tensor | None]:
     if walk.what == "palette":
         to = torch.as_tensor(draw_palette(ready, walk.to, scene.seed))
         palettes = torch.lerp(asked[None], to[None], mix)
+    made = _from_noise if entry.makes_whole else _drawn
+    return made(shelf, state, ready, palettes), _looks(shelf, state, ready, mix)
+
+
+def _from_noise(shelf: Shelf, state: State, ready: ReadySet, palettes: Tensor) -> Tensor:
+    """Return the layouts of a generator for palettes `[T, C]`, or on the way to other noise."""
+    scene, walk, method = state.scene, state.walk, ready.layout_method
     z = _noise(ready, scene.seed, scene.dice.layout).expand(walk.frames, -1)
     if walk.what == "noise":
         ends = z[:1], _noise(ready, scene.seed, walk.to)
-        z = torch.cat([slerp(*ends, float(t)) for t in mix])
-    method = ready.layout_method
+        z = torch.cat([slerp(*ends, float(t)) for t in torch.linspace(0, 1, walk.frames)])
+    frames = zip(z.to(shelf.device).split(1), palettes.to(shelf.device).split(1), strict=True)
     labels = [
-        round_layout(
-            soft_whole(method, ready.layout_nets, one, share),
-            share,
-            method.config.rounding,
-        )
-        for one, share in zip(
-            z.to(shelf.device).split(1), palettes.to(shelf.device).split(1), strict=True
-        )
+        round_layout(soft_whole(method, ready.layout_nets, *one), one[1], method.config.rounding)
+        for one in frames
     ]
-    return torch.cat(labels), _looks(shelf, state, ready, mix)
+    return torch.cat(labels)
+
+
+def _drawn(shelf: Shelf, state: State, ready: ReadySet, palettes: Tensor) -> Tensor:
+    """Return layouts for palettes `[T, C]` that are put together anew, with equal dice."""
+    scene, draw = state.scene, LAYOUTS[ready.layouts].draw
+    assert draw is not None, "layouts that start from nothing are drawn"
+    if state.walk.what == "noise":
+        raise UserError(
+            f"{scene.layouts} puts layouts together of patches, which lie nowhere between those of "
+            "other noise; walk to another palette or look, or choose layouts of a generator"
+        )
+    rngs = _keys(scene.seed, [(LAYOUT, scene.dice.layout)] * len(palettes))
+    asked = palettes.to(shelf.device)
+    return draw(ready.layout_method, ready.layout_nets, palette=asked, real=asked, rngs=rngs).label
 
 
 def _looks(shelf: Shelf, state: State, ready: ReadySet, mix: Tensor) -> Tensor | None:

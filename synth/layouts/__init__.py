@@ -2,6 +2,7 @@
 
 from synth.layouts import (
     cgan,
+    gpnn,
     palette_recovery,
     partial_palette,
     real,
@@ -16,6 +17,7 @@ LAYOUTS: dict[str, Entry] = {
     "semantic_palette": semantic_palette.ENTRY,
     "partial_palette": partial_palette.ENTRY,
     "transplant": transplant.ENTRY,
+    "gpnn": gpnn.ENTRY,
     "cgan": cgan.ENTRY,
     "palette_recovery": palette_recovery.ENTRY,
     "sbgan": sbgan.ENTRY,

@@ -60,7 +60,7 @@ def paint_dice(ready: ReadySet, dice: Sequence[Dice], seed: int, again: int = 0)
     rows = [parent_row(seed, one.parent, len(ready.real_ids)) for one in dice]
     entry = LAYOUTS[ready.layouts]
     derives = entry.derives
-    parents = _images(ready, rows) if ready.keep or entry.load is not None else None
+    parents = _images(ready, rows) if ready.keep or entry.composes else None
     drawn = _draw(ready, rows, dice, seed, parents)
     noises = [one.painter for one in dice]
     rngs = _rngs(seed, PAINTER + again * REPAINT_STRIDE, noises, ready.device)
@@ -199,7 +199,7 @@ def _draw(
         return ready.editor.draw(method, nets, real=real, rngs=rngs)
     palettes = np.stack([draw_palette(ready, one.palette, seed) for one in dice])
     asked = torch.as_tensor(palettes).to(ready.device)
-    if LAYOUTS[ready.layouts].load is not None:
+    if LAYOUTS[ready.layouts].composes:
         return method.compose(
             palette=asked,
             label=real,

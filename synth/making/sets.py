@@ -16,7 +16,7 @@ from data.stage.params import Params, choose
 from synth.layouts import LAYOUTS
 from synth.layouts.common.edits import Editor, Edits, editor
 from synth.layouts.common.edits import describe as describe_edits
-from synth.layouts.common.entry import Composing
+from synth.layouts.common.entry import Found
 from synth.layouts.common.masks import Lengths
 from synth.making.looks import Looks, Style, takes_style, who_takes_styles
 from synth.making.painter import PainterName, load_painter
@@ -202,11 +202,11 @@ def load(
 
 def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> None:
     """Raise `UserError` unless every pixel comes from somewhere: painted, drawn, or kept."""
-    draws, paints = LAYOUTS[layouts].load is not None, PAINTERS[painter].build is not None
+    draws, paints = LAYOUTS[layouts].composes, PAINTERS[painter].build is not None
     if not draws and not paints:
         raise UserError(
             f"set {name!r} has painter {row.painter!r}, but its layouts {row.layouts!r} draw no "
-            f"images; name a painter, or use {_named('load')} (real pairs alone are a row, no set)"
+            f"images; name a painter, or use {_named('composes')} (real pairs are a row, no set)"
         )
     if not paints and row.keep is not True:
         raise UserError(
@@ -216,7 +216,7 @@ def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> No
     if not isinstance(row.keep, bool) and not draws:
         raise UserError(
             f"set {name!r} keeps the pixels of objects, but its layouts {row.layouts!r} put none "
-            f"into real pairs; use {_named('load')}, or keep: true or false"
+            f"into real pairs; use {_named('composes')}, or keep: true or false"
         )
     if row.keep and not LAYOUTS[layouts].marks_edits:
         raise UserError(
@@ -226,7 +226,7 @@ def _require_pixels(name: str, row: SetParams, layouts: str, painter: str) -> No
 
 
 def _editor(name: str, row: SetParams, layouts: str, layout: Path, real: PairSet) -> Editor | None:
-    puts = LAYOUTS[layouts].load is not None
+    puts = LAYOUTS[layouts].composes
     if row.edits == Edits() or (puts and row.edits == Edits(bands=row.edits.bands)):
         return None
     if puts:
@@ -283,17 +283,17 @@ def _named(ability: str) -> str:
 
 def _layouts(
     path: Path, name: str, real: PairSet, palettes: Palettes, device: torch.device
-) -> tuple[Method | Composing | None, nn.ModuleDict]:
+) -> tuple[Method | Found | None, nn.ModuleDict]:
     entry = LAYOUTS[name]
     if entry.load is not None:
         config = artifact.config_of(path, entry)
-        composer = entry.load(config, artifact.load_bank(path))
-        if composer.num_pairs != len(real):
+        found = entry.load(config, artifact.load_bank(path))
+        if found.num_pairs != len(real):
             raise UserError(
-                f"{path} was fitted on {composer.num_pairs} pairs, the real set has {len(real)}; "
+                f"{path} was fitted on {found.num_pairs} pairs, the real set has {len(real)}; "
                 "fit it on this set"
             )
-        return composer, nn.ModuleDict()
+        return found, nn.ModuleDict()
     if entry.build is None:
         return None, nn.ModuleDict()
     method, nets = artifact.load(path, entry, Given(real.classes.num_classes, real.size, palettes))

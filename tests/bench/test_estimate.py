@@ -9,9 +9,14 @@ import torch
 from ruamel.yaml import YAML
 
 from bench import estimate, schedule
+from data.pairs.pairset import PairSet
 from data.stage.errors import UserError
+from data.stage.params import read
 from data.tools import preset
 from flows.graph import read_graph
+from synth.making.parts import ProduceParams
+from synth.making.sets import SetParams
+from synth.training.method import generator
 
 yaml = YAML(typ="safe", pure=True)
 
@@ -60,6 +65,24 @@ def test_a_set_of_images_without_labels_is_told_before_anything_is_timed(project
         UserError, match=r"`sets\.semi\.painter` = 'biggan'.* no labels, so no pairs"
     ):
         estimate.main(workers=1)
+
+
+def test_layouts_that_are_put_together_count(project, tmp_path, monkeypatch):
+    change(
+        project / "params.yaml",
+        sets={"palette": {"layouts": "gpnn", "painter": "none", "num_pairs": 1000}},
+    )
+    pairs = PairSet(estimate.blank_pairs(tmp_path / "pairs"))
+    row, size = read("sets.palette", SetParams), read("produce", ProduceParams).batch_size
+    draw = estimate.fitted("gpnn", pairs)
+    assert draw is not None
+    drawn = draw([generator(0, item) for item in range(2)])
+    assert drawn.label.shape == (2, *pairs.size)
+    assert all(estimate.fitted(name, pairs) is None for name in ("real", "transplant", "sbgan"))
+    seen = []
+    monkeypatch.setattr(estimate, "fitted", lambda *_: lambda rngs: seen.append(len(rngs)))
+    estimate.producing(row, {}, pairs)
+    assert seen == [1, size]
 
 
 def test_a_stage_comes_after_what_it_needs():

@@ -28,11 +28,21 @@ def project(tmp_path, monkeypatch):
         monkeypatch.setattr(module, "NUM_COUNTED", 9)
     small.write_params(
         tmp_path,
-        train={"layouts": ["real", "semantic_palette", "partial_palette", "sbgan"]},
+        train={
+            "layouts": [
+                "real",
+                "semantic_palette",
+                "partial_palette",
+                "sbgan",
+                "gpnn",
+                "transplant",
+            ]
+        },
         layouts={
             "semantic_palette": small.numbers("semantic_palette", levels=LEVELS),
             "partial_palette": small.numbers("partial_palette", **EDITOR),
             "sbgan": small.numbers("sbgan", levels=LEVELS),
+            "gpnn": small.numbers("gpnn"),
         },
     )
     real = streets_set(tmp_path / "train", (16, 32), 8, lambda: None)
@@ -52,7 +62,7 @@ def test_every_method_has_a_row_and_is_trained_once(project, monkeypatch):
     page = (project / "page.md").read_text()
     lines = [line for line in page.splitlines() if line.startswith("|")]
     assert [line.split(" | ")[0] for line in lines[2:]] == [
-        *("| `semantic_palette`", "| `partial_palette`", "| `sbgan`"),
+        *("| `semantic_palette`", "| `partial_palette`", "| `sbgan`", "| `gpnn`"),
         *("| real, of other groups", "| their bands"),
     ]
     assert len({line.count("|") for line in lines}) == 1
@@ -61,11 +71,16 @@ def test_every_method_has_a_row_and_is_trained_once(project, monkeypatch):
     assert numbers["excluded"] == 0 and 0 <= numbers["noises"] <= 100
     assert (folder / "sheet.png").is_file() and (folder / "nets.safetensors").is_file()
 
+    (folder,) = (project / "scratch" / "bench-layouts").glob("gpnn-*")
+    numbers = read_json(folder / "numbers.json")
+    assert numbers["kl"] >= 0 and "survives" not in numbers and "kl_argmax" not in numbers
+
     def refuse(*_, **__):
         raise AssertionError("trained again")
 
     monkeypatch.setattr(layouts, "_make", refuse)
-    run(project, methods="partial_palette,sbgan")
+    monkeypatch.setattr(layouts, "_fit", refuse)
+    run(project, methods="partial_palette,sbgan,gpnn")
     assert "semantic_palette" not in (project / "page.md").read_text()
 
 

@@ -170,6 +170,35 @@ def test_a_walk_begins_at_its_scene_and_keeps_one_mode(what, shelf, state):
     assert any("without codes" in name for name in walked.differences)
 
 
+@pytest.fixture
+def patches(artifacts, run):
+    """Layouts that are put together of patches, beside those of the run."""
+    layouts = artifacts / "layouts"
+    layouts.unlink()
+    shutil.copytree(run / "layouts", layouts)
+    train = run / "real" / "train"
+    small.write_artifact(layouts / "gpnn", "gpnn", CLASSES, STREET, train=train)
+
+
+@pytest.mark.parametrize("what", ["palette", "style"])
+def test_layouts_of_patches_walk_to_another_palette_and_look(what, patches, shelf, state):
+    content = state.model_dump() | {"walk": {"what": what, "to": 5, "frames": 4}}
+    content["scene"]["layouts"] = "gpnn"
+    walking = parse(content)
+    walked = walk.show(shelf, walking)
+    first = scene.show(shelf, walking.scene).pair
+    assert np.array_equal(walked.labels[0], first.label)
+    moved = (walked.labels[-1] != walked.labels[0]).any()
+    assert moved == (what == "palette")
+
+
+def test_layouts_of_patches_walk_to_no_other_noise(patches, shelf, state):
+    content = state.model_dump() | {"walk": {"what": "noise", "to": 5, "frames": 4}}
+    content["scene"]["layouts"] = "gpnn"
+    with pytest.raises(UserError, match="of patches, which lie nowhere between"):
+        walk.show(shelf, parse(content))
+
+
 def test_an_object_comes_nearer(shelf, state):
     content = state.model_dump() | {"walk": {"what": "nearer", "frames": 5}}
     with pytest.raises(UserError, match="put an object into the picture first"):

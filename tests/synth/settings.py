@@ -100,6 +100,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "novelty_weight": 1.0,
         "rounding": BALANCED,
     },
+    "gpnn": {"num_sources": 4, "noise": 1.0, "guidance": 1.0, "reach": 0.1, "smallest": 0},
     "transplant": {
         "num_objects": [1, 4],
         "scale": [0.8, 2.2],

@@ -36,13 +36,17 @@ class Fitted(Protocol):
         ...
 
 
-class Composing(Protocol):
-    """A layout method that draws images too."""
+class Found(Protocol):
+    """A method that was fitted: what its fit found, taken out of its file."""
 
     @property
     def num_pairs(self) -> int:
         """Number of the real pairs that it was fitted on."""
         ...
+
+
+class Composing(Found, Protocol):
+    """A layout method that draws images too."""
 
     def compose(
         self,
@@ -73,7 +77,7 @@ class Entry:
     `measures(method, nets, real)` takes numbers of trained networks, and of the real pairs, for the
     report.
     `fit(config, material)` finds what a method without networks needs, `load(config, tensors)`
-    makes a `Composing` of it: such a method draws images too.
+    makes the method of it, a `Found`; one without `draw` is a `Composing`, which draws images too.
 
     `derives`: each layout descends from the real one it was given. `follows_palette`: layouts
     heed the palette they are asked for, so a set may control it; a method whose layouts derive from
@@ -88,7 +92,7 @@ class Entry:
     draw: Callable[..., Drawn] | None = None
     measures: Callable[[Any, nn.ModuleDict, PairSet], dict[str, float]] = no_measures
     fit: Callable[[Any, Material], Fitted] | None = None
-    load: Callable[[Any, Mapping[str, Tensor]], Composing] | None = None
+    load: Callable[[Any, Mapping[str, Tensor]], Any] | None = None
     derives: bool = False
     follows_palette: bool = False
     edits: bool = False
@@ -100,11 +104,16 @@ class Entry:
         return "uniform"
 
     @property
+    def composes(self) -> bool:
+        """Real pairs are changed with their pixels: the method is a `Composing`."""
+        return self.load is not None and self.draw is None
+
+    @property
     def makes_whole(self) -> bool:
-        """Whole layouts are made from a palette: the method has `whole`."""
-        return self.follows_palette and not self.derives
+        """Networks make whole layouts from noise and a palette: the method has `whole`."""
+        return self.build is not None and self.follows_palette and not self.derives
 
     @property
     def marks_edits(self) -> bool:
         """Drawn layouts say which of their pixels are not the parent's."""
-        return self.edits or self.load is not None
+        return self.edits or self.composes

@@ -68,13 +68,20 @@ def test_a_bank_of_another_set_is_refused(folder, tmp_path):
         load(folder, "semi", styled("one"), painter=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["semi", "palette"])
-def test_nothing_is_kept_where_layouts_are_no_edits(folder, name):
-    row = ROWS[name].model_copy(update={"keep": True})
+@pytest.mark.parametrize("layouts", ["real", "semantic_palette", "gpnn"])
+def test_nothing_is_kept_where_layouts_are_no_edits(folder, layouts):
+    row = ROWS["semi"].model_copy(update={"layouts": layouts, "keep": True})
     with pytest.raises(
         UserError, match=r"keeps real pixels, but .* use partial_palette, transplant or remove"
     ):
-        load(folder, name, row)
+        load(folder, "semi", row)
+
+
+@pytest.mark.parametrize("keep", ["donors", "objects"])
+def test_no_object_is_kept_where_layouts_put_none_into_real_pairs(folder, keep):
+    row = ROWS["semi"].model_copy(update={"layouts": "gpnn", "keep": keep})
+    with pytest.raises(UserError, match=r"'gpnn' put none into real pairs; use transplant, or"):
+        load(folder, "semi", row)
 
 
 def test_a_set_says_in_words_what_makes_it():

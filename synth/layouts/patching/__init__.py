@@ -1,0 +1,1 @@
+"""New layouts of patches of real ones: grids, matching, plans."""
