@@ -132,7 +132,7 @@ class Patches:
         for level, factor in enumerate(grids):
             if level:
                 values = fold(sources, len(there), factor)
-                field = doubled(field)
+                field = doubled(field, (values.shape[2], values.shape[3]))
                 made = votes(field, values)
             filters = self.bases[factor][:, there]
             keys, around = described(values, filters), F.avg_pool2d(padded(values, 3), 3, 1)

@@ -14,7 +14,7 @@ from synth.layouts import LAYOUTS
 from synth.layouts.common.entry import Material
 from synth.layouts.patching import plan
 from synth.layouts.patching.completing import complete
-from synth.layouts.patching.grids import bases, described, factors, fold, weights
+from synth.layouts.patching.grids import bases, described, factors, fold, grid, weights
 from synth.layouts.patching.matching import coherent, doubled, exhaustive, votes
 from synth.training.method import generator
 from tests.synth import small
@@ -47,9 +47,10 @@ def write(folder, labels, mirrors=None):
         name = classes[other].name
         classes[kind] = ClassInfo(classes[kind].name, (kind,) * 3, mirror=name)
     table = ClassTable(tuple(classes))
-    with ShardWriter(folder, classes=table, size=SIZE, fingerprint="f") as writer:
+    size = labels[0].shape
+    with ShardWriter(folder, classes=table, size=size, fingerprint="f") as writer:
         for number, label in enumerate(labels):
-            writer.write(Pair(f"{number}", np.zeros((*SIZE, 3), np.uint8), label, "real"))
+            writer.write(Pair(f"{number}", np.zeros((*size, 3), np.uint8), label, "real"))
     return PairSet(folder)
 
 
@@ -75,7 +76,7 @@ def draw(method, palettes, items=None):
 
 @pytest.mark.parametrize(
     ("size", "grids"),
-    [((64, 128), [8, 4, 2, 1]), ((96, 128), [8, 4, 2, 1]), ((90, 120), [2, 1]), ((33, 40), [1])],
+    [((64, 128), [8, 4, 2, 1]), ((96, 128), [8, 4, 2, 1]), ((33, 50), [4, 2, 1]), ((15, 40), [1])],
 )
 def test_grids_halve_the_size_while_they_can(size, grids):
     assert factors(size) == grids
@@ -86,6 +87,10 @@ def test_cells_hold_the_shares_of_their_pixels(factor):
     labels = torch.from_numpy(STREETS[:3]).long()
     planes = F.one_hot(labels, C).permute(0, 3, 1, 2).float()
     torch.testing.assert_close(fold(labels, C, factor), F.avg_pool2d(planes, factor))
+    ragged = fold(labels[:, :, :61], C, factor)
+    assert ragged.shape[2:] == grid((32, 61), factor)
+    torch.testing.assert_close(ragged.sum(1), torch.ones(3, *ragged.shape[2:]))
+    torch.testing.assert_close(ragged[..., :15], fold(labels, C, factor)[..., :15])
 
 
 def test_distances_of_descriptions_are_those_of_patches():
@@ -145,13 +150,13 @@ def test_a_field_that_moves_nothing_shows_its_source_on_every_grid():
     for factor in (4, 2, 1):
         planes = fold(labels, C, factor)
         torch.testing.assert_close(votes(field, planes), planes[2:3])
-        field = doubled(field)
+        field = doubled(field, (2 * field.shape[1], 2 * field.shape[2]))
 
 
 def test_finer_grids_follow_a_displaced_field(planes):
     field = torch.zeros(3, 8, 16, dtype=torch.int64)
     field[2, :, :8] = 8  # the left half is the source's right half
-    fine = doubled(field)
+    fine = doubled(field, (16, 32))
     shown = votes(fine, planes)[0]
     torch.testing.assert_close(shown[:, :, 1:15], planes[0, :, :, 17:31])
 
@@ -277,6 +282,13 @@ def test_pixels_without_a_class_are_filled_from_beside_them(tmp_path):
     nothing = write(tmp_path / "empty", np.full((2, *SIZE), IGNORE, np.uint8))
     with pytest.raises(UserError, match="no pixel with a class"):
         fitted(nothing)
+
+
+def test_sizes_that_cannot_be_halved_are_drawn_too(tmp_path):
+    odd = STREETS[:6, :29, :53]
+    made = draw(fitted(write(tmp_path / "train", odd)), palette_of(odd, C)).label
+    assert made.shape == odd.shape
+    np.testing.assert_array_equal(palette_of(made.numpy(), C) > 0, palette_of(odd, C) > 0)
 
 
 def test_a_palette_of_nothing_that_is_there_is_drawn_as_the_sources_are(tmp_path):

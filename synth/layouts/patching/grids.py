@@ -15,27 +15,31 @@ RAREST, POWER = (0.5, 4.0), 0.25  # smallest and largest weight of a class, and 
 def factors(size: tuple[int, int]) -> list[int]:
     """Return by how much each grid is coarser than `size` (height, width), coarsest first."""
     found = [1]
-    while not (size[0] % (2 * found[0]) or size[1] % (2 * found[0])):
-        if min(size) // (2 * found[0]) < COARSEST:
-            break
+    while min(size) >= 2 * found[0] * COARSEST:
         found.insert(0, 2 * found[0])
     return found
 
 
+def grid(size: tuple[int, int], factor: int) -> tuple[int, int]:
+    """Return rows and columns of a grid; cells at the end are smaller where sides do not divide."""
+    return -(-size[0] // factor), -(-size[1] // factor)
+
+
 def fold(labels: Tensor, num_classes: int, factor: int) -> Tensor:
-    """Return the shares of the classes in each cell of a grid, `[N, C, H / factor, W / factor]`.
+    """Return the shares of the classes in each cell of a grid, `[N, C, h, w]`.
 
     Labels are int64 `[N, H, W]`, below C all of them.
     """
     count, height, width = labels.shape
     if factor == 1:
         return F.one_hot(labels, num_classes).permute(0, 3, 1, 2).float()
-    rows, columns = height // factor, width // factor
+    rows, columns = grid((height, width), factor)
     cells = torch.arange(height)[:, None] // factor * columns + torch.arange(width) // factor
+    pixels = torch.bincount(cells.flatten()).view(rows, columns, 1)
     cells = cells + torch.arange(count)[:, None, None] * rows * columns
     places = (cells * num_classes + labels).flatten()
     counts = torch.bincount(places, minlength=count * rows * columns * num_classes)
-    shares = counts.view(count, rows, columns, num_classes).float() / factor**2
+    shares = counts.view(count, rows, columns, num_classes).float() / pixels
     return shares.permute(0, 3, 1, 2).contiguous()
 
 

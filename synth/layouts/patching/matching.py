@@ -64,11 +64,10 @@ def votes(field: Tensor, values: Tensor) -> Tensor:
     return planes[shown].mean(0).permute(2, 0, 1)[None]
 
 
-def doubled(field: Tensor) -> Tensor:
-    """Return a field for the grid that has twice as many rows and columns."""
-    fine = field.repeat_interleave(2, 1).repeat_interleave(2, 2)
-    fine[1:] *= 2
-    return fine
+def doubled(field: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a field for the grid of half as large cells, which has `size` (rows, columns)."""
+    fine = field.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, : size[0], : size[1]]
+    return fine * torch.tensor([1, 2, 2])[:, None, None]
 
 
 def _continued(
