@@ -19,7 +19,7 @@ from evaluate.verdicts.gains import BOTH, IOU
 Json = dict[str, Any]
 
 KINDS = {"layouts": "layout method", "painters": "painter"}
-FIRST_SETS = 2  # shown on the first screen below real pairs
+FIRST_SETS = 3  # shown on the first screen below real pairs
 
 
 def draw_all(content: Content, artifacts: Path, folder: Path) -> list[Figure]:
