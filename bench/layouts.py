@@ -53,13 +53,14 @@ from synth.training.session import TrainingParams
 
 NETS, NUMBERS, SHEET = "nets.safetensors", "numbers.json", "sheet.png"
 SHEET_COLUMNS, SHEET_ROWS = 6, 6
+MINUTES = "2,10,40"
 
 
 def main(
     *,
     train: Path = Path("artifacts/real/train"),
     palette: Path = Path("artifacts/palette"),
-    minutes: str = "2,10,40",
+    minutes: str = MINUTES,
     methods: str = "",
     out: Path = Path("docs/benchmarks.md"),
 ) -> None:
@@ -86,7 +87,9 @@ def main(
         rows.append((f"`{name}`", read_json(folder / NUMBERS)))
     whole, parts = yardsticks(real)
     rows += [("real, of other groups", whole), ("their bands", parts)]
-    write_section(out, "bench-layouts", page(rows, began, real))
+    asked = {"--minutes": minutes if minutes != MINUTES else "", "--methods": methods}
+    flags = "".join(f" {flag} {value}" for flag, value in asked.items() if value)
+    write_section(out, "bench-layouts", page(f"python -m bench.layouts{flags}", rows, began, real))
 
 
 def _learns(entry: Entry) -> bool:
@@ -172,7 +175,7 @@ def sheet(labels: Labels, classes: ClassTable) -> np.ndarray:
     return np.concatenate([np.concatenate(shown[at : at + SHEET_COLUMNS], 1) for at in starts])
 
 
-def page(rows: Sequence[tuple[str, Numbers]], load: float, real: PairSet) -> str:
+def page(command: str, rows: Sequence[tuple[str, Numbers]], load: float, real: PairSet) -> str:
     """Return the section of the page: what was measured, and a table."""
     columns = [key for key in COLUMNS if any(numbers.get(key) is not None for _, numbers in rows)]
     header = ["method", *(COLUMNS[key][0] for key in columns)]
@@ -187,7 +190,7 @@ def page(rows: Sequence[tuple[str, Numbers]], load: float, real: PairSet) -> str
         [
             "## Layouts",
             "",
-            "    python -m bench.layouts",
+            f"    {command}",
             "",
             machine(load, ["torch"]),
             "",

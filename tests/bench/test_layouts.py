@@ -81,7 +81,11 @@ def test_every_method_has_a_row_and_is_trained_once(project, monkeypatch):
     monkeypatch.setattr(layouts, "_make", refuse)
     monkeypatch.setattr(layouts, "_fit", refuse)
     run(project, methods="partial_palette,sbgan,gpnn")
-    assert "semantic_palette" not in (project / "page.md").read_text()
+    page = (project / "page.md").read_text()
+    assert "semantic_palette" not in page
+    assert (
+        "    python -m bench.layouts --minutes 0.001 --methods partial_palette,sbgan,gpnn\n" in page
+    )
 
 
 def test_palettes_are_counted_of_more_layouts_than_are_looked_at(project, monkeypatch):
