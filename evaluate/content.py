@@ -22,6 +22,7 @@ from evaluate.reference import JUDGE
 from evaluate.statistics import Spread, spread_of
 from evaluate.verdicts.gains import BOTH, MIOU, MIOU_STAR, Gains, Measured, gains_of, measure
 from evaluate.verdicts.labels import Worth, worth_of
+from segment.batches.mixes import require_slices
 
 Json = dict[str, Any]
 REDISTRIBUTABLE = frozenset({"streets"})  # datasets whose pixels a published report may show
@@ -98,7 +99,7 @@ class Content:
 def gather(artifacts: Path) -> Content:
     """Read all that a report shows; what is missing is named before anything is written."""
     params = read("report", ReportParams)
-    _check_slices(params.seeds, read_raw("segment.num_slices"))
+    require_slices(params.seeds, read_raw("segment.num_slices"))
     used = provenance.used_params(params.every)
     cells = {
         row: [
@@ -235,16 +236,6 @@ def _check_equal(cells: Mapping[str, Sequence[Cell]]) -> None:
         ]
         raise UserError(
             f"cells were trained differently: {', '.join(said)}; run the segment stages again"
-        )
-
-
-def _check_slices(seeds: Sequence[int], num_slices: int) -> None:
-    """Refuse seeds that read the same synthetic pairs: their cells are not independent."""
-    if len({seed % num_slices for seed in seeds}) < len(seeds):
-        raise UserError(
-            f"report.seeds {list(seeds)} share slices of the synthetic pairs, because "
-            f"segment.num_slices is {num_slices}; raise it to the number of seeds or more "
-            "(and num_pairs of the sets with it), so that every seed draws its own pairs"
         )
 
 

@@ -24,6 +24,7 @@ from data.tools import preset
 from evaluate.advice.config import AdviseParams
 from evaluate.config import ReportParams
 from segment import adapt, archs, trust
+from segment.batches.mixes import require_slices
 from segment.config import Config as SegmentConfig
 from segment.rows import AugmentParams, read_rows
 from synth.joints import joint
@@ -282,6 +283,11 @@ def test_every_section_parses_into_its_class(params_file: Path) -> None:
         *("preset", "budget", "train", "joints", "adaptive", "sets", "rows", "trust"),
     }
     assert not extra, f"nothing reads {extra}"
+
+
+def test_every_seed_of_the_report_has_a_slice_of_its_own(params_file: Path) -> None:
+    seeds = read_raw("report.seeds", params_file)
+    require_slices(seeds, read_raw("segment.num_slices", params_file))
 
 
 def test_layouts_grow_to_the_full_size(params_file: Path) -> None:

@@ -25,6 +25,16 @@ def slice_of(rows: np.ndarray, seed: int, num_slices: int) -> np.ndarray:
     return rows[part * len(rows) // num_slices : (part + 1) * len(rows) // num_slices]
 
 
+def require_slices(seeds: Sequence[int], num_slices: int) -> None:
+    """Refuse seeds that read the same synthetic pairs: their cells are not independent."""
+    if len({seed % num_slices for seed in seeds}) < len(seeds):
+        raise UserError(
+            f"report.seeds {list(seeds)} share slices of the synthetic pairs, because "
+            f"segment.num_slices is {num_slices}; raise it to the number of seeds or more "
+            "(and num_pairs of the sets with it), so that every seed draws its own pairs"
+        )
+
+
 @dataclass(frozen=True)
 class Mix:
     """The batches of one training: item i of batch b is a pure function of (seed, b, i).

@@ -4,15 +4,15 @@ import pytest
 
 from data.stage.errors import UserError
 from data.stage.outputs import read_json, write_json
-from evaluate.content import _check_slices
 from evaluate.stages import report
+from segment.batches.mixes import require_slices
 from tests.evaluate.projects import ARTIFACTS, OUT, change
 
 
 def test_seeds_that_read_the_same_synthetic_pairs_are_refused():
-    _check_slices([0, 1, 2], 3)
+    require_slices([0, 1, 2], 3)
     with pytest.raises(UserError, match=r"share slices.*num_slices is 3"):
-        _check_slices([0, 1, 2, 3], 3)
+        require_slices([0, 1, 2, 3], 3)
 
 
 @pytest.mark.parametrize(

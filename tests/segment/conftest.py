@@ -1,6 +1,6 @@
 """Tiny pair sets whose colours follow their labels, so that a tiny segmenter can learn them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,13 +113,20 @@ Workspace = Callable[..., Path]
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Change into a folder whose params.yaml has the given rows and changes of `segment`."""
 
-    def make(rows: Any = ROWS, trust: Any = None, precision: str = "fp32", **changes: Any) -> Path:
+    def make(
+        rows: Any = ROWS,
+        trust: Any = None,
+        precision: str = "fp32",
+        seeds: Sequence[int] = (0,),
+        **changes: Any,
+    ) -> Path:
         advent = {"weight": 0.01, "width": 4, "lr": 1e-3}
         compute = {"precision": precision, "channels_last": True, "threads": 1}
         cutmix = {"probability": 0.5, "area": [0.1, 0.5]}
         classmix = {"probability": 0.5, "below": 0.5}
         augment = {"scale": [0.4, 1.2], "cutmix": cutmix, "classmix": classmix}
         params = {"segment": SEGMENT | changes, "rows": rows, "trust": trust or {}}
+        params |= {"report": {"seeds": list(seeds)}}
         params |= {"augment": augment}
         params |= {"compute": compute}
         YAML().dump(params | {"adapt": {"advent": advent}}, tmp_path / "params.yaml")

@@ -229,6 +229,15 @@ def test_a_row_may_learn_from_other_numbers_of_real_pairs(
         main(**folders, out=root / "again")
 
 
+def test_seeds_that_share_slices_are_refused_before_anything_is_trained(
+    artifacts: Path, workspace: Workspace
+) -> None:
+    out = workspace(seeds=(0, 1, 2, 3)) / "rows"
+    with pytest.raises(UserError, match=r"seeds \[0, 1, 2, 3\] share slices .* num_slices is 3"):
+        write(artifacts, out)
+    assert not out.exists()
+
+
 def test_sets_that_are_not_there_are_named(artifacts: Path, workspace: Workspace) -> None:
     root = workspace({"real": {}, "odd": {"with": ["palete"]}})
     with pytest.raises(UserError, match=r"rows\.odd names the set 'palete', .* of more, semi"):
