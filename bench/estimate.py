@@ -260,6 +260,8 @@ def producing(row: SetParams, methods: Mapping[tuple[str, str], Method], pairs: 
 
 def fitted(name: str, pairs: PairSet) -> Callable[[Sequence[torch.Generator]], Drawn] | None:
     """Return what draws layouts by a method that is fitted; None where networks or parents do."""
+    leaning = read_raw("train.adaptive") or {}
+    name = leaning[name]["layouts"] if name in leaning else name
     entry = LAYOUTS.get(name)
     if entry is None or entry.fit is None or entry.load is None or entry.draw is None:
         return None

@@ -250,7 +250,7 @@ def default_state(shelf: Shelf) -> dict[str, Any]:
     """Return the state that a page without a link begins with."""
     painter = shelf.painters()[0]
     layouts = shelf.layouts()
-    whole = [n for n in layouts if LAYOUTS[shelf.method_of(n)].makes_whole] or layouts
+    whole = [n for n in layouts if not LAYOUTS[shelf.method_of(n)].derives] or layouts
     first = shelf.real.ids()[0]
     return {
         "scene": {"layouts": whole[0], "painter": painter, "seed": shelf.numbers.seed},

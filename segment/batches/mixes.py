@@ -30,8 +30,8 @@ def require_slices(seeds: Sequence[int], num_slices: int) -> None:
     if len({seed % num_slices for seed in seeds}) < len(seeds):
         raise UserError(
             f"report.seeds {list(seeds)} share slices of the synthetic pairs, because "
-            f"segment.num_slices is {num_slices}; raise it to the number of seeds or more "
-            "(and num_pairs of the sets with it), so that every seed draws its own pairs"
+            f"segment.num_slices is {num_slices}; raise it (and num_pairs of the sets with it), so "
+            "that no two seeds are equal modulo it and every seed draws its own pairs"
         )
 
 

@@ -12,10 +12,9 @@ from data.pairs.pairset import PairSet
 from data.stage.cli import run
 from data.stage.errors import UserError
 from data.stage.outputs import replacing, write_text
-from data.stage.params import PARAMS_FILE, read, read_raw
+from data.stage.params import PARAMS_FILE, read
 from segment import adapt
 from segment.batches.masks import MASKS
-from segment.batches.mixes import require_slices
 from segment.rows import (
     AugmentParams,
     Row,
@@ -50,12 +49,8 @@ class Sources:
 
 
 def main(*, pairs: Path, real: Path, trust: Path, out: Path) -> None:
-    """Write the file of every row: its numbers, and the hashes of the sets and masks it uses.
-
-    Seeds that no report would compare are refused here, before any of their cells is trained.
-    """
+    """Write the file of every row: its numbers, and the hashes of the sets and masks it uses."""
     rows = read_rows()
-    require_slices(read_raw("report.seeds"), read_raw("segment.num_slices"))
     sources = Sources.read(pairs=pairs, real=real, trust=trust)
     with replacing(out) as folder:
         for name, params in rows.items():

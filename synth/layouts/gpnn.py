@@ -99,25 +99,35 @@ class Patches:
         asked = asked / asked.sum() if asked.sum() > 0 else self.shares[there]
         made = there[self._made(number[sources], asked, there, rng)]
         made = without(made, palette * made[0].numel() < 1)
-        label = without_specks(made, self.config.smallest)[0].numpy()
+        smallest = self.config.smallest
+        label = without_specks(made, smallest)[0].numpy()
         dice = np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng)))
-        return torch.from_numpy(complete(label, sources.numpy(), palette.numpy(), dice))
+        asked = palette.numpy()
+        label = complete(label, sources.numpy(), asked, smallest=smallest, rng=dice)
+        # an object may have cut one off
+        return without_specks(torch.from_numpy(label)[None], smallest)[0]
 
     def _sources(self, palette: Tensor, rng: torch.Generator) -> Tensor:
         """Draw the real layouts that patches come from; classes that are asked for are there."""
         bank = self.bank
         order = torch.randperm(len(bank.labels), generator=rng)
+        turns = torch.rand(len(order), generator=rng) < 0.5
+        mirrors = len(bank.mirrored) > 0
+        becomes = bank.mirrored if mirrors else torch.arange(len(palette))
         shown = bank.shares[order] > 0
-        pixel = 1 / bank.labels[0].numel()
-        count = min(self.config.num_sources, len(order))
-        chosen = list(range(count))
-        for kind in (palette >= pixel).nonzero()[:, 0].tolist():
-            if not shown[chosen, kind].any() and shown[:, kind].any():
-                chosen.append(int(shown[:, kind].int().argmax()))
-        labels = bank.labels[order[chosen]].long()
-        if len(bank.mirrored):
-            turned = torch.rand(len(labels), generator=rng) < 0.5
-            labels[turned] = bank.mirrored[labels[turned].flip(2)]
+        chosen = [(n, mirrors and bool(turns[n])) for n in range(len(order))]
+        chosen = chosen[: self.config.num_sources]
+        for kind in (palette * bank.labels[0].numel() >= 1).nonzero()[:, 0].tolist():
+            other = int(becomes[kind])  # what it is in a mirror
+            if any(shown[n, other if turned else kind] for n, turned in chosen):
+                continue
+            if (has := shown[:, kind] | shown[:, other]).any():
+                first = int(has.int().argmax())
+                chosen.append((first, not shown[first, kind]))
+        labels = bank.labels[order[[n for n, _ in chosen]]].long()
+        turned = torch.tensor([turned for _, turned in chosen])
+        if turned.any():
+            labels[turned] = becomes[labels[turned].flip(2)]
         return labels
 
     def _made(
@@ -135,13 +145,14 @@ class Patches:
                 field = doubled(field, (values.shape[2], values.shape[3]))
                 made = votes(field, values)
             filters = self.bases[factor][:, there]
-            keys, around = described(values, filters), F.avg_pool2d(padded(values, 3), 3, 1)
-            rows = max(1, round(self.config.reach * sources.shape[1] / factor))
+            keys = described(values, filters)
+            rows = round(self.config.reach * sources.shape[1] / factor)
             strength = self.config.guidance * FALL**level
             for _ in range(ROUNDS[min(level, len(ROUNDS) - 1)]):
                 query = described(made, filters)[0]
                 dear = -strength * plan.lacking(palette, made)
-                cost = torch.einsum("nchw,c->nhw", around, dear)
+                cost = torch.einsum("nchw,c->nhw", values, dear)[:, None]
+                cost = F.avg_pool2d(padded(cost, 3), 3, 1)[:, 0]
                 if level < SEARCHED:
                     field = exhaustive(query, keys, cost, rows)
                 else:
@@ -196,8 +207,8 @@ def draw(
     """Put a layout together for each palette `[B, C]`; real layouts are not looked at."""
     made = []
     for asked, rng in zip(palette.float().cpu(), rngs, strict=True):
-        seed = int(torch.randint(2**62, (1,), generator=rng, device=rng.device))
-        made.append(method.draw(asked, torch.Generator().manual_seed(seed)))
+        # on the CPU, whatever device the generator is of
+        made.append(method.draw(asked, torch.Generator().manual_seed(rng.initial_seed())))
     return Drawn(label=torch.stack(made).to(palette.device), target=palette, edited=None)
 
 

@@ -229,13 +229,17 @@ def test_a_row_may_learn_from_other_numbers_of_real_pairs(
         main(**folders, out=root / "again")
 
 
-def test_seeds_that_share_slices_are_refused_before_anything_is_trained(
-    artifacts: Path, workspace: Workspace
+@pytest.mark.parametrize("seeds", [(0, 1, 2, 3), (0, 3)])
+def test_seeds_that_share_slices_are_refused_before_anything_is_made(
+    workspace: Workspace, seeds: tuple[int, ...]
 ) -> None:
-    out = workspace(seeds=(0, 1, 2, 3)) / "rows"
-    with pytest.raises(UserError, match=r"seeds \[0, 1, 2, 3\] share slices .* num_slices is 3"):
-        write(artifacts, out)
+    out = workspace(seeds=seeds) / "trust/filters.json"
+    with pytest.raises(UserError, match=r"share slices .*num_slices is 3; raise it \(and"):
+        filters.main(out=out)
     assert not out.exists()
+    workspace(seeds=seeds, num_slices=0)
+    with pytest.raises(UserError, match=r"`segment\.num_slices` = 0"):
+        filters.main(out=out)
 
 
 def test_sets_that_are_not_there_are_named(artifacts: Path, workspace: Workspace) -> None:

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from scipy.ndimage import label as connected
 
 from data.pairs.classes import IGNORE, ClassInfo, ClassTable
+from data.pairs.components import components
 from data.pairs.pair import Pair, palette_of
 from data.pairs.shards import PairSet, ShardWriter
 from data.stage.errors import UserError
@@ -187,16 +188,16 @@ def test_a_plan_fills_the_palette_where_real_layouts_have_their_classes():
 def test_a_lost_class_comes_back_as_whole_objects_of_a_source():
     without = np.where(STREETS[0] == SIGN, SKY, STREETS[0])
     palette = palette_of(STREETS[:1], C)[0]
-    made = complete(without, STREETS[:3], palette, np.random.default_rng(0))
+    made = complete(without, STREETS[:3], palette, smallest=0, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(made, STREETS[0])
     assert not (without == SIGN).any()  # its input is as it was
 
 
 def test_a_class_with_enough_and_one_that_nobody_shows_stay():
     palette = palette_of(STREETS[:1], C)[0]
-    same = complete(STREETS[0], STREETS[:3], palette, np.random.default_rng(0))
+    same = complete(STREETS[0], STREETS[:3], palette, smallest=0, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(same, STREETS[0])
-    nobody = complete(STREETS[1], STREETS[1:3], palette, np.random.default_rng(0))
+    nobody = complete(STREETS[1], STREETS[1:3], palette, smallest=0, rng=np.random.default_rng(0))
     np.testing.assert_array_equal(nobody, STREETS[1])
 
 
@@ -208,8 +209,30 @@ def test_a_piece_goes_where_its_surroundings_are():
     sources[1, 10:13, 44:47] = SIGN
     palette = np.array([0.5, 0.495, 0, 0, 0.005])
     for seed in range(5):
-        made = complete(label, sources, palette, np.random.default_rng(seed))
+        made = complete(label, sources, palette, smallest=0, rng=np.random.default_rng(seed))
         assert (made[10:13, 44:47] == SIGN).all() and (made[10:13, 4:7] == ROAD).all()
+
+
+def test_a_class_with_large_objects_alone_is_not_put_in_for_a_trace_of_it():
+    label = np.where(STREETS[1] == HOUSE, SKY, STREETS[1])
+    for share, there in ((0.004, False), (0.08, True)):
+        palette = np.array([0.5, 0.5 - share, share, 0, 0])
+        made = complete(label, STREETS[1:4], palette, smallest=0, rng=np.random.default_rng(0))
+        assert (made == HOUSE).any() == there
+
+
+def test_every_object_is_put_in_once_and_small_ones_not_at_all():
+    sources = np.full((1, *SIZE), SKY, np.uint8)
+    for left in (4, 14, 24, 34):
+        sources[0, 6:9, left : left + 3] = SIGN
+    sources[0, 20, 50] = SIGN
+    palette = np.array([1 - 36 / 2048, 0, 0, 0, 36 / 2048])
+    label = np.full(SIZE, SKY, np.uint8)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        made = complete(label, sources, palette, smallest=2, rng=rng)
+        assert (made == SIGN).sum() == 18  # half of what is asked for: two of the four
+        assert made[20, 50] == SKY
 
 
 # -- the method -----------------------------------------------------------------------------------
@@ -268,6 +291,32 @@ def test_sources_are_mirrored_only_where_training_pairs_are(tmp_path):
     both = np.tile([[0.5, 0.3, 0.1, 0.1, 0]], (6, 1))
     mirrored = draw(fitted(real, flip=True), both).label
     assert (mirrored[:, :, 48:] == CAR).any() and not (mirrored[:, :, 48:] == HOUSE).any()
+
+
+def test_a_class_that_a_mirror_turns_into_another_is_among_the_sources(tmp_path):
+    labels = np.where((STREETS == SIGN) | (STREETS == CAR), ROAD, STREETS)[:6]
+    labels[3, 22:28, 20:34] = CAR
+    method = fitted(write(tmp_path / "train", labels, mirrors={CAR: SIGN, SIGN: CAR}))
+    asked = np.tile(palette_of(labels[3:4], C), (8, 1))
+    made = draw(method, asked).label.numpy()
+    np.testing.assert_array_equal(palette_of(made, C) > 0, asked > 0)
+    mirrored = asked[:, [SKY, ROAD, HOUSE, SIGN, CAR]]
+    made = draw(method, mirrored).label.numpy()
+    np.testing.assert_array_equal(palette_of(made, C) > 0, mirrored > 0)
+
+
+@pytest.mark.parametrize("smallest", [4, 16])
+def test_no_region_is_smaller_than_it_may_be(real, smallest):
+    made = draw(fitted(real, smallest=smallest), palette_of(STREETS[:6], C)).label.numpy()
+    for label in made:
+        numbered, _ = components(label, C, corners=True)
+        assert np.bincount(numbered.ravel())[1:].min() >= smallest
+
+
+def test_with_no_reach_patches_stay_in_their_rows(real):
+    method = fitted(real, reach=0.0)
+    label = draw(method, palette_of(STREETS[:1], C)).label.numpy()[0]
+    assert not (label[-4:] == SKY).any() and not (label[:4] == ROAD).any()
 
 
 def test_pixels_without_a_class_are_filled_from_beside_them(tmp_path):

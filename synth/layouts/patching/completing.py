@@ -8,7 +8,8 @@ from scipy.ndimage import binary_dilation, find_objects
 from data.pairs.components import components
 
 ENOUGH = 0.5  # of the pixels that are asked for
-ROOM = 1.5  # times what is lacking: so many pixels an object may have
+ROOM = 1.5  # times what is lacking: so many pixels an object may have, if there are such objects
+LARGEST = 4.0  # times what is asked for: no object has more
 NUM_TRIED, MOST = 12, 4  # objects that are compared, and that are put in, for each class
 RIM = 2  # pixels around an object that say where it fits
 
@@ -24,28 +25,34 @@ class Component:
 
 
 def complete(
-    label: np.ndarray, sources: np.ndarray, palette: np.ndarray, rng: np.random.Generator
+    label: np.ndarray,
+    sources: np.ndarray,
+    palette: np.ndarray,
+    *,
+    smallest: int,
+    rng: np.random.Generator,
 ) -> np.ndarray:
     """Put objects into a layout `[H, W]` whose classes have less than half of their pixels.
 
-    They are components of `sources` `[N, H, W]` and stay where they were: those whose surroundings
-    are there too, over classes that have too much. `palette` `[C]` is asked for; rare classes come
-    last, for they are taken from the others.
+    They are components of `sources` `[N, H, W]`, of `smallest` pixels at least, and stay where they
+    were: those whose surroundings are there too, over classes that have too much. `palette` `[C]`
+    is asked for; rare classes come last, for they are taken from the others. A class whose objects
+    are all much larger than what is asked for gets none.
     """
     made, asked = label.copy(), palette * label.size
     for kind in np.argsort(-asked, kind="stable"):
         if asked[kind] < 1 or (made == kind).sum() >= ENOUGH * asked[kind]:
             continue
-        pieces = _pieces(sources == kind)
-        for _ in range(MOST if pieces else 0):
+        pieces = [piece for piece in _pieces(sources == kind) if piece.area >= smallest]
+        for _ in range(MOST):
             have = np.bincount(made.ravel(), minlength=len(asked))[: len(asked)]
-            if have[kind] >= ENOUGH * asked[kind]:
+            fitting = _fitting(pieces, float(asked[kind]), float(asked[kind] - have[kind]))
+            if have[kind] >= ENOUGH * asked[kind] or not fitting:
                 break
-            areas = np.array([piece.area for piece in pieces])
-            room = max(ROOM * (asked[kind] - have[kind]), areas.min())
-            tried = [pieces[n] for n in rng.permutation(np.flatnonzero(areas <= room))[:NUM_TRIED]]
+            tried = [fitting[n] for n in rng.permutation(len(fitting))[:NUM_TRIED]]
             best = max(tried, key=lambda piece: _fit(piece, made, sources, have > asked))
             made[best.window][best.mask] = kind
+            pieces = [piece for piece in pieces if piece is not best]
     return made
 
 
@@ -58,6 +65,15 @@ def _pieces(there: np.ndarray) -> list[Component]:
             mask = numbered[window] == number
             found.append(Component(source, window, mask, int(mask.sum())))
     return found
+
+
+def _fitting(pieces: list[Component], asked: float, missing: float) -> list[Component]:
+    """Return the pieces that are small enough: for what is missing, else the smallest one."""
+    small = [piece for piece in pieces if piece.area <= min(ROOM * missing, LARGEST * asked)]
+    if small or not pieces:
+        return small
+    smallest = min(pieces, key=lambda piece: piece.area)
+    return [smallest] if smallest.area <= LARGEST * asked else []
 
 
 def _fit(piece: Component, made: np.ndarray, sources: np.ndarray, too_much: np.ndarray) -> float:
