@@ -27,7 +27,7 @@ def slice_of(rows: np.ndarray, seed: int, num_slices: int) -> np.ndarray:
 
 def require_slices(seeds: Sequence[int], num_slices: int) -> None:
     """Refuse seeds that read the same synthetic pairs: their cells are not independent."""
-    if len({seed % num_slices for seed in seeds}) < len(seeds):
+    if len({seed % max(num_slices, 1) for seed in seeds}) < len(seeds) or num_slices < 1:
         raise UserError(
             f"report.seeds {list(seeds)} share slices of the synthetic pairs, because "
             f"segment.num_slices is {num_slices}; raise it (and num_pairs of the sets with it), so "

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from data.stage.cli import run
 from data.stage.outputs import write_json
-from data.stage.params import read, read_raw
+from data.stage.params import read_raw
 from segment.batches.mixes import require_slices
-from segment.config import Config
 from segment.rows import read_rows
 from segment.trust import read_filters
 
@@ -20,7 +19,7 @@ def main(*, out: Path) -> None:
     Needs nothing that was made, so that seeds which no report would compare are refused early.
     """
     read_rows()
-    require_slices(read_raw("report.seeds"), read("segment", Config).num_slices)
+    require_slices(read_raw("report.seeds"), read_raw("segment.num_slices"))
     write_json(out, {name: numbers.model_dump() for name, numbers in read_filters().items()})
 
 

@@ -238,7 +238,7 @@ def test_seeds_that_share_slices_are_refused_before_anything_is_made(
         filters.main(out=out)
     assert not out.exists()
     workspace(seeds=seeds, num_slices=0)
-    with pytest.raises(UserError, match=r"`segment\.num_slices` = 0"):
+    with pytest.raises(UserError, match=r"num_slices is 0; raise it"):
         filters.main(out=out)
 
 

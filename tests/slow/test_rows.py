@@ -39,7 +39,7 @@ PARAMS: dict[str, Any] = {
         "classmix": {"probability": 0.5, "below": 0.02},
     },
     "trust": {},
-    "segment": {"per_batch": {"real": 4, "synthetic": 4}},
+    "segment": {"per_batch": {"real": 4, "synthetic": 4}, "num_slices": 2},
     "report": {
         "rows": ["real", "semi", "palette", "both", "boxes", "few"],
         "once": ["alone"],
